@@ -44,6 +44,7 @@ SPELLINGS = {
     "MIT license": "MIT",
     "The MIT License (MIT)": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "PSFL": "PSF-2.0",
 }
 """SPDX identifiers of licence names in metadata."""
 

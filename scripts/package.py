@@ -30,6 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import archives
+import sbom
+from licences import UnknownError
 from lock import expand
 from PIL import Image
 
@@ -280,7 +282,7 @@ def list_files() -> list[Path]:
 
 
 def build(folder: Path, base: str) -> Path:
-    """The folder of all wheels and source distributions.
+    """The folder of all wheels and source distributions, and their SBOMs.
 
     Raises:
         WrongError: A second build differs, in which wheels are built from the tree and not from the
@@ -296,6 +298,7 @@ def build(folder: Path, base: str) -> Path:
             archives.build(source / distribution.folder, out, epoch, *kinds)
         for sdist in out.glob("*.tar.gz"):
             archives.normalize(sdist, epoch)
+        sbom.write(out, epoch)
         return out
 
     try:
@@ -470,7 +473,7 @@ def with_sandbox(folder: Path, wheels: Path) -> float:
 
 
 def main() -> int:
-    """Builds, tries, and leaves the archives with their checksums in dist/."""
+    """Builds, tries, and leaves the archives with their SBOMs and checksums in dist/."""
     parser = argparse.ArgumentParser(description="Build all projects and try them.")
     parser.add_argument("--base", default="", help="address of the repository's files")
     base = parser.parse_args().base.rstrip("/")
@@ -504,7 +507,7 @@ def main() -> int:
                 sums += f"{hashlib.sha256(archive.read_bytes()).hexdigest()}  {archive.name}\n"
                 print(f"dist/{archive.name}: {archive.stat().st_size / 1000:.0f} kB")
             (ROOT / "dist" / "SHA256SUMS").write_text(sums)
-    except WrongError as wrong:
+    except (WrongError, UnknownError) as wrong:
         print(f"package: {wrong}", file=sys.stderr)
         return 1
     print(f"packaged in {time.monotonic() - began:.0f} s")
