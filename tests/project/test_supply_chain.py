@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -184,6 +185,20 @@ def test_a_known_vulnerability_of_a_locked_package_is_an_error_unless_it_is_igno
         )
     assert done.returncode == code, done.stderr
     assert ("PYSEC-2030-1: reads too far" in done.stdout) == (code == 1)
+
+
+def test_a_job_that_can_sign_runs_nothing_of_the_repository_and_actions_have_a_commit() -> None:
+    signing = 0
+    for path in (ROOT / ".github" / "workflows").iterdir():
+        workflow = yaml.safe_load(path.read_text("utf-8"))
+        for job in workflow["jobs"].values():
+            for step in job["steps"]:
+                assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step.get("uses", f"none@{40 * '0'}"))
+            if "id-token" in {**workflow["permissions"], **job.get("permissions", {})}:
+                signing += 1
+                runs = [step["run"] for step in job["steps"] if "run" in step]
+                assert all(run.startswith("gh release edit ") for run in runs)
+    assert signing == 1
 
 
 @pytest.mark.slow
