@@ -25,7 +25,9 @@ FOUND = re.compile(r"violation: seed (\d+): (.*)")
 def plant(bug: Path, folder: Path) -> dict[str, str]:
     """Copies the code into a folder and applies a patch; gives an environment that imports the copy."""
     for source in SOURCES:
-        shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__")
+        )
     applied = subprocess.run(
         ["git", "apply", "--whitespace=nowarn", str(bug)],
         cwd=folder,
@@ -51,11 +53,11 @@ def simulate(environment: dict[str, str], *options: str) -> subprocess.Completed
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def find(bug: Path, seconds: float) -> tuple[bool, str]:
-    """Whether a bug is found, and again by its seed, and a line that says how."""
+def find(bug: Path, *most: str) -> tuple[bool, str]:
+    """Whether a bug is found within some time or histories, and again by its seed; a line that says how."""
     with tempfile.TemporaryDirectory(prefix="rivya-flows-bug-") as folder:
         environment, began = plant(bug, Path(folder)), time.monotonic()
-        done = simulate(environment, "--fail-fast", "--seconds", str(seconds))
+        done = simulate(environment, "--fail-fast", *most)
         took = time.monotonic() - began
         found = FOUND.search(done.stderr)
         if found is None:
@@ -70,14 +72,18 @@ def find(bug: Path, seconds: float) -> tuple[bool, str]:
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--seconds", type=click.FloatRange(1), default=60, show_default=True)
-def main(names: tuple[str, ...], seconds: float) -> None:
+@click.option(
+    "--count", "most", type=click.IntRange(1), help="So many histories instead of a time."
+)
+def main(names: tuple[str, ...], seconds: float, most: int | None) -> None:
     """Plant bugs, all or those whose names begin so, and find each."""
     bugs = [bug for bug in sorted(BUGS.glob("*.patch")) if not names or bug.name.startswith(names)]
     if not bugs:
         raise click.UsageError(f"no bug begins so; see {BUGS.relative_to(ROOT)}")
+    bound = ("--seconds", str(seconds)) if most is None else ("--count", str(most))
     missed = 0
     for bug in bugs:
-        is_found, line = find(bug, seconds)
+        is_found, line = find(bug, *bound)
         missed += not is_found
         click.echo(f"{bug.stem:<48}  {line}")
     click.echo(f"bugs {len(bugs)}, found {len(bugs) - missed}")

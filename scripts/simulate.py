@@ -30,7 +30,7 @@ from rivya_flows.store.database import open_engine
 from simulation.history import Site, live, replacements
 
 MEMORY = Path("/dev/shm")  # where there is one, since every history commits often
-AT_ONCE = 50
+AT_ONCE = 25
 """Histories of one call of a worker."""
 
 

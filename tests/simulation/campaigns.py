@@ -22,7 +22,10 @@ def campaign(chance: random.Random, size: int) -> str:
             f"    with: {{model: {CHAT}, message: A line for a lamp{expect}}}",
         ]
     if not chats or size > 1:
-        things = [chance.choice(["lamp", "lamp", "lamp", "doomed"]) for _ in range(chance.randint(1, size))]
+        things = [
+            chance.choice(["lamp", "lamp", "lamp", "doomed"])
+            for _ in range(chance.randint(1, size))
+        ]
         items = ", ".join(f"{thing} {number}" for number, thing in enumerate(things))
         lines += [
             "  stills:",

@@ -235,7 +235,9 @@ class History:
         world, chance = self.world, self.world.chance
         skew = chance.choice([0.0, 0.0, 0.0, 30.0, -600.0, 600.0])
         for number in range(chance.randint(1, 2 if self.is_small else 4)):
-            effects = chance.randint(1, 60) if chance.random() < 0.6 else None
+            effects = chance.randint(1, chance.choice([10, 20, 60]))
+            if chance.random() < 0.3:
+                effects = None
             process = world.process(f"{name}.{number}", effects=effects, skew=skew)
             process.is_asked = chance.random() < 0.2
             await world.pause(chance.choice([1, 1, 5, 5, 60, 60, DAY * 1.5]))

@@ -180,7 +180,7 @@ class Network(httpx.AsyncBaseTransport):
     """Carries requests of a process to the service, and loses, delays, cuts and repeats them.
 
     Attributes:
-        trouble: The share of requests with a fault.
+        trouble: The share of paid requests with a fault; of the others, a quarter of it.
     """
 
     service: Service
@@ -191,9 +191,9 @@ class Network(httpx.AsyncBaseTransport):
         """As every transport of httpx."""
         world, process = self.service.world, self.process
         process.effect()
-        fault = ""
-        if world.fails(self.trouble):
-            fault = world.chance.choice(_PAID if request.method == "POST" else _FREE)
+        fault, is_paid = "", request.method == "POST"
+        if world.fails(self.trouble if is_paid else self.trouble / 4):
+            fault = world.chance.choice(_PAID if is_paid else _FREE)
             world.faults[fault] += 1
         path = request.url.path.removeprefix("/api/v1")
         world.tell(process.name, f"{request.method} {path} {fault and f'({fault})'}")
