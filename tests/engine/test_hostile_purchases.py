@@ -15,7 +15,7 @@ from rivya_flows.engine.run import RunOptions
 from rivya_flows.store.pools import Pool, Pools
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import LINE, Bomb, codes, customer, stills
-from support.hostile_histories import REFUSALS, Trouble, TroubledStudio
+from support.hostile_requests import REFUSALS, Trouble, TroubledStudio
 from support.samples import sample
 
 pytestmark = pytest.mark.slow

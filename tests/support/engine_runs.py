@@ -313,7 +313,8 @@ class Studio:
             held = context.leases.hold(run_id, renewal_seconds)
             async with held as run.lease, self.client() as run.client:
                 try:
-                    return await Engine(run).run(run.options.resume_event(resend_hours))
+                    resumed = run.options.resume_event(clock(), resend_hours)
+                    return await Engine(run).run(resumed)
                 except KilledError:
                     return None
 

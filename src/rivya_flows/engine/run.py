@@ -99,8 +99,10 @@ class RunOptions:
     resubmit: tuple[str, ...] = ()
     unpaid: Unpaid | None = None
 
-    def resume_event(self, resend_hours: float, trace_id: str | None = None) -> RunResumed:
-        return RunResumed(at=now(), resend_hours=resend_hours, trace_id=trace_id, **vars(self))
+    def resume_event(
+        self, at: datetime, resend_hours: float, trace_id: str | None = None
+    ) -> RunResumed:
+        return RunResumed(at=at, resend_hours=resend_hours, trace_id=trace_id, **vars(self))
 
 
 @dataclass(eq=False, repr=False)
@@ -157,7 +159,8 @@ class Run:
         return Reuse(self.context.assets, self.context.journal)
 
     def resume_event(self, trace_id: str | None = None) -> RunResumed:
-        return self.options.resume_event(self.context.settings.rivya_flows_resend_hours, trace_id)
+        hours = self.context.settings.rivya_flows_resend_hours
+        return self.options.resume_event(self.clock(), hours, trace_id)
 
     def retry(self, step: str) -> RetryPolicy:
         """How long a step repeats one request."""

@@ -175,7 +175,7 @@ async def _open_resume(name: str, options: ResumeOptions, caller: Caller) -> Asy
         elif any(one.step == BUDGET and one.answer == "no" for one in answers):
             unpaid = "budget"
         hours = context.settings.rivya_flows_resend_hours
-        resumed = replace(options, unpaid=unpaid).resume_event(hours)
+        resumed = replace(options, unpaid=unpaid).resume_event(datetime.now(UTC), hours)
         state = before.copy()
         for answer in answers:  # what they let the run buy is priced before they count
             step(state, answer)

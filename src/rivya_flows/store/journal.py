@@ -107,7 +107,7 @@ class Journal:
         on_write: Callable[[int], object] = lambda _: None,
     ) -> None:
         self.engine: Engine = open_engine(url)
-        self._writer = _EntryWriter(self.engine, clock, on_write)
+        self._writer = EntryWriter(self.engine, clock, on_write)
 
     def close(self) -> None:
         """Writes what was submitted, and closes all connections."""
@@ -173,7 +173,7 @@ class Journal:
 
     def append(self, run_id: str, event: Event, fence: int) -> Stamped:
         """Writes one entry, and blocks until it is durable; as `submit`."""
-        entries = _Entries(run_id, (event,), fence)
+        entries = Entries(run_id, (event,), fence)
         self._writer.write([entries])
         return entries.written.result()[0]
 
@@ -185,7 +185,7 @@ class Journal:
         Submitted entries are written in their order, by one thread, which commits all that wait in
         one transaction. The future is done, in that thread, once these are durable or have failed.
         """
-        entries = _Entries(run_id, events, fence)
+        entries = Entries(run_id, events, fence)
         self._writer.submit(entries)
         return entries.written
 
@@ -265,7 +265,7 @@ class Journal:
 
 
 @dataclass(eq=False)
-class _Entries:
+class Entries:
     """Events of one run that are written atomically; `written` is done once they are durable."""
 
     run_id: str
@@ -274,7 +274,7 @@ class _Entries:
     written: Future[tuple[Stamped, ...]] = field(default_factory=Future)
 
 
-class _EntryWriter:
+class EntryWriter:
     def __init__(
         self, engine: Engine, clock: Callable[[], float], on_write: Callable[[int], object]
     ) -> None:
@@ -282,11 +282,11 @@ class _EntryWriter:
         self._clock = clock
         self._on_write = on_write
         self._numbers = itertools.count(1)
-        self._waiting: queue.SimpleQueue[_Entries | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Entries | None] = queue.SimpleQueue()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def submit(self, entries: _Entries) -> None:
+    def submit(self, entries: Entries) -> None:
         """Queues entries for the thread, after all entries submitted before; they cannot be cancelled."""
         entries.written.set_running_or_notify_cancel()
         self._waiting.put(entries)
@@ -309,7 +309,7 @@ class _EntryWriter:
             first = Stamped(1, self._clock(), frozen)
             connection.execute(_ENTER, _entry_row(frozen.run_id, first))
 
-    def write(self, group: Sequence[_Entries]) -> None:
+    def write(self, group: Sequence[Entries]) -> None:
         """Writes entries in one transaction; a group that fails is divided, to fail alone."""
         try:
             outcomes = self._commit(group)
@@ -333,7 +333,7 @@ class _EntryWriter:
 
     def _serve(self) -> None:
         while (first := self._waiting.get()) is not None:
-            group: list[_Entries] = [first]
+            group: list[Entries] = [first]
             while len(group) < LARGEST_GROUP and not self._waiting.empty():
                 following = self._waiting.get()
                 if following is None:
@@ -342,7 +342,7 @@ class _EntryWriter:
                 group.append(following)
             self.write(group)
 
-    def _commit(self, group: Sequence[_Entries]) -> list[_Outcome]:
+    def _commit(self, group: Sequence[Entries]) -> list[_Outcome]:
         """Writes a group once, also if a connection breaks before its commit is answered."""
         size = sum(len(one.events) for one in group)
         give_up = time.monotonic() + PATIENCE_SECONDS
@@ -365,7 +365,7 @@ class _EntryWriter:
             time.sleep(_PAUSE_SECONDS)
 
     def _enter(
-        self, connection: Connection, group: Sequence[_Entries], fences: Mapping[str, int | None]
+        self, connection: Connection, group: Sequence[Entries], fences: Mapping[str, int | None]
     ) -> tuple[list[Row], list[_Outcome]]:
         """Writes what its driver may write and its pools cover; gives the rows and all outcomes."""
         written, outcomes = list[Row](), list[_Outcome]()
@@ -424,7 +424,7 @@ def _entry_row(run_id: str, stamped: Stamped) -> Row:
     }
 
 
-def _explain_duplicate(error: Exception, entries: _Entries) -> Exception:
+def _explain_duplicate(error: Exception, entries: Entries) -> Exception:
     if not isinstance(error, IntegrityError):
         return error
     names = ", ".join(name for event in entries.events if (name := unique_name(event)))

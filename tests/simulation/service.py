@@ -1,0 +1,259 @@
+"""A model of the service and of the network before it: what the contract promises, and nothing more."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from simulation.world import Process, ViolationError, World
+
+CHAT = "gemini-2-5-flash-chat"
+PRICES = {"z-image": 1, "seedream-5-lite": 4, CHAT: 1}
+"""Credits of each model."""
+
+KEY_SECONDS = 24 * 3600.0
+"""How long an idempotency key is remembered."""
+
+
+@dataclass
+class Job:
+    """What was sold: a generation, or a turn of a chat.
+
+    Attributes:
+        name: As the client names the purchase; a chat has its key.
+        ends_at: Seconds of the world.
+        cost: What `final` becomes: of a failed job the service may keep it, and a chat may take less.
+        rambles: The answer of a chat has no JSON.
+        final: Credits; None while the job runs.
+    """
+
+    id: str
+    key: str
+    name: str
+    model: str
+    reserved: int
+    ends_at: float
+    cost: int
+    fails: bool
+    rambles: bool
+    body: dict[str, Any]
+    final: int | None = None
+
+
+@dataclass
+class Service:
+    """One account of the service.
+
+    Attributes:
+        balance, granted: Credits of the wallet, and all that it ever got.
+        dearer: The share of purchases that cost one credit more than the catalogue says.
+        failing: The share of jobs that fail.
+        keys: The digest of the body, the job and the time of expiry of each idempotency key.
+        on_sale: Called with a job before it is charged.
+    """
+
+    world: World
+    balance: int
+    dearer: float = 0.0
+    failing: float = 0.0
+    granted: int = field(init=False)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    running: list[Job] = field(default_factory=list)
+    keys: dict[str, tuple[str, Job, float]] = field(default_factory=dict)
+    on_sale: Callable[[Job], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        self.granted = self.balance
+
+    def grant(self, credits: int) -> None:
+        """Somebody buys credits."""
+        self.balance += credits
+        self.granted += credits
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """What the service does with a request at this moment."""
+        path, moment = request.url.path, self.world.loop.moment
+        self._end_jobs(moment)
+        if request.method == "POST":
+            return self._sell(request, path, moment)
+        if path.endswith("/credits"):
+            return httpx.Response(200, json={"current_credits": self.balance})
+        job = self.jobs.get(path.rpartition("/")[2])
+        return httpx.Response(200, json=_generation(job)) if job else _refusal(404, "not_found")
+
+    def _sell(self, request: httpx.Request, path: str, moment: float) -> httpx.Response:
+        key = request.headers.get("idempotency-key")
+        if key is None:
+            raise ViolationError(f"POST {path} without an idempotency key")
+        body, digest = json.loads(request.content), hashlib.sha256(request.content).hexdigest()
+        known = self.keys.get(key)
+        if known is not None and known[2] > moment:
+            if known[0] != digest:
+                raise ViolationError(f"other bytes under the key {key}")
+            return self._sold(known[1], path)
+        cost = PRICES[body["model"]] + (self._draw(key, "dearer") < self.dearer)
+        if self.balance < cost:
+            return _refusal(402, "insufficient_credits")
+        is_chat = path.endswith("completions")
+        fails = "doomed" in json.dumps(body) or self._unlucky(key, "fails", self.failing)
+        keeps = self._draw(key, "keeps") < (0.7 if is_chat else 0.3)
+        job = Job(
+            id=f"task_{len(self.jobs) + 1}",
+            key=key,
+            name=str(body.get("client_request_id") or key),
+            model=body["model"],
+            reserved=cost,
+            ends_at=moment + self._draw(key, "seconds") * 4,
+            cost=cost if keeps or not (is_chat or fails) else 0,
+            fails=fails and not is_chat,
+            rambles=self._unlucky(key, "rambles", 0.2),
+            body=body,
+        )
+        self.on_sale(job)
+        self.balance -= cost
+        self.jobs[job.id] = job
+        self.keys[key] = digest, job, moment + KEY_SECONDS
+        self.running.append(job)
+        if is_chat:
+            job.ends_at = moment
+            self._end_jobs(moment)
+        self.world.tell("service", f"sells {job.id} {job.name} for {cost}")
+        return self._sold(job, path)
+
+    def _sold(self, job: Job, path: str) -> httpx.Response:
+        if path.endswith("/generations"):
+            return httpx.Response(202, json=_generation(job))
+        content = "hello" if job.rambles else '{"visual": "a lamp"}'
+        answer = {
+            "id": job.id,
+            "model": job.model,
+            "session_id": job.body.get("session_id") or f"s_{job.key}",
+            "message": {"role": "assistant", "content": content},
+            "credits": {"reserved": job.reserved, "final": job.cost},
+        }
+        return httpx.Response(200, json=answer)
+
+    def _end_jobs(self, moment: float) -> None:
+        for job in [one for one in self.running if one.ends_at <= moment]:
+            self.running.remove(job)
+            job.final = job.cost
+            self.balance += job.reserved - job.final
+
+    def _draw(self, key: str, what: str) -> float:
+        """0 to 1, the same whenever it is asked of a key."""
+        return random.Random(f"{self.world.seed} {what} {key}").random()
+
+    def _unlucky(self, key: str, what: str, share: float) -> bool:
+        return not self.world.calm and self._draw(key, what) < share
+
+
+def _refusal(status: int, code: str) -> httpx.Response:
+    envelope = {"error": {"code": code, "message": "No.", "requestId": "req_1"}}
+    return httpx.Response(status, json=envelope)
+
+
+def _generation(job: Job) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "id": job.id,
+        "object": "generation",
+        "model": job.model,
+        "status": "processing",
+        "reserved_credits": job.reserved,
+        "created_at": "2026-11-25T12:00:00Z",
+    }
+    if job.final is None:
+        return answer
+    answer |= {"status": "failed" if job.fails else "succeeded", "final_credits": job.final}
+    if job.fails:
+        return answer | {"error": {"code": "generation_failed", "message": "It failed."}}
+    return answer | {"result": {"urls": [f"https://results.example/{job.id}.png"]}}
+
+
+@dataclass
+class Network(httpx.AsyncBaseTransport):
+    """Carries requests of a process to the service, and loses, delays, cuts and repeats them.
+
+    Attributes:
+        trouble: The share of paid requests with a fault; of the others, a quarter of it.
+    """
+
+    service: Service
+    process: Process
+    trouble: float
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """As every transport of httpx."""
+        world, process = self.service.world, self.process
+        process.effect()
+        fault, is_paid = "", request.method == "POST"
+        if world.fails(self.trouble if is_paid else self.trouble / 4):
+            fault = world.chance.choice(_PAID if is_paid else _FREE)
+            world.faults[fault] += 1
+        path = request.url.path.removeprefix("/api/v1")
+        world.tell(process.name, f"{request.method} {path} {fault and f'({fault})'}")
+        await world.pause(0.05)
+        process.check()
+        response = await self._carry(fault, request)
+        await world.pause(0.05)
+        process.effect()
+        return response
+
+    async def _carry(self, fault: str, request: httpx.Request) -> httpx.Response:
+        world, answer = self.service.world, self.service.answer
+        match fault:
+            case "":
+                return answer(request)
+            case "unsent":
+                raise httpx.ConnectError("Connection refused")
+            case "lost before":
+                raise httpx.ReadError("")
+            case "lost after":
+                answer(request)
+                raise httpx.ReadError("")
+            case "late":
+                world.loop.call_later(world.chance.random() * 90, answer, request)
+                raise httpx.ReadTimeout("")
+            case "cut":
+                whole = answer(request)
+                half = whole.content[: len(whole.content) // 2]
+                return httpx.Response(whole.status_code, content=half)
+            case "gateway after":
+                answer(request)
+                return _gateway_page(world)
+            case "gateway":
+                return _gateway_page(world)
+            case "twice":
+                answer(request)
+                return answer(request)
+            case "slow":
+                await world.pause(60)
+                self.process.check()
+                return answer(request)
+        status, _, code = fault.partition(" ")
+        return _refusal(int(status), code)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+def _gateway_page(world: World) -> httpx.Response:
+    return httpx.Response(world.chance.choice([502, 504, 403]), text="<html>gateway</html>")
+
+
+_FREE = (
+    *("unsent", "lost before", "cut", "gateway", "slow"),
+    *("404 not_found", "503 internal_error", "429 rate_limited"),
+)
+_PAID = (
+    *("unsent", "lost before", "lost after", "late", "cut", "gateway after", "gateway", "twice"),
+    *("slow", "409 idempotency_conflict", "lost after", "late"),
+    *("400 validation_failed", "401 api_key_revoked", "402 insufficient_credits"),
+    *("403 api_scope_denied", "404 not_found", "409 chat_session_conflict"),
+    *("429 rate_limited", "503 public_api_disabled", "500 internal_error"),
+)
