@@ -146,7 +146,7 @@ def main(
     if tally.violations:
         click.echo(f"scripts/simulate --replay {min(tally.violations)} prints its story", err=True)
     faults = ", ".join(f"{number} {name}" for name, number in tally.faults.most_common())
-    click.echo(f"seeds from {seed}; faults: {faults}")
+    click.echo(f"seeds from {seed}; requests and other moments by their fault: {faults}")
     violations = len(tally.violations)
     click.echo(f"histories {tally.histories}, events {tally.events}, violations {violations}")
     sys.exit(1 if violations else 0)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from rivya_flows.errors import LeaseLostError, StoreError, StoreUnreachableError
 from rivya_flows.store.journal import Entries, EntryWriter, Journal
 from rivya_flows.store.leases import LEASE_SECONDS, RENEWAL_SECONDS, HeldLease, Leases
-from simulation.world import KilledError, Process
+from simulation.world import PROCESS, KilledError, Process
 
 
 class Writer(EntryWriter):
@@ -107,18 +107,19 @@ class SimulatedLeases(Leases):
         """As the base class, with a task instead of a thread."""
         process, world = self._process, self._process.world
         lost: asyncio.Future[StoreError] = world.loop.create_future()
-        before = world.leases.get(run_id, 0)
         lease = self.acquire(run_id, process.name)
-        if before > process.clock():
+        driver = world.drivers.get(run_id)
+        if world.leases.get(run_id, 0) > process.clock() and not has_ended(driver, process):
             world.violate(f"{run_id}: its lease was taken before it expired")
-        world.fences[run_id] = lease.fence
+        world.drivers[run_id], world.fences[run_id] = process, lease.fence
         world.leases[run_id] = process.clock() + LEASE_SECONDS
         world.tell(process.name, f"drives {run_id}, fence {lease.fence}")
 
         async def renew() -> None:
             while True:
                 hangs = world.fails(0.05, "renewals hang")
-                await asyncio.sleep(renewal_seconds * (8 if hangs else 1))
+                asleep = process.wakes_at - world.loop.time()
+                await asyncio.sleep(max(asleep, renewal_seconds * (8 if hangs else 1)))
                 try:
                     process.check()
                     self.renew(lease)
@@ -139,3 +140,15 @@ class SimulatedLeases(Leases):
                     self.release(lease)
                     if world.fences[run_id] == lease.fence:
                         world.leases[run_id] = 0
+
+
+def has_ended(driver: Process | None, process: Process) -> bool:
+    """Whether a process knows that the driver of a run has ended: it was killed on the same machine."""
+    return driver is not None and driver.is_dead and driver.machine == process.machine
+
+
+def has_owner_ended(owner: str) -> bool:
+    """As `leases._has_ended`, which looks for a process of this machine."""
+    process = PROCESS.get()
+    drivers = [one for one in process.world.processes if one.name == owner]
+    return any(has_ended(one, process) for one in drivers)

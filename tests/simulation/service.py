@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import random
@@ -11,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from simulation.world import Process, ViolationError, World
+from simulation.world import Process, World
 
 CHAT = "gemini-2-5-flash-chat"
 PRICES = {"z-image": 1, "seedream-5-lite": 4, CHAT: 1}
@@ -26,22 +27,22 @@ class Job:
     """What was sold: a generation, or a turn of a chat.
 
     Attributes:
-        name: As the client names the purchase; a chat has its key.
+        answer: Of a chat.
         ends_at: Seconds of the world.
         cost: What `final` becomes: of a failed job the service may keep it, and a chat may take less.
-        rambles: The answer of a chat has no JSON.
+        is_useful: The job succeeds, and a chat that must answer in JSON does so.
         final: Credits; None while the job runs.
     """
 
     id: str
     key: str
-    name: str
     model: str
     reserved: int
     ends_at: float
     cost: int
     fails: bool
-    rambles: bool
+    is_useful: bool
+    answer: str
     body: dict[str, Any]
     final: int | None = None
 
@@ -55,7 +56,7 @@ class Service:
         dearer: The share of purchases that cost one credit more than the catalogue says.
         failing: The share of jobs that fail.
         keys: The digest of the body, the job and the time of expiry of each idempotency key.
-        on_sale: Called with a job before it is charged.
+        sold_again: The keys that had been forgotten, and were used again.
     """
 
     world: World
@@ -66,7 +67,7 @@ class Service:
     jobs: dict[str, Job] = field(default_factory=dict)
     running: list[Job] = field(default_factory=list)
     keys: dict[str, tuple[str, Job, float]] = field(default_factory=dict)
-    on_sale: Callable[[Job], None] = lambda _: None
+    sold_again: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.granted = self.balance
@@ -88,34 +89,34 @@ class Service:
         return httpx.Response(200, json=_generation(job)) if job else _refusal(404, "not_found")
 
     def _sell(self, request: httpx.Request, path: str, moment: float) -> httpx.Response:
-        key = request.headers.get("idempotency-key")
-        if key is None:
-            raise ViolationError(f"POST {path} without an idempotency key")
+        key = request.headers["idempotency-key"]
         body, digest = json.loads(request.content), hashlib.sha256(request.content).hexdigest()
         known = self.keys.get(key)
         if known is not None and known[2] > moment:
             if known[0] != digest:
-                raise ViolationError(f"other bytes under the key {key}")
+                self.world.violate(f"other bytes under the key {key}")
             return self._sold(known[1], path)
+        if known is not None:
+            self.sold_again.add(key)
         cost = PRICES[body["model"]] + (self._draw(key, "dearer") < self.dearer)
         if self.balance < cost:
             return _refusal(402, "insufficient_credits")
         is_chat = path.endswith("completions")
         fails = "doomed" in json.dumps(body) or self._unlucky(key, "fails", self.failing)
+        rambles = self._unlucky(key, "rambles", 0.2)
         keeps = self._draw(key, "keeps") < (0.7 if is_chat else 0.3)
         job = Job(
             id=f"task_{len(self.jobs) + 1}",
             key=key,
-            name=str(body.get("client_request_id") or key),
             model=body["model"],
             reserved=cost,
             ends_at=moment + self._draw(key, "seconds") * 4,
             cost=cost if keeps or not (is_chat or fails) else 0,
             fails=fails and not is_chat,
-            rambles=self._unlucky(key, "rambles", 0.2),
+            is_useful=not (rambles and "JSON" in str(body) if is_chat else fails),
+            answer="hello" if rambles else '{"visual": "a lamp"}',
             body=body,
         )
-        self.on_sale(job)
         self.balance -= cost
         self.jobs[job.id] = job
         self.keys[key] = digest, job, moment + KEY_SECONDS
@@ -123,18 +124,17 @@ class Service:
         if is_chat:
             job.ends_at = moment
             self._end_jobs(moment)
-        self.world.tell("service", f"sells {job.id} {job.name} for {cost}")
+        self.world.tell("service", f"sells {job.id} of {key} for {cost}")
         return self._sold(job, path)
 
     def _sold(self, job: Job, path: str) -> httpx.Response:
         if path.endswith("/generations"):
             return httpx.Response(202, json=_generation(job))
-        content = "hello" if job.rambles else '{"visual": "a lamp"}'
         answer = {
             "id": job.id,
             "model": job.model,
             "session_id": job.body.get("session_id") or f"s_{job.key}",
-            "message": {"role": "assistant", "content": content},
+            "message": {"role": "assistant", "content": job.answer},
             "credits": {"reserved": job.reserved, "final": job.cost},
         }
         return httpx.Response(200, json=answer)
@@ -181,33 +181,41 @@ class Network(httpx.AsyncBaseTransport):
 
     Attributes:
         trouble: The share of paid requests with a fault; of the others, a quarter of it.
+        is_down: No request leaves the machine.
+        on_purchase: Called with the idempotency key of each paid request before it leaves.
     """
 
     service: Service
     process: Process
     trouble: float
+    is_down: bool
+    on_purchase: Callable[[Process, str], None]
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As every transport of httpx."""
         world, process = self.service.world, self.process
         process.effect()
         fault, is_paid = "", request.method == "POST"
-        if world.fails(self.trouble if is_paid else self.trouble / 4):
-            fault = world.chance.choice(_PAID if is_paid else _FREE)
+        if is_paid:
+            self.on_purchase(process, request.headers.get("idempotency-key", ""))
+        if self.is_down and not world.calm:
+            fault = "unsent"
+        elif world.fails(self.trouble if is_paid else self.trouble / 4):
+            fault = world.chance.choice(world.chance.choice(_PAID) if is_paid else _FREE)
+        if fault:
             world.faults[fault] += 1
         path = request.url.path.removeprefix("/api/v1")
         world.tell(process.name, f"{request.method} {path} {fault and f'({fault})'}")
-        await world.pause(0.05)
-        process.check()
-        response = await self._carry(fault, request)
-        await world.pause(0.05)
+        # What has left arrives, whatever becomes of the process.
+        response = await asyncio.shield(asyncio.ensure_future(self._carry(fault, request)))
         process.effect()
         return response
 
     async def _carry(self, fault: str, request: httpx.Request) -> httpx.Response:
         world, answer = self.service.world, self.service.answer
+        await world.pause(0.1 if fault != "slow" else 60)
         match fault:
-            case "":
+            case "" | "slow":
                 return answer(request)
             case "unsent":
                 raise httpx.ConnectError("Connection refused")
@@ -231,10 +239,6 @@ class Network(httpx.AsyncBaseTransport):
             case "twice":
                 answer(request)
                 return answer(request)
-            case "slow":
-                await world.pause(60)
-                self.process.check()
-                return answer(request)
         status, _, code = fault.partition(" ")
         return _refusal(int(status), code)
 
@@ -250,10 +254,13 @@ _FREE = (
     *("unsent", "lost before", "cut", "gateway", "slow"),
     *("404 not_found", "503 internal_error", "429 rate_limited"),
 )
-_PAID = (
-    *("unsent", "lost before", "lost after", "late", "cut", "gateway after", "gateway", "twice"),
-    *("slow", "409 idempotency_conflict", "lost after", "late"),
+_SILENCE = ("lost after", "late", "cut", "gateway after")
+_RETRIED = (
+    *("429 rate_limited", "429 rate_limited", "503 public_api_disabled", "500 internal_error"),
+    *("409 idempotency_conflict", "lost before", "gateway", "unsent"),
+)
+_REFUSED = (
     *("400 validation_failed", "401 api_key_revoked", "402 insufficient_credits"),
     *("403 api_scope_denied", "404 not_found", "409 chat_session_conflict"),
-    *("429 rate_limited", "503 public_api_disabled", "500 internal_error"),
 )
+_PAID = (_SILENCE, _SILENCE, _RETRIED, _REFUSED, ("twice", "slow"))

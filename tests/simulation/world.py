@@ -35,6 +35,10 @@ LONGEST = 90 * 24 * 3600.0
 """Seconds after which a history that is not over counts as one that never ends."""
 
 
+SUSPENDED = 26 * 3600.0
+"""Seconds for which a machine sleeps: the service forgets keys meanwhile."""
+
+
 class KilledError(BaseException):
     """The process of this task was killed: what it does from now on has no effect."""
 
@@ -83,7 +87,7 @@ class Loop(asyncio.BaseEventLoop):
     ) -> asyncio.Future[T]:
         """Calls the function as a whole, a little later: threads are a matter of order here."""
         future: asyncio.Future[T] = self.create_future()
-        process = _PROCESS.get(None)
+        process = PROCESS.get(None)
 
         def call() -> None:
             if future.done():
@@ -107,7 +111,7 @@ class Loop(asyncio.BaseEventLoop):
         """No other thread wakes this loop."""
 
 
-_PROCESS: ContextVar[Process] = ContextVar("process")
+PROCESS: ContextVar[Process] = ContextVar("process")
 """The process that a task belongs to."""
 
 
@@ -118,8 +122,9 @@ class World:
     Attributes:
         engine: Of the store, emptied for each history.
         calm: Nothing fails any more.
+        drivers: Who took the lease of each run last.
         fences: The newest fence of each run.
-        leases: When the lease of each run expires, by the clock of its holder.
+        leases: When the lease of each run expires, by the clock of its driver.
         events: How many were written.
         faults: How often each happened.
         story: A line for each thing that happened.
@@ -131,6 +136,7 @@ class World:
     calm: bool = False
     chance: random.Random = field(init=False)
     loop: Loop = field(init=False)
+    drivers: dict[str, Process] = field(default_factory=dict)
     fences: dict[str, int] = field(default_factory=dict)
     leases: dict[str, float] = field(default_factory=dict)
     events: int = 0
@@ -143,10 +149,16 @@ class World:
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
         self.loop = Loop(self.chance)
+        self.loop.set_exception_handler(self._note_error)
         with writing(self.engine) as connection:
             for table in METADATA.sorted_tables:
                 if table is not VERSIONS:
                     connection.execute(delete(table))
+
+    def _note_error(self, _: Any, context: dict[str, Any]) -> None:
+        """An error of a callback is one of the simulation; one of a task whose process is dead is none."""
+        if "handle" in context and not isinstance(context.get("exception"), KilledError):
+            self.violate(repr(context.get("exception") or context["message"]))
 
     def now(self) -> float:
         """Unix seconds of true time."""
@@ -173,9 +185,10 @@ class World:
         """Waits for a time that nobody knows before, in seconds."""
         await asyncio.sleep(self.chance.random() * most)
 
-    def process(self, name: str, *, effects: int | None = None, skew: float = 0.0) -> Process:
+    def process(self, machine: str, *, effects: int | None = None, skew: float = 0.0) -> Process:
         """A new process, which ends at its effect number `effects`."""
-        process = Process(self, name, len(self.processes), effects, skew)
+        number = len(self.processes)
+        process = Process(self, f"{machine}.{number}", number, effects, skew)
         self.processes.append(process)
         return process
 
@@ -219,7 +232,9 @@ class Process:
     Attributes:
         effects: How many are left to it; None: nothing ends it.
         skew: Seconds by which the clock of its machine is ahead.
-        is_asked: It ends by a signal that it may handle, instead of ``kill -9``.
+        is_asked: It ends by a signal that it may handle, and by ``kill -9`` if it takes too long.
+        slept: Seconds that its machine slept; its monotonic clock stood still.
+        wakes_at: When its machine wakes, in seconds of the world.
         on_kill: Called when it is killed.
     """
 
@@ -229,13 +244,34 @@ class Process:
     effects: int | None
     skew: float
     is_asked: bool = False
+    was_asked: bool = False
+    slept: float = 0.0
+    wakes_at: float = 0.0
     is_dead: bool = False
     task: asyncio.Task[Any] | None = None
     on_kill: Callable[[], None] = lambda: None
 
+    @property
+    def machine(self) -> str:
+        """The name of its machine."""
+        return self.name.partition(".")[0]
+
     def clock(self) -> float:
         """Unix seconds as its machine has them."""
         return self.world.now() + self.skew
+
+    def monotonic(self) -> float:
+        """Seconds that its machine was awake."""
+        return self.world.loop.time() - self.slept
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits; the machine may be suspended meanwhile."""
+        if self.world.fails(0.003, "a machine sleeps"):
+            self.slept += SUSPENDED
+            self.wakes_at = self.world.loop.time() + SUSPENDED
+            self.world.tell(self.name, "its machine sleeps")
+            await asyncio.sleep(SUSPENDED)
+        await asyncio.sleep(seconds)
 
     def now(self) -> datetime:
         """As `clock`."""
@@ -250,7 +286,10 @@ class Process:
                 self.world.faults["stopped"] += 1
                 self.world.tell(self.name, "is asked to stop")
                 self.task.cancel()
-            elif self.effects < 0 and not self.is_asked:
+                self.is_asked, self.was_asked = False, True
+                self.effects = self.world.chance.choice([None, 0, 3])
+            elif self.effects < 0:
+                self.world.faults["killed"] += 1
                 self.kill()
                 self.check()
 
@@ -264,7 +303,6 @@ class Process:
         if self.is_dead:
             return
         self.is_dead = True
-        self.world.faults["killed"] += 1
         self.world.tell(self.name, "killed")
         self.on_kill()
         if self.task is not None:
@@ -273,12 +311,12 @@ class Process:
     async def execute(self, work: Coroutine[Any, Any, T]) -> T | None:
         """The result of a coroutine of this process; None if the process was ended."""
         context = copy_context()
-        context.run(_PROCESS.set, self)
+        context.run(PROCESS.set, self)
         self.task = task = asyncio.create_task(work, context=context)
         try:
             return await task
         except BaseException:
-            was_ended = self.is_dead or (self.is_asked and task.cancelled())
+            was_ended = self.is_dead or (self.was_asked and task.cancelled())
             if not was_ended:
                 raise
             return None

@@ -1,0 +1,219 @@
+"""The invariants: an observer of what is on disk, of what is sent, and of all books at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from rivya_flows.plans.names import label
+from rivya_flows.queue import events
+from rivya_flows.receipt.from_journal import receipt
+from rivya_flows.receipt.model import Receipt
+from rivya_flows.store.charges import spent_by
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.pools import Pool, Pools
+from simulation.service import Service
+from simulation.world import Process, ViolationError, World
+
+TOO_OLD = timedelta(hours=23)
+"""A run may send again what it intended 20 hours before it was resumed. It takes less than an hour, and its
+clock may be set by two."""
+
+Name = tuple[str, str, int]
+"""Step, key of the item and number of a purchase."""
+
+
+@dataclass
+class Purchase:
+    """A purchase whose intent is on disk.
+
+    Attributes:
+        label: Of its item.
+        intended_at: Or when a person sent it again.
+        planned: Credits that the intent reserves.
+        held: Credits that it holds now.
+        is_uncertain: Only a person may send it again.
+    """
+
+    run_id: str
+    label: str
+    key: str
+    intended_at: datetime
+    planned: int
+    held: int
+    is_uncertain: bool = False
+
+
+@dataclass
+class Books:
+    """What is known of the money of one run.
+
+    Attributes:
+        cap: Of the run; None without one.
+        floor: What was held when the cap was set: it may be more.
+        excess: The most that one purchase cost more than was planned.
+    """
+
+    cap: int | None = None
+    floor: int = 0
+    excess: int = 0
+    purchases: dict[Name, Purchase] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """Credits that the run holds."""
+        return sum(one.held for one in self.purchases.values())
+
+    def set_cap(self, credits: int) -> None:
+        """A person sets another cap."""
+        self.cap, self.floor = credits, self.total
+
+    def hold(self, event: events.PurchaseEvent, credits: int) -> None:
+        """A purchase holds other credits than before."""
+        bought = self.purchases[event.step, event.key, event.n]
+        bought.held, bought.is_uncertain = credits, False
+        self.excess = max(self.excess, credits - bought.planned)
+
+
+@dataclass
+class Observer:
+    """Knows only what is on disk and on the wire.
+
+    Attributes:
+        pool: Credits of the pool of all runs; None without one.
+        purchases: By idempotency key.
+        resubmitted: The keys that a person sent again.
+    """
+
+    world: World
+    service: Service
+    books: dict[str, Books] = field(default_factory=dict)
+    pool: int | None = None
+    purchases: dict[str, Purchase] = field(default_factory=dict)
+    resubmitted: set[str] = field(default_factory=set)
+
+    def set_pool(self, credits: int) -> None:
+        """Gives the pool so many credits, after a look at its total, which that counts anew."""
+        self._check_pool()
+        self.pool = credits
+        Pools(self.world.engine, self.world.now).set(Pool("acme", {}, credits, None, "total"))
+
+    def observe(self, run_id: str, event: events.Event) -> None:
+        """Hears of an event that is on disk."""
+        books = self.books[run_id]
+        match event:
+            case events.RunResumed():
+                if event.budget is not None:
+                    books.set_cap(event.budget)
+                self._resubmit(books, event)
+            case events.PurchaseIntended():
+                self._intend(run_id, books, event)
+            case events.PurchaseAccepted():
+                books.hold(event, event.reserved_credits)
+            case events.JobEnded() | events.ChatAnswered():
+                books.hold(event, event.final_credits)
+            case events.PurchaseRefused():
+                books.hold(event, 0)
+            case events.PurchaseUncertain():
+                books.purchases[event.step, event.key, event.n].is_uncertain = True
+        if books.cap is not None and books.total > max(books.cap, books.floor) + books.excess:
+            self.world.violate(f"{run_id}: holds {books.total} credits, its budget is {books.cap}")
+
+    def observe_purchase(self, process: Process, key: str) -> None:
+        """Sees a paid request leave a process."""
+        bought = self.purchases.get(key)
+        if bought is None:
+            self.world.violate(f"a purchase was sent before its intent was on disk: {key!r}")
+        elif self.world.drivers[bought.run_id] is not process:
+            return  # it does not know yet that its lease is lost, and repeats what is on disk
+        elif bought.is_uncertain:
+            self.world.violate(f"{bought.label} is uncertain, and was sent again without a person")
+        elif process.now() > bought.intended_at + TOO_OLD:
+            self.world.violate(f"{bought.label} of {bought.intended_at} was sent again, too late")
+
+    def compare(self, run_id: str, spent: int) -> None:
+        """Compares what a run believes to have spent with what is on disk."""
+        if spent != self.books[run_id].total:
+            held = self.books[run_id].total
+            self.world.violate(f"{run_id}: counts {spent} credits, and its journal has {held}")
+
+    def audit(self, journal: Journal) -> None:
+        """All books at the end, when every purchase is decided."""
+        receipts = [receipt(journal.entries(run_id)) for run_id in self.books]
+        self._check_ledgers(receipts)
+        self._check_pool()
+        charges = spent_by(self.world.engine, "run-")
+        for run_id, one in zip(self.books, receipts, strict=True):
+            spent = sum(row.held for row in one.ledger)
+            if one.credits.spent != spent or charges.get(run_id, (0, 0)) != (spent, 0):
+                raise ViolationError(f"{run_id}: a ledger of {spent} credits, unlike other books")
+            if one.agreement and (wrong := _differences(one)):
+                raise ViolationError(f"{run_id}: the service differs: {wrong}")
+        self._check_nothing_twice(receipts)
+
+    def _check_ledgers(self, receipts: Sequence[Receipt]) -> None:
+        """Every credit that left the wallet is in one row of one ledger."""
+        ledger = [row for one in receipts for row in one.ledger]
+        rows = {row.idempotency_key: row for row in ledger}
+        if len(rows) < len(ledger):
+            raise ViolationError("two rows of the ledgers have one key")
+        # The newest of a key: a person buys again what the service has forgotten.
+        for job in {job.key: job for job in self.service.jobs.values()}.values():
+            row = rows.pop(job.key, None)
+            if row is None:
+                raise ViolationError(f"{job.id} is in no ledger")
+            if row.held != job.final:
+                raise ViolationError(f"{job.id} cost {job.final}, and its ledger says {row.held}")
+        if unsold := [row.client_request_id for row in rows.values() if row.held]:
+            raise ViolationError(f"the ledgers have credits for what was never sold: {unsold}")
+        taken = sum(job.final or 0 for job in self.service.jobs.values())
+        if self.service.granted - self.service.balance != taken:
+            raise ViolationError("the model of the service miscounts")
+
+    def _check_nothing_twice(self, receipts: Sequence[Receipt]) -> None:
+        """Each item has one job at most that it can use, and each key one job while it is remembered."""
+        if wrong := self.service.sold_again - self.resubmitted:
+            raise ViolationError(f"sent again after the service forgot the key: {wrong}")
+        useful = {job.key for job in self.service.jobs.values() if job.is_useful}
+        bought = [self.purchases[key] for key in useful]
+        made = Counter((one.run_id, one.label) for one in bought)
+        if again := [name for name, count in made.items() if count > 1]:
+            raise ViolationError(f"bought twice: {again}")
+
+    def _intend(self, run_id: str, books: Books, event: events.PurchaseIntended) -> None:
+        name = label(event.step, event.key)
+        bought = Purchase(
+            run_id, name, event.idempotency_key, event.at, event.reserve, event.reserve
+        )
+        if bought.key in self.purchases:
+            self.world.violate(f"{name}: two intents have one key")
+        books.purchases[event.step, event.key, event.n] = self.purchases[bought.key] = bought
+        if books.cap is not None and books.total > books.cap:
+            self.world.violate(f"{run_id}: plans {books.total} credits, its budget is {books.cap}")
+        held = sum(one.total for one in self.books.values())
+        if self.pool is not None and held > self.pool:
+            self.world.violate(
+                f"{run_id}: plans {held} credits with others, a pool has {self.pool}"
+            )
+
+    def _resubmit(self, books: Books, event: events.RunResumed) -> None:
+        newest = {one.label: one for one in books.purchases.values()}
+        for name in newest.keys() & set(event.resubmit):
+            newest[name].is_uncertain, newest[name].intended_at = False, event.at
+            self.resubmitted.add(newest[name].key)
+
+    def _check_pool(self) -> None:
+        held = sum(one.total for one in self.books.values())
+        for total in Pools(self.world.engine, self.world.now).matching({}, "simulated"):
+            if total.spent != held:
+                self.world.violate(f"a pool counts {total.spent} credits, and journals have {held}")
+
+
+def _differences(one: Receipt) -> list[str]:
+    """What differs between ledger and service; the wallet also pays for other runs."""
+    assert one.agreement is not None
+    return [
+        f"{one.kind} {one.task_id}" for one in one.agreement.differences if one.kind != "wallet"
+    ]
