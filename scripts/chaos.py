@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import click
-from chaos_counts import Experiment, record, table, violations
+from chaos_counts import Experiment, commit_here, record, table, violations
 from chaos_local import experiment_locally
 from members import MissingError
 
@@ -65,7 +65,7 @@ def main(
     def tell(line: str) -> None:
         click.echo(f"{time.monotonic() - began:5.0f} s  {line}", err=True)
 
-    experiment = Experiment(setting, profile, seed, items)
+    experiment = Experiment(commit_here(), setting, profile, seed, items)
     if items and setting == "cluster":
         raise click.UsageError("--items is for --setting local")
     with tempfile.TemporaryDirectory(prefix="rivya-flows-chaos-") as temporary:

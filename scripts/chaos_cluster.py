@@ -102,7 +102,7 @@ class ClusterChaos:
             starts: Start further runs, so that enough are at work.
             patient: Leave a run of a deployment to Prefect, as long as Prefect has not given it up.
         """
-        for name in self._cluster.members.ended():
+        for name in self._cluster.members.find_ended():
             self.tally.restarted[name] += 1
             self._cluster.members.restart(name)
         states = self._cluster.server.states([*self._flow_runs.values()]) if self._flow_runs else {}

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 class Experiment:
     """What is asked of an experiment; `seed` decides what is killed, and when."""
 
+    commit: str | None
     setting: str
     profile: str
     seed: int
@@ -30,7 +31,7 @@ class Tally:
 
     Attributes:
         kills: By the name of what was killed.
-        clocks: Moves of a clock by their offset; None where libfaketime is not installed.
+        clocks: Moves of a clock by their offset; None if libfaketime is not installed.
         runs: That wrote anything.
         executions: Of the command line.
         completed: Runs, by their journal.
@@ -55,6 +56,13 @@ class Tally:
     stuck: list[str] = field(default_factory=list)
 
 
+def commit_here() -> str | None:
+    """The commit of this repository; None if it is not known."""
+    ask = ["git", "rev-parse", "--short=12", "HEAD"]
+    found = subprocess.run(ask, cwd=ROOT, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None
+
+
 def table(experiment: Experiment, tally: Tally, books: Audit, seconds: float) -> str:
     """The summary."""
     moved = "none: libfaketime is not installed" if tally.clocks is None else _parts(tally.clocks)
@@ -74,7 +82,7 @@ def table(experiment: Experiment, tally: Tally, books: Audit, seconds: float) ->
         ("purchases", f"{books.purchases} for {books.spent} credits"),
         ("wallet", f"{books.taken} credits taken"),
         ("duplicate purchases", str(len(books.duplicates))),
-        ("credits unexplained", str(_unexplained(books))),
+        ("credits unexplained", str(_sum_unexplained(books))),
         ("purchases unanswered", str(len(books.unanswered))),
         ("uncertain, resubmitted", str(len(tally.uncertain))),
         ("runs that cannot finish", str(len(tally.stuck))),
@@ -87,11 +95,8 @@ def table(experiment: Experiment, tally: Tally, books: Audit, seconds: float) ->
 
 def record(file: Path, experiment: Experiment, tally: Tally, books: Audit, seconds: float) -> None:
     """Append the counts to a file, as a line of JSON."""
-    ask = ["git", "rev-parse", "--short=12", "HEAD"]
-    commit = subprocess.run(ask, cwd=ROOT, capture_output=True, text=True, check=False).stdout
     line = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.strip() or None,
         **asdict(experiment),
         "kills": tally.kills.total(),
         "killed": dict(sorted(tally.kills.items())),
@@ -107,7 +112,7 @@ def record(file: Path, experiment: Experiment, tally: Tally, books: Audit, secon
         "credits": books.spent,
         "taken": books.taken,
         "duplicates": len(books.duplicates),
-        "unexplained": _unexplained(books),
+        "unexplained": _sum_unexplained(books),
         "unanswered": len(books.unanswered),
         "uncertain": len(tally.uncertain),
         "stuck": len(tally.stuck),
@@ -126,7 +131,7 @@ def violations(tally: Tally, books: Audit) -> list[str]:
     return found + [f"cannot finish: {name}" for name in tally.stuck]
 
 
-def _unexplained(books: Audit) -> int:
+def _sum_unexplained(books: Audit) -> int:
     return sum(map(abs, books.unexplained.values()))
 
 

@@ -92,7 +92,7 @@ class LocalChaos:
         return new[0] if new else None
 
     def _resume(self, run_id: str, now: Standing, *, killable: bool) -> None:
-        """Resume a run; one that may be killed is asked no more than to go on, every other time."""
+        """Resume a run; every other resume that may be killed only continues it."""
         everything = not killable or self._chance.random() < 0.5
         if everything:
             self.tally.uncertain.update(f"{run_id}/{name}" for name in now.uncertain)

@@ -124,9 +124,9 @@ class Members:
 
     def below(self, name: str) -> list[int]:
         """A process and all that has its environment."""
-        return marked(f"{self.variable(name)}=1")
+        return find_marked(f"{self.variable(name)}=1")
 
-    def ended(self) -> list[str]:
+    def find_ended(self) -> list[str]:
         """Names of processes that have ended by themselves."""
         return [name for name, process in self._running.items() if process.poll() is not None]
 
@@ -149,7 +149,7 @@ class Members:
         """Stop everything, the youngest first."""
         for name in reversed(list(self._running)):
             self.stop(name)
-        kill_all(marked(self._mark))
+        kill_all(find_marked(self._mark))
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
@@ -182,13 +182,13 @@ def until(seconds: float, pause: float) -> Iterator[None]:
         time.sleep(pause)
 
 
-def marked(words: str) -> list[int]:
-    """Processes with these words in their environment."""
+def find_marked(variable: str) -> list[int]:
+    """Processes with this variable in their environment; the beginning of its name is enough."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and int(folder.name) != os.getpid():
             with contextlib.suppress(OSError):
-                if words.encode() in (folder / "environ").read_bytes():
+                if variable.encode() in (folder / "environ").read_bytes():
                     found.append(int(folder.name))
     return found
 
