@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.01
 OFFSETS = ("-30h", "-2h", "-40", "+40", "+2h", "+30h")
 """How far a clock is moved: beyond the 30 s of a lease, the hour of a future intent, the 20 h of a resend."""
 
-WRONG_CLOCK = 0.2
+WRONG_CLOCK = 0.1
 """Share of the executions of the command line on a machine whose clock is wrong, and moves."""
 
 KEY_LIFE = ("--key-life", "172800")
