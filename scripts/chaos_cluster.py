@@ -6,9 +6,11 @@ systemd or Docker would do. What a person does is done too: answers, and `resume
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import time
+import urllib.error
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +45,8 @@ _SETTLE_SECONDS = 420
 _LAST_SECONDS = 600
 _LOOK_SECONDS = 0.3
 _AGAIN_SECONDS = 5
+_AWAY = (urllib.error.URLError, ConnectionError, TimeoutError)
+"""Prefect does not answer at this moment, as after a kill of its database."""
 _GOES_ON = ("SCHEDULED", "PENDING", "RUNNING", "CRASHED", "CANCELLING")
 
 
@@ -83,15 +87,23 @@ class ClusterChaos:
 
     def execute(self) -> None:
         """Kill until all kills are used, and finish every run."""
-        while self._left > 0:
-            goal = self._journal.all_entries() + self._chance.randint(0, _MOST_ENTRIES)
-            for _ in until(_MOMENT_SECONDS, _LOOK_SECONDS):
-                self._attend(starts=True)
-                if self._journal.all_entries() >= goal:
-                    break
-            time.sleep(self._chance.uniform(0, 0.3))
-            self._strike()
-        self._settle()
+        try:
+            while self._left > 0:
+                self._await_moment()
+                self._strike()
+            self._settle()
+        finally:
+            for driver in self._running_drivers():
+                driver.kill()
+
+    def _await_moment(self) -> None:
+        """Wait until the runs have written some entries."""
+        goal = self._journal.all_entries() + self._chance.randint(0, _MOST_ENTRIES)
+        for _ in until(_MOMENT_SECONDS, _LOOK_SECONDS):
+            self._attend(starts=True)
+            if self._journal.all_entries() >= goal:
+                break
+        time.sleep(self._chance.uniform(0, 0.3))
 
     # --- what a person and a supervisor do ------------------------------------------------------
 
@@ -105,6 +117,12 @@ class ClusterChaos:
         for name in self._cluster.members.find_ended():
             self.tally.restarted[name] += 1
             self._cluster.members.restart(name)
+        with contextlib.suppress(*_AWAY):
+            self._look_after_all(patient=patient)
+            if starts:
+                self._start_runs()
+
+    def _look_after_all(self, *, patient: bool) -> None:
         states = self._cluster.server.states([*self._flow_runs.values()]) if self._flow_runs else {}
         self._state_types = {one: str(state["type"]) for one, state in states.items()}
         known = self._journal.runs()
@@ -120,8 +138,6 @@ class ClusterChaos:
         for run_id in known:
             if run_id not in self._completed and run_id not in self._drivers:
                 self._look_after(run_id, patient=patient)
-        if starts:
-            self._start_runs()
 
     def _look_after(self, run_id: str, *, patient: bool) -> None:
         now = standing(self._cluster.store, run_id)
@@ -164,9 +180,11 @@ class ClusterChaos:
         self._until_completed(_SETTLE_SECONDS, patient=True)
         self._report("resume the rest")
         self._until_completed(_LAST_SECONDS, patient=False)
+        begun = self._journal.runs()
         for run_id in {*self._flow_runs, *self._local} - self._completed:
-            now = standing(self._cluster.store, run_id)
-            self.tally.stuck.append(f"{run_id}: {now.status} {now.failed}")
+            state = self._state_types.get(self._flow_runs.get(run_id, ""), "no flow run")
+            now = standing(self._cluster.store, run_id) if run_id in begun else "never began"
+            self.tally.stuck.append(f"{run_id}: {now}, {state}")
         self.tally.runs = len(self._flow_runs) + len(self._local)
         self.tally.completed = len(self._completed)
         self.tally.flow_runs = self._cluster.server.counts([*self._flow_runs.values()])
@@ -175,8 +193,9 @@ class ClusterChaos:
     def _until_completed(self, seconds: float, *, patient: bool) -> None:
         for _ in until(seconds, _LOOK_SECONDS):
             self._attend(patient=patient)
-            at_work = self._fresh is not None or self._drivers
-            if not at_work and self._completed.issuperset({*self._flow_runs, *self._local}):
+            if not self._running_drivers() and self._completed.issuperset(
+                {*self._flow_runs, *self._local}
+            ):
                 return
 
     # --- what is killed ---------------------------------------------------------------------------
@@ -225,16 +244,20 @@ class ClusterChaos:
         )
 
     def _kill_driver(self) -> bool:
-        alive = [*self._drivers.values(), *([self._fresh] if self._fresh else [])]
-        if not alive:
-            return False
-        self._chance.choice(alive).kill()
-        return True
+        if alive := self._running_drivers():
+            self._chance.choice(alive).kill()
+        return bool(alive)
+
+    def _running_drivers(self) -> list[Driver]:
+        fresh = [] if self._fresh is None else [self._fresh]
+        return [*self._drivers.values(), *fresh]
 
     def _kill_run(self) -> bool:
         """Kill a process of a worker, with all flow runs that it executes."""
-        inside = sorted({run for name in WORKERS for run in self._cluster.executing(name)})
-        return bool(inside and self._cluster.kill_host(self._chance.choice(inside)))
+        with contextlib.suppress(*_AWAY):
+            inside = sorted({run for name in WORKERS for run in self._cluster.executing(name)})
+            return bool(inside and self._cluster.kill_host(self._chance.choice(inside)))
+        return False
 
     def _kill_worker(self) -> bool:
         """Kill a worker and all that it executes, as if its machine died; it comes back at once."""

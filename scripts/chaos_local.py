@@ -36,6 +36,8 @@ MOST_RESUMES = 8
 """Resumes after which a run that is not killed must be done."""
 
 _CREDITS = 1_000_000
+_AT_INTENT = 0.3
+"""Share of the kills that come at once after an intent, when its request is on the way."""
 
 
 class LocalChaos:
@@ -122,13 +124,16 @@ class LocalChaos:
             more = self._chance.randint(0, self._most_entries)
             pause = self._chance.uniform(0, 0.15)
             down = self._chance.uniform(0, 1)
-            goal = self._journal.entries(run_id) + more
+            count = self._journal.entries
+            if self._chance.random() < _AT_INTENT:
+                count, more, pause = self._journal.intents, 1, 0
+            goal = count(run_id) + more
             for _ in until(EXECUTION_SECONDS, LOOK_SECONDS):
                 if driver.is_over():
                     return
                 if run_id is None:
                     run_id = next((run for run in self._journal.runs() if run not in known), None)
-                if self._journal.entries(run_id) >= goal:
+                if count(run_id) >= goal:
                     break
             time.sleep(pause)
             if driver.is_over():

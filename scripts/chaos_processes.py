@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.01
 OFFSETS = ("-30h", "-2h", "-40", "+40", "+2h", "+30h")
 """How far a clock is moved: beyond the 30 s of a lease, the hour of a future intent, the 20 h of a resend."""
 
-WRONG_CLOCK = 0.1
+WRONG_CLOCK = 0.15
 """Share of the executions of the command line on a machine whose clock is wrong, and moves."""
 
 KEY_LIFE = ("--key-life", "172800")
@@ -218,6 +218,7 @@ def _become_driver(
     code = 70
     try:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.chdir(folder)
         os.environ |= environment
         log = os.open(folder / "drivers.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -259,6 +260,11 @@ class JournalReader:
     def entries(self, run_id: str | None) -> int:
         """How many entries a run has; 0 for None."""
         return self._count("SELECT count(*) FROM events WHERE run_id = :run", run=run_id or "")
+
+    def intents(self, run_id: str | None) -> int:
+        """How many purchases a run has intended."""
+        query = "SELECT count(*) FROM events WHERE run_id = :run AND kind = 'purchase.intended'"
+        return self._count(query, run=run_id or "")
 
     def all_entries(self) -> int:
         """How many entries all runs have."""
