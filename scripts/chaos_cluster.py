@@ -32,8 +32,8 @@ from cluster_processes import WORKERS, Cluster
 from members import until
 
 SERVICES = ("postgres", "redis", "sandbox", "server", "services", "receiver")
-MACHINES = (*WORKERS, "receiver", "driver")
-"""Each has a clock of its own. Databases and Prefect are on a machine whose clock is right."""
+MACHINES = (*WORKERS, "receiver")
+"""Each has a clock of its own, as has the command line. That of databases and Prefect is right."""
 
 _AT_ONCE = 6
 _DRIVERS = 2
@@ -59,7 +59,7 @@ class ClusterChaos:
         cluster: Has begun.
         experiment: As asked.
         kills: Total number.
-        clocks: Of machines, by the names of `MACHINES`; empty where they cannot be moved.
+        clocks: Of machines, by the names of `MACHINES`, and `driver`; empty where they cannot be moved.
         tell: Reports progress.
     """
 
@@ -171,7 +171,11 @@ class ClusterChaos:
 
     def _drive(self, arguments: list[str]) -> Driver:
         self.tally.executions += 1
-        clock = self._clocks.get("driver") if self._chance.random() < WRONG_CLOCK else None
+        clock = self._clocks.get("driver")
+        if self._left <= 0 or self._chance.random() > WRONG_CLOCK:
+            clock = None
+        if clock is not None:
+            self._move("driver")
         return Driver(self._cluster.folder, {}, arguments, clock)
 
     def _settle(self) -> None:
@@ -234,15 +238,18 @@ class ClusterChaos:
 
     def _move_clock(self) -> None:
         """Move the clock of a machine, and set it right after some seconds, as NTP does."""
-        machine, offset = self._chance.choice(MACHINES), self._chance.choice(OFFSETS)
-        clock = self._clocks[machine]
-        clock.move(offset)
+        machine = self._chance.choice(MACHINES)
+        self._move(machine)
+        for _ in until(self._chance.uniform(2, 10), _LOOK_SECONDS):
+            self._attend(starts=True)
+        self._clocks[machine].move("+0")
+
+    def _move(self, machine: str) -> None:
+        offset = self._chance.choice(OFFSETS)
+        self._clocks[machine].move(offset)
         self._report(f"clock of {machine} {offset}")
         assert self.tally.clocks is not None
         self.tally.clocks[offset] += 1
-        for _ in until(self._chance.uniform(2, 10), _LOOK_SECONDS):
-            self._attend(starts=True)
-        clock.move("+0")
 
     def _report(self, what: str) -> None:
         begun = len(self._flow_runs) + len(self._local)
@@ -278,7 +285,9 @@ def experiment_on_cluster(
     folder: Path, experiment: Experiment, kills: int, tell: Callable[[str], None]
 ) -> tuple[Tally, Audit]:
     """Run until all kills are used, finish every run, and compare the books."""
-    clocks = {name: Clock(folder / f"{name}.clock") for name in MACHINES if Clock.library()}
+    clocks = {
+        name: Clock(folder / f"{name}.clock") for name in (*MACHINES, "driver") if Clock.library()
+    }
     more = {name: clock.environment for name, clock in clocks.items() if name != "driver"}
     options = ["--profile", experiment.profile, *KEY_LIFE]
     options += ["--faults", str(faults(folder, experiment.seed))]
