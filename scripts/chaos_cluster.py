@@ -29,6 +29,7 @@ from chaos_processes import (
     spec,
 )
 from cluster_processes import WORKERS, Cluster
+from cluster_server import OVER
 from members import until
 
 SERVICES = ("postgres", "redis", "sandbox", "server", "services", "receiver")
@@ -193,12 +194,12 @@ class ClusterChaos:
             self.tally.stuck.append(f"{run_id}: {now}, {state}")
         self.tally.runs = len(self._flow_runs) + len(self._local)
         self.tally.completed = len(self._completed)
-        for _ in until(
-            _END_SECONDS, _LOOK_SECONDS
-        ):  # those whose runs were completed on the command line
-            self.tally.flow_runs = self._cluster.server.counts([*self._flow_runs.values()])
-            if {*self.tally.flow_runs} == {"Completed"}:
+        flow_runs, server = [*self._flow_runs.values()], self._cluster.server
+        # Those whose runs were completed on the command line end later.
+        for _ in until(_END_SECONDS, _LOOK_SECONDS):
+            if OVER.issuperset(one["type"] for one in server.states(flow_runs).values()):
                 break
+        self.tally.flow_runs = server.counts(flow_runs)
         self.tally.webhooks = self._journal.webhooks()
 
     def _until_completed(self, seconds: float, *, patient: bool) -> None:
