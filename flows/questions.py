@@ -16,7 +16,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from prefect import get_client
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, Pause
 from prefect.flow_runs import apause_flow_run, asuspend_flow_run
 from prefect.input import RunInput
 from prefect.runtime import flow_run
@@ -89,7 +89,22 @@ async def suspend(waits: Suspension) -> None:
     form, key = _resume_form(waits)
     # Prefect stores the form a moment after the state, and drops what was stored before. Its own
     # timeout would fail the run, with no process left to take the first choice.
-    await asuspend_flow_run(wait_for_input=form, key=key)
+    try:
+        await asuspend_flow_run(wait_for_input=form, key=key)
+    except RuntimeError:
+        await _leave_to_next_execution()
+        raise
+
+
+async def _leave_to_next_execution() -> None:
+    """Ends this execution if the flow run was taken for dead and scheduled again: the next one suspends it."""
+    here = flow_run_here()
+    assert here is not None  # it can be suspended
+    async with get_client() as client:
+        state = (await client.read_flow_run(here.id)).state
+    if state is not None and (state.is_scheduled() or state.is_pending()):
+        run_logger().warning("it was scheduled again while it was at work; its next execution asks")
+        raise Pause(state=state)
 
 
 def _resume_form(waits: Suspension) -> tuple[type[RunInput], str]:

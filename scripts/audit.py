@@ -81,23 +81,41 @@ def _duplicates(jobs: Sequence[Mapping[str, Any]]) -> list[str]:
     return found
 
 
-def answers(store: str, run_id: str) -> list[str]:
-    """Options of `resume` that answer what a suspended run asks: first none, then the first two."""
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands, by its journal.
+
+    Attributes:
+        status: That of its receipt.
+        failed: The code of each failed item, by ``step[key]``.
+        answers: Options of `resume` that answer what a suspended run asks: first none, then the first two.
+    """
+
+    status: str
+    failed: Mapping[str, str]
+    answers: tuple[str, ...]
+
+    @property
+    def uncertain(self) -> list[str]:
+        """Items with a purchase whose outcome the run cannot know."""
+        return [name for name, code in self.failed.items() if code == "uncertain"]
+
+    @property
+    def options(self) -> list[str]:
+        """Options of `resume` with all that a person can do so that the run completes."""
+        options = [part for name in self.uncertain for part in ("--resubmit", name)]
+        options += self.answers
+        return [*options, "--regenerate"] if "job_failed" in self.failed.values() else options
+
+
+def standing(store: str, run_id: str) -> Standing:
+    """Where a run of a store stands."""
     with closing(Journal(store)) as journal:
         found = receipt(journal.entries(run_id))
-    if found.status != "suspended":
-        return []
-    options = []
-    for name, choice in found.choices():
+    options = list[str]()
+    for name, choice in found.choices() if found.status == "suspended" else ():
         if not choice.picked:
             answer = "1,2" if choice.round else "none: warmer light"
             options += ["--answer", f"{name}={answer}"]
-    return options
-
-
-def status_of(store: str, run_id: str) -> tuple[str, dict[str, str]]:
-    """The status of a run, and the code of each failed item by ``step[key]``."""
-    with closing(Journal(store)) as journal:
-        found = receipt(journal.entries(run_id))
     failed = {label(step.id, item.key): item.code for step, item in found.each() if item.code}
-    return found.status, failed
+    return Standing(found.status, failed, tuple(options))

@@ -1,26 +1,33 @@
-"""The processes of `chaos.py` that can be killed: a sandbox, and executions of runs."""
+"""What `chaos.py` kills and moves: executions of runs, their clocks; and its specs, faults and reader of the journal."""
 
 from __future__ import annotations
 
 import contextlib
-import json
+import importlib
 import os
 import signal
-import sqlite3
-import subprocess
 import sys
-import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-import rivya_flows.flows.compiler
-import rivya_flows.flows.execution.execute  # noqa: F401  # loaded before the fork, as is the compiler
+from members import until
+from sqlalchemy import NullPool, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
+
 from rivya_flows.cli.main import run as command_line
 
-CREDITS = 1_000_000
 LOOK_SECONDS = 0.01
+
+OFFSETS = ("-30h", "-2h", "-40", "+40", "+2h", "+30h")
+"""How far a clock is moved: beyond the 30 s of a lease, the hour of a future intent, the 20 h of a resend."""
+
+WRONG_CLOCK = 0.15
+"""Share of the executions of the command line on a machine whose clock is wrong, and moves."""
+
+KEY_LIFE = ("--key-life", "172800")
+"""Seconds that the sandbox knows a key: what it forgets while rivya-flows relies on it is bought twice, as documented."""
 
 FAULTS = """
 seed: {seed}
@@ -38,6 +45,8 @@ faults:
 SPEC = """
 version: 1
 name: chaos
+inputs:
+  who: {type: enum, values: [human, judge], default: human}
 budget: {credits: 400}
 steps:
   script:
@@ -56,7 +65,7 @@ steps:
     uses: pick
     with:
       from: ${{ steps.stills.items }}
-      mode: human
+      mode: ${{ inputs.who }}
       count: 2
       judge: {model: gemini-2-5-flash-chat, criteria: [The whole lamp is in the picture]}
       none: {rounds: 1}
@@ -75,6 +84,9 @@ steps:
 outputs:
   pictures: ${{ steps.restyled.assets }}
   voice: ${{ steps.voice.asset }}
+deploy:
+  - {name: asked}
+  - {name: judged, inputs: {who: judge}}
 """
 
 
@@ -100,7 +112,7 @@ steps:
 """
 
 
-def spec(items: int) -> str:
+def spec(items: int = 0) -> str:
     """The spec of all runs: a campaign, or two steps of so many items with 200 jobs in flight."""
     if not items:
         return SPEC
@@ -108,63 +120,78 @@ def spec(items: int) -> str:
     return WIDE.format(items=numbers, count=items, credits=60 * items)
 
 
-class SandboxProcess:
-    """A sandbox that restarts on its port, with its data, after every kill.
+def faults(folder: Path, seed: int) -> Path:
+    """A file with the faults of the sandbox."""
+    file = folder / "faults.yaml"
+    file.write_text(FAULTS.format(seed=seed))
+    return file
+
+
+class Clock:
+    """The clock of a machine, which libfaketime moves for all processes with this environment, also while they run.
+
+    What measures durations (CLOCK_MONOTONIC) is left alone, as when a person or NTP sets a real clock.
 
     Args:
-        folder: Its data and log.
-        profile: ``friendly`` or ``hostile``.
-        seed: Of its faults.
+        file: Has the offset.
     """
 
-    def __init__(self, folder: Path, profile: str, seed: int) -> None:
-        self.data = folder / "sandbox"
-        self._log = folder / "sandbox.log"
-        self._profile = profile
-        self._faults = folder / "faults.yaml"
-        self._faults.write_text(FAULTS.format(seed=seed))
-        self._process: subprocess.Popen[str] | None = None
-        self.base_url = ""
-        self.api_key = ""
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.move("+0")
 
-    def start(self) -> None:
-        """Start it; returns when it answers."""
-        port = self.base_url.rpartition(":")[2] or "0"
-        command = [sys.executable, "-m", "rivya_sandbox", "serve", "--json"]
-        command += ["--data", str(self.data), "--port", port, "--credits", str(CREDITS)]
-        command += ["--media", "plain", "--time-scale", "0.03", "--profile", self._profile]
-        command += ["--faults", str(self._faults)]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
-            )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"the sandbox did not start: {self._log.read_text()[-800:]}")
-        ready = json.loads(line)
-        # The first key stays valid, and a run belongs to one address.
-        self.base_url = self.base_url or ready["base_url"]
-        self.api_key = self.api_key or ready["api_key"]
+    @staticmethod
+    def library() -> Path | None:
+        """Where libfaketime is, if it is installed."""
+        found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+        return found[0] if found else None
 
-    def kill(self) -> None:
-        """Kill it, as the kernel does when memory runs out."""
-        if self._process is not None:
-            _kill(self._process)
-            self._process = None
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of the processes of this machine."""
+        return {
+            "LD_PRELOAD": str(self.library()),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def move(self, offset: str) -> None:
+        """Set it to the right time and so much."""
+        new = self._file.with_suffix(".new")
+        new.write_text(f"{offset}\n")
+        new.replace(self._file)
+
+
+def load() -> None:
+    """Import what executions need; Prefect reads its environment now."""
+    for name in ("rivya_flows.flows.compiler", "rivya_flows.flows.execution.execute"):
+        importlib.import_module(name)
 
 
 class Driver:
     """One execution of a run: ``rivya-flows run`` or ``resume`` in its own process.
 
-    The process is forked, so that imports, which no kill affects, happen once.
+    The process is forked after `load`, so that imports, which no kill affects, happen once.
+
+    Args:
+        folder: Where it works.
+        environment: Variables beside those of this process.
+        arguments: Of `rivya-flows`.
+        clock: Of its machine, which is loaded with the program; None is the right time.
     """
 
-    def __init__(self, folder: Path, environment: dict[str, str], arguments: list[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        arguments: list[str],
+        clock: Clock | None = None,
+    ) -> None:
         self._over = False
         self._pid = os.fork()
         if self._pid == 0:
-            _become_driver(folder, environment, arguments)
+            _become_driver(folder, environment, arguments, clock)
 
     def is_over(self) -> bool:
         """Whether it has ended."""
@@ -182,19 +209,25 @@ class Driver:
 
     def wait(self, seconds: float) -> bool:
         """Wait for its end; False after so many seconds."""
-        return any(self.is_over() for _ in until(seconds)) or self.is_over()
+        return any(self.is_over() for _ in until(seconds, LOOK_SECONDS)) or self.is_over()
 
 
-def _become_driver(folder: Path, environment: dict[str, str], arguments: list[str]) -> NoReturn:
+def _become_driver(
+    folder: Path, environment: Mapping[str, str], arguments: list[str], clock: Clock | None
+) -> NoReturn:
     code = 70
     try:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.chdir(folder)
         os.environ |= environment
         log = os.open(folder / "drivers.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         for stream in (1, 2):
             os.dup2(log, stream)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        if clock is not None:
+            program = [sys.executable, "-m", "rivya_flows.cli.main", *arguments]
+            os.execve(sys.executable, program, os.environ | clock.environment)
         code = command_line(arguments)
     except BaseException:
         traceback.print_exc()
@@ -205,53 +238,49 @@ def _become_driver(folder: Path, environment: dict[str, str], arguments: list[st
 
 
 class JournalReader:
-    """Reads the journal from outside, to kill between its entries."""
+    """Reads the journal from outside, to kill between its entries.
 
-    def __init__(self, journal: Path) -> None:
-        self._journal = journal
+    Args:
+        store: Its URL; a file need not exist yet.
+    """
+
+    def __init__(self, store: str) -> None:
+        url = make_url(store)
+        if url.drivername == "sqlite":
+            url = make_url(f"sqlite:///file:{url.database}?mode=ro&uri=true")
+        else:
+            url = url.set(drivername="postgresql+psycopg")
+        # No connection is open while a driver is forked: SQLite would share its locks.
+        self._engine = create_engine(url, poolclass=NullPool)
 
     def runs(self) -> list[str]:
         """Ids of all runs, oldest first."""
-        return [str(row[0]) for row in self._rows("SELECT run_id FROM runs ORDER BY started_at")]
+        return [str(one) for one in self._column("SELECT run_id FROM runs ORDER BY started_at")]
 
     def entries(self, run_id: str | None) -> int:
         """How many entries a run has; 0 for None."""
-        if run_id is None:
-            return 0
-        [row] = self._rows("SELECT count(*) FROM events WHERE run_id = ?", run_id) or [(0,)]
-        return int(row[0])
+        return self._count("SELECT count(*) FROM events WHERE run_id = :run", run=run_id or "")
 
-    def _rows(self, query: str, *values: str) -> list[Any]:
-        if not self._journal.exists():
+    def intents(self, run_id: str | None) -> int:
+        """How many purchases a run has intended."""
+        query = "SELECT count(*) FROM events WHERE run_id = :run AND kind = 'purchase.intended'"
+        return self._count(query, run=run_id or "")
+
+    def all_entries(self) -> int:
+        """How many entries all runs have."""
+        return self._count("SELECT count(*) FROM events")
+
+    def webhooks(self) -> int:
+        """How many webhook events the receiver has stored."""
+        return self._count("SELECT count(*) FROM received")
+
+    def _count(self, query: str, **values: str) -> int:
+        [found] = self._column(query, **values) or [0]
+        return int(str(found))
+
+    def _column(self, query: str, **values: str) -> list[object]:
+        try:
+            with self._engine.connect() as connection:
+                return list(connection.execute(text(query), values).scalars())
+        except DBAPIError:  # not there, not migrated yet
             return []
-        with contextlib.closing(sqlite3.connect(f"file:{self._journal}?mode=ro", uri=True)) as db:
-            try:
-                return db.execute(query, values).fetchall()
-            except sqlite3.OperationalError:  # not migrated yet
-                return []
-
-
-def driver_environment(folder: Path, sandbox: SandboxProcess) -> dict[str, str]:
-    """The environment of drivers: their store and their service."""
-    return {
-        "RIVYA_API_KEY": sandbox.api_key,
-        "RIVYA_BASE_URL": sandbox.base_url,
-        "RIVYA_FLOWS_DATA": str(folder / "data"),
-        "RIVYA_POLL_SECONDS": "0.1",
-    }
-
-
-def until(seconds: float) -> Iterator[None]:
-    """Iterate at intervals, for at most so many seconds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        yield
-        time.sleep(LOOK_SECONDS)
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    if process.stdout is not None:
-        process.stdout.close()

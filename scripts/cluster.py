@@ -18,8 +18,9 @@ from pathlib import Path
 
 import click
 from audit import Audit, audit
-from cluster_processes import WORKERS, Cluster, MissingError
+from cluster_processes import WORKERS, Cluster
 from cluster_server import OVER
+from members import MissingError
 from sqlalchemy import func, select
 
 from rivya_flows.store.database import reading
@@ -117,7 +118,7 @@ def prove(cluster: Cluster, runs: int, *, victim: str | None, tell: Callable[[st
     if victim is not None:
         inside, middle = await_middle(cluster, WORKERS[0], max(1, runs // 4))
         if victim == "worker":
-            victims, killed = inside, cluster.kill_worker(WORKERS[0])
+            victims, killed = inside, cluster.members.kill_machine(WORKERS[0])
         else:
             victims, killed = cluster.kill_host(middle[0]), 1
         tell(f"killed a {victim}: {killed} processes with {len(victims)} runs in the middle")

@@ -21,8 +21,9 @@ from pathlib import Path
 import click
 import psutil
 from audit import audit
-from cluster_processes import Cluster, MissingError
+from cluster_processes import Cluster
 from cluster_server import OVER
+from members import MissingError
 
 from rivya_flows.preparation.deploy_blocks import WORK_POOL
 
@@ -139,7 +140,7 @@ def measure(
             raise SystemExit("a worker did not start")
         time.sleep(LOOK_SECONDS)
     tell(f"{workers} workers: {runs} runs queued in {queueing:.0f} s")
-    members = cluster.members()
+    members = cluster.members.pids()
     used, peaks, marks = processor_times(members), dict[str, float](), list[tuple[float, int]]()
     psutil.cpu_percent()
     began = time.monotonic()
@@ -155,7 +156,7 @@ def measure(
     busy = psutil.cpu_percent() / 100
     after = processor_times(members)
     for name in names:
-        cluster.stop_worker(name)
+        cluster.members.stop(name)
     stage = Stage(
         workers=workers,
         runs=runs,

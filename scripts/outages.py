@@ -20,7 +20,8 @@ from threading import Timer
 
 import click
 from audit import Audit, audit
-from cluster_processes import WORKERS, Cluster, MissingError
+from cluster_processes import WORKERS, Cluster
+from members import MissingError
 
 from cluster import (
     END_SECONDS,
@@ -55,15 +56,15 @@ def take_away(cluster: Cluster, name: str, how: str, seconds: float) -> None:
     """
     if how == "refused":
         # PostgreSQL's immediate shutdown, after which it has to recover.
-        cluster.send(name, signal.SIGQUIT if name in _POSTGRESQL else signal.SIGKILL)
+        cluster.members.send(name, signal.SIGQUIT if name in _POSTGRESQL else signal.SIGKILL)
         time.sleep(seconds)
-        cluster.restart(name)
+        cluster.members.restart(name)
         return
     give_up = time.monotonic() + seconds
     while (left := give_up - time.monotonic()) > 0:
-        cluster.send(name, signal.SIGSTOP)
+        cluster.members.send(name, signal.SIGSTOP)
         time.sleep(min(left, SLOW_SECONDS) if how == "slow" else left)
-        cluster.send(name, signal.SIGCONT)
+        cluster.members.send(name, signal.SIGCONT)
         time.sleep(_ANSWERS_SECONDS)
 
 

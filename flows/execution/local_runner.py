@@ -126,6 +126,7 @@ class LocalRunner:
             gc.enable()
 
     async def execute(self, run: Run) -> RunReport:
+        from rivya_flows.flows.absence import is_absence
         from rivya_flows.flows.compiler import compile_flow, outcome_of
         from rivya_flows.flows.execution.execute import execute_run
         from rivya_flows.plans.run_form import shown_parameters
@@ -150,6 +151,8 @@ class LocalRunner:
             # Not that Prefect could not tell its server, which may be gone by then.
             if failures and error is not failures[0]:
                 raise failures[0] from error
+            if not isinstance(error, RivyaError) and is_absence(error):
+                raise _not_recorded(error) from error
             raise
 
     async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
@@ -159,6 +162,19 @@ class LocalRunner:
                 from rivya_flows.flows.questions import wake_run
 
                 await wake_run(run_id, notify)
+
+
+def _not_recorded(error: Exception) -> UsageError:
+    """A server that its health check calls well refuses a run, as while its database recovers."""
+    from prefect.settings import PREFECT_API_URL
+
+    url = mask_password(PREFECT_API_URL.value() or "")
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    reason = type(error).__name__ if status is None else f"HTTP {status}"
+    return UsageError(
+        f"the Prefect server at {url} does not record the run: {reason}",
+        "see the log of that server, and resume the run when it is well",
+    )
 
 
 async def batch_ended(context: RunContext, result: BatchResult) -> None:

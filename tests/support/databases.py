@@ -6,7 +6,6 @@ import atexit
 import functools
 import importlib
 import itertools
-import os
 import shutil
 import subprocess
 import tempfile
@@ -17,13 +16,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, event
 
+from support.postgresql import NoServerError, make_server
+
 BACKENDS = ("sqlite", "postgresql")
 _numbers = itertools.count(1)
 _SECONDS = 240  # a busy machine needs many
-
-
-class NoServerError(Exception):
-    """PostgreSQL cannot be had here; the message says why."""
 
 
 def fresh_store(backend: str, folder: Path) -> str:
@@ -65,28 +62,12 @@ def postgres_server(purpose: str = "stores") -> str:
 def _server(purpose: str) -> str:
     """The URL of a server of our own, which ends with this process."""
     driver = _driver()
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not programs:
-        raise NoServerError("there is no initdb in /usr/lib/postgresql")
-    binaries = programs[-1].parent
-    # Not pytest's folder: the server refuses to run as root, and another user cannot enter that.
     folder = Path(tempfile.mkdtemp(prefix=f"rivya-flows-{purpose}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    user = None
-    if os.geteuid() == 0:
-        user = "postgres"
-        try:
-            shutil.chown(folder, user)
-        except LookupError:
-            raise NoServerError("it does not run as root, and there is no user postgres") from None
-    data = folder / "data"
-    make = f"{binaries}/initdb -D {data} -U postgres -A trust -N -E UTF8".split()
-    made = subprocess.run(make, user=user, cwd=folder, capture_output=True, text=True, check=False)
-    if made.returncode:
-        raise NoServerError(f"initdb failed: {made.stderr.strip()[-300:]}")
-    serve = [f"{binaries}/postgres", "-D", str(data), "-k", str(folder), "-h", "", "-F"]
+    server = make_server(folder, "data")
+    serve = [*server.command, "-h", "", "-F"]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(serve, user=user, cwd=folder, stdout=log, stderr=log)
+        process = subprocess.Popen(serve, user=server.user, cwd=folder, stdout=log, stderr=log)
     atexit.register(_stop, process)
     url = f"postgresql://postgres@/postgres?host={folder}"
     give_up = time.monotonic() + _SECONDS

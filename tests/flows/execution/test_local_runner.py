@@ -27,10 +27,11 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.tables import LEASES
 from rivya_sandbox.service.startup import Sandbox
-from support.cli_calls import buy_from
+from support.cli_calls import bought, buy_from, started
 from support.engine_runs import order, stills
 from support.prefect_workers import eventually
 from support.seeded_data import seeded
+from support.small_server import Answer, Request, answering
 
 
 async def test_the_journal_of_a_run_is_read_beside_the_event_loop_of_the_others() -> None:
@@ -84,6 +85,35 @@ async def test_a_run_that_lost_its_lease_says_so_also_where_its_server_died(
     caller = Caller(settings, LocalRunner(), notify=take_over, listen=kill_server)
     with pytest.raises(LeaseLostError, match="another process drives"):
         await run(request, caller, tmp_path / "runs")
+
+
+@pytest.mark.slow
+def test_a_server_that_is_well_and_records_no_run_is_named_and_nothing_is_bought(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while its database recovers."""
+    buy_from(sandbox, monkeypatch)
+    (tmp_path / "stills.yaml").write_text(stills(1))
+
+    def answer(request: Request) -> Answer:
+        if request.method == "POST":
+            return Answer(b'{"exception_message": "Internal Server Error"}', 500)
+        if "csrf-token" in request.path:
+            return Answer(status=404)  # it asks for none
+        return Answer(b'"3.9.0"' if "version" in request.path else b"true")
+
+    with answering(answer) as server:
+        process = started(
+            "run",
+            tmp_path / "stills.yaml",
+            PREFECT_API_URL=f"{server}/api",
+            RIVYA_FLOWS_DATA=str(tmp_path / "data"),
+        )
+        _, err = process.communicate(timeout=240)
+    assert process.returncode == 2, err
+    assert f"error: the Prefect server at {server}/api does not record the run: HTTP 500" in err
+    assert "resume with: rivya-flows resume run-" in err
+    assert not bought(sandbox)
 
 
 @pytest.mark.prefect

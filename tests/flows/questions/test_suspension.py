@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from sqlite3 import connect
 from typing import Any
@@ -51,6 +52,24 @@ outputs:
 deploy:
   - {name: studio, work_pool: studio}
 """
+FILMED = """\
+version: 1
+name: filmed
+steps:
+  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: Slow push-in}
+  stills:
+    uses: generate
+    matrix: {style: [studio, neon]}
+    with: {model: z-image, prompt: "A desk lamp, ${{ matrix.style }}"}
+  hero:
+    uses: pick
+    needs: [film]
+    with: {from: "${{ steps.stills.items }}", mode: human}
+deploy:
+  - {name: studio, work_pool: studio}
+"""
 STRICT = PICKED.replace("name: picked", "name: strict").replace(
     "on_timeout: first", "on_timeout: fail"
 )
@@ -60,7 +79,7 @@ HURRIED = PICKED.replace("name: picked", "name: hurried").replace("48h", "2s")
 @pytest.fixture(scope="module")
 def place(server: Server, studio: Place) -> Place:
     """The studio with the specs."""
-    deploy_specs(studio, server, [PICKED, HURRIED, STRICT])
+    deploy_specs(studio, server, [PICKED, FILMED, HURRIED, STRICT])
     return studio
 
 
@@ -170,6 +189,25 @@ def test_the_plain_api_answers_and_a_retry_while_suspended_asks_again_for_nothin
     server.end(run, "COMPLETED")
     assert place.answers(run) == [("a|b <i>", "form")]
     check_film_is_made_from(place, run, "a|b <i>")
+
+
+def test_a_run_that_is_taken_for_dead_while_it_works_asks_in_its_next_execution(
+    server: Server, place: Place
+) -> None:
+    """As where the server lost its heartbeats."""
+    with place.films_held():
+        run = server.start("filmed/studio")
+        eventually(lambda: place.has_bought(run, "film"), "the film")
+        later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        again = {"type": "SCHEDULED", "name": "AwaitingRetry"}
+        wish = {"state": again | {"state_details": {"scheduled_time": later}}, "force": True}
+        server.ask("POST", f"/flow_runs/{run}/set_state", wish)
+    server.let_go(run)
+    assert server.state(run)["name"] == "AwaitingRetry"
+    assert place.ends(run) == ["suspended"]
+    server.retry(run)
+    server.question(run)
+    assert (questions(place, run), sum(place.bought(run).values())) == (1, 3)
 
 
 def test_a_pick_that_nobody_answers_goes_on_at_its_deadline(server: Server, place: Place) -> None:
