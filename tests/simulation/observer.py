@@ -34,7 +34,9 @@ class Purchase:
         intended_at: Or when a person sent it again.
         planned: Credits that the intent reserves.
         held: Credits that it holds now.
+        is_open: It has no answer yet; `was_silent`: an execution, or all attempts of one, ended without.
         is_uncertain: Only a person may send it again.
+        was_sent: A request with its key left some process.
     """
 
     run_id: str
@@ -43,7 +45,15 @@ class Purchase:
     intended_at: datetime
     planned: int
     held: int
+    is_open: bool = True
+    was_silent: bool = False
     is_uncertain: bool = False
+    was_sent: bool = False
+
+    @property
+    def excess(self) -> int:
+        """Credits that it cost more than was planned."""
+        return max(0, self.held - self.planned)
 
 
 @dataclass
@@ -53,18 +63,28 @@ class Books:
     Attributes:
         cap: Of the run; None without one.
         floor: What was held when the cap was set: it may be more.
-        excess: The most that one purchase cost more than was planned.
     """
 
     cap: int | None = None
     floor: int = 0
-    excess: int = 0
     purchases: dict[Name, Purchase] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
         """Credits that the run holds."""
         return sum(one.held for one in self.purchases.values())
+
+    @property
+    def most(self) -> int | None:
+        """Credits that the run may hold; None without a cap.
+
+        One purchase may cost more than was known before it, and so may each that was left without an answer.
+        """
+        if self.cap is None:
+            return None
+        found = self.purchases.values()
+        silent = sum(one.excess for one in found if one.was_silent)
+        return max(self.cap, self.floor) + silent + max([one.excess for one in found], default=0)
 
     def set_cap(self, credits: int) -> None:
         """A person sets another cap."""
@@ -73,8 +93,7 @@ class Books:
     def hold(self, event: events.PurchaseEvent, credits: int) -> None:
         """A purchase holds other credits than before."""
         bought = self.purchases[event.step, event.key, event.n]
-        bought.held, bought.is_uncertain = credits, False
-        self.excess = max(self.excess, credits - bought.planned)
+        bought.held, bought.is_open, bought.is_uncertain = credits, False, False
 
 
 @dataclass
@@ -107,6 +126,8 @@ class Observer:
             case events.RunResumed():
                 if event.budget is not None:
                     books.set_cap(event.budget)
+                for one in books.purchases.values():
+                    one.was_silent |= one.is_open
                 self._resubmit(books, event)
             case events.PurchaseIntended():
                 self._intend(run_id, books, event)
@@ -116,9 +137,12 @@ class Observer:
                 books.hold(event, event.final_credits)
             case events.PurchaseRefused():
                 books.hold(event, 0)
+            case events.PurchaseUnanswered():
+                books.purchases[event.step, event.key, event.n].was_silent = True
             case events.PurchaseUncertain():
-                books.purchases[event.step, event.key, event.n].is_uncertain = True
-        if books.cap is not None and books.total > max(books.cap, books.floor) + books.excess:
+                bought = books.purchases[event.step, event.key, event.n]
+                bought.was_silent = bought.is_uncertain = True
+        if books.most is not None and books.total > books.most:
             self.world.violate(f"{run_id}: holds {books.total} credits, its budget is {books.cap}")
 
     def observe_purchase(self, process: Process, key: str) -> None:
@@ -126,11 +150,13 @@ class Observer:
         bought = self.purchases.get(key)
         if bought is None:
             self.world.violate(f"a purchase was sent before its intent was on disk: {key!r}")
-        elif self.world.drivers[bought.run_id] is not process:
+            return
+        is_again, bought.was_sent = bought.was_sent, True
+        if self.world.drivers[bought.run_id] is not process:
             return  # it does not know yet that its lease is lost, and repeats what is on disk
-        elif bought.is_uncertain:
+        if bought.is_uncertain:
             self.world.violate(f"{bought.label} is uncertain, and was sent again without a person")
-        elif process.now() > bought.intended_at + TOO_OLD:
+        elif is_again and process.now() > bought.intended_at + TOO_OLD:
             self.world.violate(f"{bought.label} of {bought.intended_at} was sent again, too late")
 
     def compare(self, run_id: str, spent: int) -> None:

@@ -27,6 +27,7 @@ class Job:
     """What was sold: a generation, or a turn of a chat.
 
     Attributes:
+        reserved: Credits that the wallet lost at first; `named`, as the answer says: 0 if it names them at the end only.
         answer: Of a chat.
         ends_at: Seconds of the world.
         cost: What `final` becomes: of a failed job the service may keep it, and a chat may take less.
@@ -38,6 +39,7 @@ class Job:
     key: str
     model: str
     reserved: int
+    named: int
     ends_at: float
     cost: int
     fails: bool
@@ -110,6 +112,7 @@ class Service:
             key=key,
             model=body["model"],
             reserved=cost,
+            named=0 if not is_chat and self._unlucky(key, "names", 0.1) else cost,
             ends_at=moment + self._draw(key, "seconds") * 4,
             cost=cost if keeps or not (is_chat or fails) else 0,
             fails=fails and not is_chat,
@@ -164,7 +167,7 @@ def _generation(job: Job) -> dict[str, Any]:
         "object": "generation",
         "model": job.model,
         "status": "processing",
-        "reserved_credits": job.reserved,
+        "reserved_credits": job.named,
         "created_at": "2026-11-25T12:00:00Z",
     }
     if job.final is None:
