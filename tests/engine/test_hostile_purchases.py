@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import chain, product, repeat
 from pathlib import Path
 from typing import Any
@@ -163,4 +164,20 @@ async def test_what_never_left_this_machine_costs_nothing_anywhere_and_is_bought
     receipt = await executed(studio, Turn())
     assert receipt["status"] == "completed"
     assert receipt["ledger"][0]["status"] == "refused"
+    assert studio.audit() == 1
+
+
+async def test_what_grew_too_old_between_the_resume_and_its_request_is_sent_by_a_person_alone(
+    studio: TroubledStudio,
+) -> None:
+    await studio.start(stills(1), "run-1")
+    await executed(studio, Turn(then="lost after"))
+    at_resume, at_request = (datetime.now(UTC) + timedelta(hours=one) for one in (19, 25))
+    times = chain([at_resume], repeat(at_request))
+    studio.trouble.plan = repeat("unsent").__next__  # which would fail as `connection`
+    await studio.execute("run-1", clock=times.__next__)
+    receipt = studio.receipt()
+    assert codes(receipt) == ["uncertain"]
+    assert "over 20 h" in receipt["ledger"][0]["reason"]
+    assert (await executed(studio, Turn(resubmits=True)))["status"] == "completed"
     assert studio.audit() == 1

@@ -118,8 +118,7 @@ class SimulatedLeases(Leases):
         async def renew() -> None:
             while True:
                 hangs = world.fails(0.05, "renewals hang")
-                asleep = process.wakes_at - world.loop.time()
-                await asyncio.sleep(max(asleep, renewal_seconds * (8 if hangs else 1)))
+                await asyncio.sleep(renewal_seconds * (8 if hangs else 1))
                 try:
                     process.check()
                     self.renew(lease)

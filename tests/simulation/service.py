@@ -55,7 +55,7 @@ class Service:
 
     Attributes:
         balance, granted: Credits of the wallet, and all that it ever got.
-        dearer: The share of purchases that cost one credit more than the catalogue says.
+        dearer: The share of models that cost one credit more than the catalogue says.
         failing: The share of jobs that fail.
         keys: The digest of the body, the job and the time of expiry of each idempotency key.
         sold_again: The keys that had been forgotten, and were used again.
@@ -100,7 +100,7 @@ class Service:
             return self._sold(known[1], path)
         if known is not None:
             self.sold_again.add(key)
-        cost = PRICES[body["model"]] + (self._draw(key, "dearer") < self.dearer)
+        cost = PRICES[body["model"]] + (self._draw(body["model"], "dearer") < self.dearer)
         if self.balance < cost:
             return _refusal(402, "insufficient_credits")
         is_chat = path.endswith("completions")
@@ -216,7 +216,11 @@ class Network(httpx.AsyncBaseTransport):
 
     async def _carry(self, fault: str, request: httpx.Request) -> httpx.Response:
         world, answer = self.service.world, self.service.answer
-        await world.pause(0.1 if fault != "slow" else 60)
+        world.in_flight += 1
+        try:
+            await world.pause(0.1 if fault != "slow" else 60)
+        finally:
+            world.in_flight -= 1
         match fault:
             case "" | "slow":
                 return answer(request)
@@ -228,7 +232,8 @@ class Network(httpx.AsyncBaseTransport):
                 answer(request)
                 raise httpx.ReadError("")
             case "late":
-                world.loop.call_later(world.chance.random() * 90, answer, request)
+                world.in_flight += 1
+                world.loop.call_later(world.chance.random() * 90, self._deliver, request)
                 raise httpx.ReadTimeout("")
             case "cut":
                 whole = answer(request)
@@ -244,6 +249,10 @@ class Network(httpx.AsyncBaseTransport):
                 return answer(request)
         status, _, code = fault.partition(" ")
         return _refusal(int(status), code)
+
+    def _deliver(self, request: httpx.Request) -> None:
+        self.service.world.in_flight -= 1
+        self.service.answer(request)
 
     async def aclose(self) -> None:
         """Nothing is open."""

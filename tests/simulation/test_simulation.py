@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-HISTORIES = 1500
+HISTORIES = 1000
 BUGS = sorted((ROOT / "tests" / "simulation" / "bugs").glob("*.patch"))
 
 

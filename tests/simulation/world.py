@@ -122,6 +122,7 @@ class World:
     Attributes:
         engine: Of the store, emptied for each history.
         calm: Nothing fails any more.
+        in_flight: Requests that have left, and not arrived.
         drivers: Who took the lease of each run last.
         fences: The newest fence of each run.
         leases: When the lease of each run expires, by the clock of its driver.
@@ -134,6 +135,7 @@ class World:
     seed: int
     engine: Engine
     calm: bool = False
+    in_flight: int = 0
     chance: random.Random = field(init=False)
     loop: Loop = field(init=False)
     drivers: dict[str, Process] = field(default_factory=dict)
@@ -170,8 +172,9 @@ class World:
 
     def violate(self, what: str) -> None:
         """Notes that an invariant does not hold."""
-        self.violations.append(what)
-        self.tell("VIOLATES", what)
+        if what not in self.violations:
+            self.violations.append(what)
+            self.tell("VIOLATES", what)
 
     def fails(self, share: float, fault: str = "") -> bool:
         """Whether a fault of this probability happens now."""
@@ -234,7 +237,6 @@ class Process:
         skew: Seconds by which the clock of its machine is ahead.
         is_asked: It ends by a signal that it may handle, and by ``kill -9`` if it takes too long.
         slept: Seconds that its machine slept; its monotonic clock stood still.
-        wakes_at: When its machine wakes, in seconds of the world.
         on_kill: Called when it is killed.
     """
 
@@ -246,7 +248,6 @@ class Process:
     is_asked: bool = False
     was_asked: bool = False
     slept: float = 0.0
-    wakes_at: float = 0.0
     is_dead: bool = False
     task: asyncio.Task[Any] | None = None
     on_kill: Callable[[], None] = lambda: None
@@ -265,12 +266,12 @@ class Process:
         return self.world.loop.time() - self.slept
 
     async def sleep(self, seconds: float) -> None:
-        """Waits; the machine may be suspended meanwhile."""
-        if self.world.fails(0.003, "a machine sleeps"):
-            self.slept += SUSPENDED
-            self.wakes_at = self.world.loop.time() + SUSPENDED
+        """Waits. The machine may be suspended meanwhile; other processes are stopped in that time."""
+        # No network carries a request for so long.
+        if not self.world.in_flight and self.world.fails(0.005, "a machine sleeps"):
             self.world.tell(self.name, "its machine sleeps")
-            await asyncio.sleep(SUSPENDED)
+            self.slept += SUSPENDED
+            self.world.loop.moment += SUSPENDED
         await asyncio.sleep(seconds)
 
     def now(self) -> datetime:

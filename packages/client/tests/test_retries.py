@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from rivya_client.client import RivyaClient
 from rivya_client.errors import (
     SAME_PURCHASE,
     APIConnectionError,
@@ -16,7 +17,7 @@ from rivya_client.errors import (
     NotSentError,
     RefusedAfterSilenceError,
 )
-from rivya_client.retries import ONCE, RetryPolicy, backoff_seconds
+from rivya_client.retries import FIRST_BACKOFF_SECONDS, ONCE, RetryPolicy, backoff_seconds
 from support.api_stage import BODY, JOB, Answer, Call, Stage, balance, buy, job, refused, stream
 from support.raw_server import http, saying
 
@@ -182,6 +183,29 @@ async def test_a_purchase_is_not_repeated_after_the_machine_was_suspended(when: 
     if when == "in flight":
         stage = Asleep(cut, BALANCE)
         assert (await stage.answered(balance)).current_credits == 5, "which is free"
+
+
+@pytest.mark.parametrize("how", ["suspended", "stopped"])
+async def test_a_purchase_whose_turn_comes_after_a_long_sleep_is_not_sent(how: str) -> None:
+    class Asleep(Stage):
+        async def sleep(self, seconds: float) -> None:
+            await super().sleep(seconds)
+            if seconds > FIRST_BACKOFF_SECONDS:  # for its turn
+                self.asleep += SUSPENDED if how == "suspended" else 0
+                self.time += SUSPENDED if how == "stopped" else 0
+
+    stage = Asleep(CUT, job())
+    repeated = await stage.error(APIConnectionError, buy, requests_per_second=0.1)
+    assert not isinstance(repeated, NotSentError), "the first attempt may have bought"
+    assert len(stage.requests) == 1
+
+    async def buy_another(client: RivyaClient) -> None:
+        await buy(client)
+        await buy(client)
+
+    stage = Asleep(job(), job())
+    await stage.error(NotSentError, buy_another, requests_per_second=0.1)
+    assert len(stage.requests) == 1
 
 
 async def test_retry_after_is_obeyed_as_a_date_too_and_holds_back_the_other_calls() -> None:

@@ -9,6 +9,7 @@ import contextvars
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import aclosing, suppress
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -67,7 +68,7 @@ class Engine:
         """Execute the run; gives its state at the end, and raises what ended this execution alone."""
         run = self._run
         self._driver = asyncio.current_task()
-        run.began = resumed.at
+        run.began, run.resend = resumed.at, timedelta(hours=resumed.resend_hours)
         run.lease.lost.add_done_callback(lambda lost: self._stop_with(lost.result()))
         try:
             await self._feed(resumed)

@@ -99,6 +99,9 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
     stage = _stage(run, action)
     deadline: datetime | None = None
     while True:
+        if doubt := _doubt_of_age(run, _purchase(run, action)):
+            yield events.PurchaseUncertain(**action.event_fields, reason=doubt)
+            return
         try:
             answer = await run.call(submit, stage, action)
             break
@@ -127,6 +130,14 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
         if isinstance(answer, Generation)
         else _answer_event(action, answer)
     )
+
+
+def _doubt_of_age(run: Run, bought: Purchase) -> str | None:
+    """Why a request that may repeat another one comes too late: it waited for a slot, or the machine slept."""
+    age = run.clock() - bought.intended_at
+    if bought.sent != "unknown" or age <= run.resend:
+        return None
+    return f"unanswered for over {run.resend / timedelta(hours=1):g} h; its key may be forgotten"
 
 
 def _stage(run: Run, action: Buy) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, closing, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
@@ -111,7 +111,8 @@ class Run:
 
     Attributes:
         outlasts: The errors that end this execution and not the run: somebody executes it again.
-        lease, client, call, state: Set by the runner; `began` by the loop. `state` follows each event.
+        lease, client, call, state: Set by the runner; `began` and `resend`, how old a purchase may be
+            that is sent again, by the loop. `state` follows each event.
         shrink: Divides the width and height of what is composed and laid out in a format.
         conflict_seconds: How long a purchase is sent again after `idempotency_conflict`, since
             its first request may still be under way.
@@ -132,6 +133,7 @@ class Run:
     client: RivyaClient = field(init=False)
     call: Call = field(init=False)
     began: datetime = field(init=False)
+    resend: timedelta = field(init=False)
     state: State = field(init=False)
     stops: tuple[type[BaseException], ...] = (asyncio.CancelledError,)
     goes_on_elsewhere: Callable[[], bool] = lambda: False
