@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from audit import Audit
 
@@ -94,9 +95,8 @@ def table(experiment: Experiment, tally: Tally, books: Audit, seconds: float) ->
 
 
 def record(file: Path, experiment: Experiment, tally: Tally, books: Audit, seconds: float) -> None:
-    """Append the counts to a file, as a line of JSON."""
+    """Append the counts to a file."""
     line = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         **asdict(experiment),
         "kills": tally.kills.total(),
         "killed": dict(sorted(tally.kills.items())),
@@ -118,6 +118,12 @@ def record(file: Path, experiment: Experiment, tally: Tally, books: Audit, secon
         "stuck": len(tally.stuck),
         "seconds": round(seconds),
     }
+    append(file, line)
+
+
+def append(file: Path, counts: dict[str, Any]) -> None:
+    """Append counts to a file, as a line of JSON."""
+    line = {"date": datetime.now(UTC).isoformat(timespec="seconds"), **counts}
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a", encoding="utf-8") as output:
         output.write(json.dumps(line) + "\n")

@@ -31,7 +31,7 @@ def plant(bug: Path, folder: Path) -> dict[str, str]:
     applied = subprocess.run(
         ["git", "apply", "--whitespace=nowarn", str(bug)],
         cwd=folder,
-        env={**os.environ, "GIT_CEILING_DIRECTORIES": str(folder)},
+        env={**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent)},
         capture_output=True,
         text=True,
         check=False,
@@ -61,7 +61,7 @@ def find(bug: Path, *most: str) -> tuple[bool, str]:
         took = time.monotonic() - began
         found = FOUND.search(done.stderr)
         if found is None:
-            return False, f"not found: {(done.stdout or done.stderr).strip().splitlines()[-1]}"
+            return False, f"not found: {done.stdout.rpartition('histories ')[2] or done.stderr}"
         seed, what = found.groups()
         again = simulate(environment, "--replay", seed)
     if again.returncode != 1 or what not in again.stderr:

@@ -23,6 +23,7 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 
 import click
+from chaos_counts import append, commit_here
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -129,9 +130,21 @@ def replay(seed: int) -> bool:
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The first.")
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count(), show_default=True)
 @click.option("--fail-fast", is_flag=True, help="Stop at the first violation.")
+@click.option(
+    "--record",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Append the counts to this file, as a line of JSON.",
+)
 @click.option("--replay", "replayed", type=click.IntRange(0), metavar="SEED", help="Print one.")
 def main(
-    seconds: float, most: int | None, seed: int, workers: int, fail_fast: bool, replayed: int | None
+    seconds: float,
+    most: int | None,
+    seed: int,
+    workers: int,
+    fail_fast: bool,
+    file: Path | None,
+    replayed: int | None,
 ) -> None:
     """Live through random histories of runs, and check what must hold in each."""
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of a set is part of a history
@@ -140,14 +153,19 @@ def main(
         )
     if replayed is not None:
         sys.exit(0 if replay(replayed) else 1)
+    began = time.monotonic()
     tally = simulate(seed, seconds, most, workers, fail_fast)
     for one, what in sorted(tally.violations.items()):
         click.echo(f"violation: seed {one}: {what}", err=True)
     if tally.violations:
         click.echo(f"scripts/simulate --replay {min(tally.violations)} prints its story", err=True)
     faults = ", ".join(f"{number} {name}" for name, number in tally.faults.most_common())
-    click.echo(f"seeds from {seed}; requests and other moments by their fault: {faults}")
+    click.echo(f"seeds from {seed}; faults: {faults}")
     violations = len(tally.violations)
+    if file is not None:
+        took = round(time.monotonic() - began)
+        counts = {"histories": tally.histories, "events": tally.events, "violations": violations}
+        append(file, {"commit": commit_here(), "seed": seed, **counts, "seconds": took})
     click.echo(f"histories {tally.histories}, events {tally.events}, violations {violations}")
     sys.exit(1 if violations else 0)
 

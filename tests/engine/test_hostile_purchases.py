@@ -171,13 +171,16 @@ async def test_what_grew_too_old_between_the_resume_and_its_request_is_sent_by_a
     studio: TroubledStudio,
 ) -> None:
     await studio.start(stills(1), "run-1")
-    await executed(studio, Turn(then="lost after"))
-    at_resume, at_request = (datetime.now(UTC) + timedelta(hours=one) for one in (19, 25))
-    times = chain([at_resume], repeat(at_request))
-    studio.trouble.plan = repeat("unsent").__next__  # which would fail as `connection`
-    await studio.execute("run-1", clock=times.__next__)
+    studio.trouble.plan = repeat("lost after").__next__
+    half_past_19 = timedelta(hours=19, minutes=30)
+    await studio.execute("run-1", clock=lambda: datetime.now(UTC) - half_past_19)
+    # To the resume it is 18 and a half hours old; its request would leave an hour later.
+    studio.trouble.plan = repeat(None).__next__
+    hour = timedelta(hours=1)
+    await studio.execute("run-1", clock=lambda: datetime.now(UTC) - hour, resend_hours=19)
     receipt = studio.receipt()
-    assert codes(receipt) == ["uncertain"]
-    assert "over 20 h" in receipt["ledger"][0]["reason"]
+    assert (codes(receipt), receipt["ledger"][0]["status"]) == (["connection"], "intended")
+    await studio.execute("run-1", resend_hours=19)
+    assert codes(studio.receipt()) == ["uncertain"]
     assert (await executed(studio, Turn(resubmits=True)))["status"] == "completed"
     assert studio.audit() == 1

@@ -114,16 +114,18 @@ class History:
         asyncio.set_event_loop(world.loop)
         with world.clocks():
             try:
-                outcomes = world.loop.run_until_complete(self._live())
-                if world.violations:
-                    raise ViolationError("; ".join(world.violations))
-                return outcomes
+                return world.loop.run_until_complete(self._live())
+            except Exception as error:
+                world.violate(f"{type(error).__name__}: {error}")
+                raise
             finally:
                 world.calm = True
                 for process in world.processes:
                     process.kill()
                 world.loop.run_until_complete(world.loop.shutdown_asyncgens())
                 world.loop.close()
+                if world.violations:
+                    raise ViolationError("; ".join(world.violations))
 
     async def _live(self) -> dict[str, Outcome]:
         world, chance = self.world, self.world.chance

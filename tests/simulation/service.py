@@ -58,7 +58,7 @@ class Service:
         dearer: The share of models that cost one credit more than the catalogue says.
         failing: The share of jobs that fail.
         keys: The digest of the body, the job and the time of expiry of each idempotency key.
-        sold_again: The keys that had been forgotten, and were used again.
+        on_forgotten: Called with a key that was forgotten, and is used again.
     """
 
     world: World
@@ -69,7 +69,7 @@ class Service:
     jobs: dict[str, Job] = field(default_factory=dict)
     running: list[Job] = field(default_factory=list)
     keys: dict[str, tuple[str, Job, float]] = field(default_factory=dict)
-    sold_again: set[str] = field(default_factory=set)
+    on_forgotten: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
         self.granted = self.balance
@@ -99,7 +99,7 @@ class Service:
                 self.world.violate(f"other bytes under the key {key}")
             return self._sold(known[1], path)
         if known is not None:
-            self.sold_again.add(key)
+            self.on_forgotten(key)
         cost = PRICES[body["model"]] + (self._draw(body["model"], "dearer") < self.dearer)
         if self.balance < cost:
             return _refusal(402, "insufficient_credits")

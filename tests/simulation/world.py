@@ -65,9 +65,6 @@ class _Selector:
             raise StuckError("the history does not end")
         return []
 
-    def close(self) -> None:
-        """There is no file."""
-
 
 class Loop(asyncio.BaseEventLoop):
     """An event loop whose clock moves on when nothing is left to do now."""
@@ -268,7 +265,7 @@ class Process:
     async def sleep(self, seconds: float) -> None:
         """Waits. The machine may be suspended meanwhile; other processes are stopped in that time."""
         # No network carries a request for so long.
-        if not self.world.in_flight and self.world.fails(0.005, "a machine sleeps"):
+        if not self.world.in_flight and self.world.fails(0.01, "a machine sleeps"):
             self.world.tell(self.name, "its machine sleeps")
             self.slept += SUSPENDED
             self.world.loop.moment += SUSPENDED

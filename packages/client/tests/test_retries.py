@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,8 +18,11 @@ from rivya_client.errors import (
     APIStatusError,
     NotSentError,
     RefusedAfterSilenceError,
+    UsageError,
 )
+from rivya_client.options import RequestSettings
 from rivya_client.retries import FIRST_BACKOFF_SECONDS, ONCE, RetryPolicy, backoff_seconds
+from rivya_client.types import Generation
 from support.api_stage import BODY, JOB, Answer, Call, Stage, balance, buy, job, refused, stream
 from support.raw_server import http, saying
 
@@ -199,13 +204,35 @@ async def test_a_purchase_whose_turn_comes_after_a_long_sleep_is_not_sent(how: s
     assert not isinstance(repeated, NotSentError), "the first attempt may have bought"
     assert len(stage.requests) == 1
 
-    async def buy_another(client: RivyaClient) -> None:
-        await buy(client)
-        await buy(client)
+    async def call_twice(client: RivyaClient, call: Call) -> None:
+        await call(client)
+        await call(client)
 
     stage = Asleep(job(), job())
-    await stage.error(NotSentError, buy_another, requests_per_second=0.1)
+    await stage.error(NotSentError, partial(call_twice, call=buy), requests_per_second=0.1)
     assert len(stage.requests) == 1
+    stage = Asleep(BALANCE, BALANCE)
+    await stage.answered(partial(call_twice, call=balance), requests_per_second=0.1)
+    assert len(stage.requests) == 2, "which is free"
+
+
+async def test_no_attempt_is_sent_after_the_time_of_its_call_however_long_its_patience_is() -> None:
+    async def buy_before(client: RivyaClient, seconds: float) -> Generation:
+        before = datetime.fromtimestamp(1000 + seconds, UTC)
+        patient = client.with_options(retry=RetryPolicy(5, 90_000), send_before=before)
+        return await buy(patient)
+
+    stage = Stage(busy_for("7000"), job())
+    assert (await stage.answered(partial(buy_before, seconds=7200))).id == "task_1"
+    stage = Stage(CUT, busy_for("7000"), job())
+    error = await stage.error(APIConnectionError, partial(buy_before, seconds=6000))
+    assert "too late" in str(error)
+    assert len(stage.requests) == 2
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(UsageError, match="send_before: it has no time zone"):
+        RequestSettings().merge(send_before=datetime(2026, 12, 1))
 
 
 async def test_retry_after_is_obeyed_as_a_date_too_and_holds_back_the_other_calls() -> None:

@@ -28,7 +28,9 @@ async def submit(run: Run, action: Buy) -> Generation | ChatCompletion:
     assert route is not None  # `_stage` raises if the kind has no route
     assert route.send is not None  # a function buys by itself
     body, retry = purchase.body.encode(), run.retry(action.step)
-    answer = await route.send(run.client, body, purchase.idempotency_key, retry)
+    # Nothing is sent, first or again, once the service may have forgotten the key.
+    client = run.client.with_options(send_before=_purchase(run, action).intended_at + run.resend)
+    answer = await route.send(client, body, purchase.idempotency_key, retry)
     if isinstance(answer, Generation):
         run.accepted[answer.id] = time.monotonic()
     return answer
@@ -99,9 +101,6 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
     stage = _stage(run, action)
     deadline: datetime | None = None
     while True:
-        if doubt := _doubt_of_age(run, _purchase(run, action)):
-            yield events.PurchaseUncertain(**action.event_fields, reason=doubt)
-            return
         try:
             answer = await run.call(submit, stage, action)
             break
@@ -130,14 +129,6 @@ async def _send_intended(run: Run, action: Buy) -> AsyncGenerator[Event]:
         if isinstance(answer, Generation)
         else _answer_event(action, answer)
     )
-
-
-def _doubt_of_age(run: Run, bought: Purchase) -> str | None:
-    """Why a request that may repeat another one comes too late: it waited for a slot, or the machine slept."""
-    age = run.clock() - bought.intended_at
-    if bought.sent != "unknown" or age <= run.resend:
-        return None
-    return f"unanswered for over {run.resend / timedelta(hours=1):g} h; its key may be forgotten"
 
 
 def _stage(run: Run, action: Buy) -> str:

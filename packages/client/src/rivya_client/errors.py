@@ -181,7 +181,7 @@ CLASS_OF_STATUS: dict[int, type[APIStatusError]] = {
 
 
 class NotSentError(APIConnectionError):
-    """No attempt had a connection, so the service never saw the request."""
+    """No attempt had a connection, or its turn came too late: the service has not carried it out."""
 
 
 class RefusedAfterSilenceError(APIStatusError):

@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import IO, Any, Final, TypedDict
 from urllib.parse import quote
@@ -56,12 +57,15 @@ class RequestOptions(TypedDict, total=False):
         retry: Attempts and patience. Default: 5 attempts, 300 seconds.
         max_retries: Attempts after the first one; a shorter way to change `retry`.
         extra_headers: Sent to the service, and to no host of a download.
+        send_before: No attempt is sent after this time, with a time zone: the service may have forgotten
+            the key by then. Default: an hour after the call if it changes something, else none.
     """
 
     timeout: float | None
     retry: RetryPolicy | None
     max_retries: int | None
     extra_headers: Mapping[str, str] | None
+    send_before: datetime | None
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class RequestSettings:
     timeout: float | None = None  # seconds for one attempt; None is the default of the route
     # Further headers, names in lower case.
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    send_before: datetime | None = None
 
     def merge(
         self,
@@ -80,6 +85,7 @@ class RequestSettings:
         retry: RetryPolicy | None = None,
         max_retries: int | None = None,
         extra_headers: Mapping[str, str] | None = None,
+        send_before: datetime | None = None,
         **unknown: object,
     ) -> RequestSettings:
         """These settings with some options changed; see `RequestOptions`."""
@@ -102,7 +108,10 @@ class RequestSettings:
             policy = dataclasses.replace(policy, attempts=max_retries + 1)
         headers = {**self.headers, **_checked_headers(extra_headers or {})}
         limit = self.timeout if timeout is None else timeout
-        return RequestSettings(policy, limit, MappingProxyType(headers))
+        if send_before is not None and send_before.tzinfo is None:
+            raise UsageError("send_before: it has no time zone", "write datetime.now(UTC) + …")
+        before = self.send_before if send_before is None else send_before
+        return RequestSettings(policy, limit, MappingProxyType(headers), before)
 
     def limit(self, default_seconds: float) -> float:
         """Seconds for one attempt."""

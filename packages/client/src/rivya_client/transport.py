@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -58,7 +59,7 @@ from rivya_client.responses import (
     request_id,
     within,
 )
-from rivya_client.retries import MAX_TURN_SECONDS, SUSPENDED_SECONDS, repeat
+from rivya_client.retries import MAX_TURN_SECONDS, repeat
 from rivya_client.runtime import Runtime
 
 logger = logging.getLogger("rivya_client.wire")
@@ -287,20 +288,14 @@ class Transport:
         if not request.public and self.api_key is None:
             raise UsageError("RIVYA_API_KEY is not set", "set it, or pass api_key to the client")
 
-        attempts, asked_at = 0, self.runtime.now()
-        patience = request.settings.retry.patience_seconds + SUSPENDED_SECONDS
+        now, send_before = self.runtime.now(), request.settings.send_before
+        latest = now + MAX_TURN_SECONDS if request.changes else math.inf
+        latest = latest if send_before is None else send_before.timestamp()
 
         async def attempt() -> Begun:
-            nonlocal attempts
-            attempts, offset = attempts + 1, self.runtime.now() - self.runtime.clock()
             taken_at = await self._rate.turn(changes=request.method != "GET")
-            now = self.runtime.now()
-            suspended = now - self.runtime.clock() - offset > SUSPENDED_SECONDS
-            late = now - asked_at > (MAX_TURN_SECONDS if attempts == 1 else patience)
-            if request.changes and (suspended or late):  # the service may have forgotten the key
-                raise NotSentError(
-                    f"{request.label}: waited too long for its turn, and was not sent"
-                )
+            if self.runtime.now() > latest:  # the service may have forgotten the key
+                raise NotSentError(f"{request.label}: its turn came too late, and it was not sent")
             began, outcome = self.runtime.clock(), "no answer"
             asked = f"{request.label} ({self.base_url})"
             try:
