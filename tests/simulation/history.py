@@ -89,6 +89,7 @@ class History:
         self.world = World(seed, site.engine, calm=peaceful is not None)
         self.site, self.peaceful = site, peaceful
         chance = self.world.chance
+        self.world.naps = chance.choice([0.0, 0.0, 0.0, 0.1])
         self.has_nights = chance.random() < 0.2
         self.is_small = chance.random() < 0.7  # most bugs show in small histories, which are fast
         self.service = Service(

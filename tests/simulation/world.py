@@ -119,6 +119,7 @@ class World:
     Attributes:
         engine: Of the store, emptied for each history.
         calm: Nothing fails any more.
+        naps: The share of waits in which a machine sleeps.
         in_flight: Requests that have left, and not arrived.
         drivers: Who took the lease of each run last.
         fences: The newest fence of each run.
@@ -132,6 +133,7 @@ class World:
     seed: int
     engine: Engine
     calm: bool = False
+    naps: float = 0.0
     in_flight: int = 0
     chance: random.Random = field(init=False)
     loop: Loop = field(init=False)
@@ -265,7 +267,7 @@ class Process:
     async def sleep(self, seconds: float) -> None:
         """Waits. The machine may be suspended meanwhile; other processes are stopped in that time."""
         # No network carries a request for so long.
-        if not self.world.in_flight and self.world.fails(0.01, "a machine sleeps"):
+        if not self.world.in_flight and self.world.fails(self.world.naps, "a machine sleeps"):
             self.world.tell(self.name, "its machine sleeps")
             self.slept += SUSPENDED
             self.world.loop.moment += SUSPENDED
