@@ -97,13 +97,13 @@ async def suspend(waits: Suspension) -> None:
 
 
 async def _leave_to_next_execution() -> None:
-    """Ends this execution if the flow run was taken for dead and scheduled again: the next one suspends it."""
+    """Ends this execution if the flow run was taken for dead: the next one, scheduled now or soon, suspends it."""
     here = flow_run_here()
     assert here is not None  # it can be suspended
     async with get_client() as client:
         state = (await client.read_flow_run(here.id)).state
-    if state is not None and (state.is_scheduled() or state.is_pending()):
-        run_logger().warning("it was scheduled again while it was at work; its next execution asks")
+    if state is not None and (state.is_scheduled() or state.is_pending() or state.is_crashed()):
+        run_logger().warning("it was taken for dead while it was at work; its next execution asks")
         raise Pause(state=state)
 
 

@@ -56,7 +56,8 @@ def main(
 ) -> None:
     """Kill what runs need, resume, and audit every credit.
 
-    Exits with 0 if every promise is kept, 1 if one is broken, 2 if a program is missing.
+    Exits with 0 if every promise is kept, 1 if one is broken, 2 if a program is missing,
+    3 if one does not start.
     """
     began = time.monotonic()
     # However this ends, its processes end with it.

@@ -7,6 +7,7 @@ systemd or Docker would do. What a person does is done too: answers, and `resume
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import random
 import time
@@ -48,7 +49,7 @@ _LAST_SECONDS = 600
 _END_SECONDS = 120
 _LOOK_SECONDS = 0.3
 _AGAIN_SECONDS = 5
-_AWAY = (urllib.error.URLError, ConnectionError, TimeoutError)
+_AWAY = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
 """Prefect does not answer at this moment, as after a kill of its database."""
 _GOES_ON = ("SCHEDULED", "PENDING", "RUNNING", "CRASHED", "CANCELLING")
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from members import until
+from members import kill_all, until
 from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
@@ -202,8 +202,9 @@ class Driver:
     def kill(self) -> None:
         """Kill it and all its children; safe to call twice."""
         if not self.is_over():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
+            kill_all([self._pid])
+            with contextlib.suppress(ProcessLookupError):  # it has no group yet
+                os.killpg(self._pid, signal.SIGKILL)
             os.waitpid(self._pid, 0)
             self._over = True
 

@@ -190,11 +190,13 @@ class Cluster:
         """Kill the process that executes a flow run, but not its worker.
 
         Returns:
-            Ids of all flow runs that it executed.
+            Ids of all flow runs that it executed; none if the flow run has ended.
         """
         hosts = self._hosts()
-        kill_all([hosts[flow_run]])
-        return {one for one, host in hosts.items() if host == hosts[flow_run]}
+        if (killed := hosts.get(flow_run)) is None:
+            return set()
+        kill_all([killed])
+        return {one for one, host in hosts.items() if host == killed}
 
     def executing(self, name: str) -> set[str]:
         """Ids of the flow runs that a worker executes now."""

@@ -63,7 +63,7 @@ class Members:
         """Start a process; returns when it is ready.
 
         Raises:
-            SystemExit: It ended, or took too long.
+            SystemExit: It ended, or took too long; the exit code is 3.
         """
         program = _Program(command, dict(environment), ready, user, cwd or self._folder)
         self._programs[name] = program
@@ -91,7 +91,8 @@ class Members:
                 return
             if self._running[name].poll() is not None:
                 break
-        raise SystemExit(f"{name} did not start: {self.output(name)[-1500:]}")
+        print(f"error: {name} did not start: {self.output(name)[-1500:]}", file=sys.stderr)
+        sys.exit(3)
 
     def output(self, name: str) -> str:
         """What a process has written since it was started the last time."""
@@ -113,8 +114,9 @@ class Members:
         """Kill a process and all that it started, as the kernel does when memory runs out."""
         # A stopped process starts no other while these are looked for.
         os.kill(self._running[name].pid, signal.SIGSTOP)
-        self.send(name, signal.SIGKILL)
-        self._running.pop(name).wait()
+        process = self._running.pop(name)
+        kill_all([process.pid, *_children(process.pid)])
+        process.wait()
 
     def kill_machine(self, name: str) -> int:
         """Kill a process and all below it, in whatever session; returns their number."""
@@ -144,6 +146,7 @@ class Members:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        _free_clock(process.pid)
 
     def end(self) -> None:
         """Stop everything, the youngest first."""
@@ -198,7 +201,14 @@ def kill_all(pids: Sequence[int]) -> int:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+        _free_clock(pid)
     return len(pids)
+
+
+def _free_clock(pid: int) -> None:
+    """Remove the shared memory that libfaketime leaves of a process which is killed."""
+    for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
+        Path("/dev/shm", name).unlink(missing_ok=True)
 
 
 def listens(port: int) -> bool:

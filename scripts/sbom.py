@@ -1,7 +1,8 @@
 """Lists what a distribution needs: its software bill of materials (SBOM), in CycloneDX.
 
 Which package needs which is in their metadata, versions and hashes are in locks/, and licences come from
-scripts/licences.py. Two builds of a commit have the same bill.
+scripts/licences.py. Markers of extras are evaluated for the platform that builds: what an extra needs on
+another one only is missing. Two builds of a commit on a platform have the same SBOM.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def write(out: Path, epoch: int) -> None:
 
     Args:
         out: It has a wheel and a source distribution of each distribution of this repository.
-        epoch: The time of the bills, in seconds since 1970.
+        epoch: The time of the SBOMs, in seconds since 1970.
     """
     wheels = [str(wheel) for wheel in out.glob("*.whl")]
     own: dict[str, Distribution] = {
@@ -81,7 +82,7 @@ def _read_locks(names: Iterable[str]) -> Parts:
 def needs(
     name: str, extras: Iterable[str], own: Mapping[str, Distribution], parts: Parts
 ) -> Mapping[str, set[str]]:
-    """What a package, and each package that it needs, needs: by name, on all platforms.
+    """What a package, and each package that it needs, needs: by name, on all platforms; for an extra, on this one.
 
     Args:
         name: Of the package.

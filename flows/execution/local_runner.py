@@ -135,13 +135,17 @@ class LocalRunner:
         workflow = (await in_thread(run.reporter.follow)).plan.workflow
         frozen = run.reporter.frozen
         failures: list[RivyaError] = []
+        ended = False
 
         async def execute(*_: Any) -> RunReport:
+            nonlocal ended
             try:
-                return await execute_run(run, workflow.concurrency)
+                report = await execute_run(run, workflow.concurrency)
             except RivyaError as error:
                 failures.append(error)
                 raise
+            ended = True
+            return report
 
         flow = compile_flow(workflow, spec_text=frozen.spec_text, execute=execute)
         called: Any = flow(**shown_parameters(workflow, frozen.inputs), return_state=True)
@@ -151,7 +155,8 @@ class LocalRunner:
             # Not that Prefect could not tell its server, which may be gone by then.
             if failures and error is not failures[0]:
                 raise failures[0] from error
-            if not isinstance(error, RivyaError) and is_absence(error):
+            # Where only the end was not recorded, that is a warning of `ended_well`.
+            if not ended and not isinstance(error, RivyaError) and is_absence(error):
                 raise _not_recorded(error) from error
             raise
 

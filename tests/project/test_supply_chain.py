@@ -87,6 +87,13 @@ def test_nothing_is_installed_without_a_hash() -> None:
         assert all("--no-deps" in line for line in re.findall(r".*pip install.*", text))
 
 
+def isolated(folder: Path) -> dict[str, str]:
+    """An environment without the configuration of uv of a user or of the system."""
+    (home := folder / "home").mkdir()
+    empty = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"), str(home))
+    return empty | {"PATH": os.environ["PATH"]}
+
+
 def mirror_of_h11(folder: Path) -> Path:
     """A folder with a wheel that is not the one of locks/base.txt."""
     wheel, described = folder / "mirror" / "h11-0.16.0-py3-none-any.whl", "h11-0.16.0.dist-info"
@@ -119,7 +126,7 @@ def test_another_file_under_a_pinned_version_is_not_installed(
     for name in ("install", "build", "base"):
         (tmp_path / "locks" / f"{name}.txt").write_text(pin if name == lock else "")
     environment = {
-        "PATH": os.environ["PATH"],
+        **isolated(tmp_path),
         "PYTHON": sys.executable,
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_FIND_LINKS": str(mirror),
@@ -171,7 +178,7 @@ def test_a_known_vulnerability_of_a_locked_package_is_an_error_unless_it_is_igno
     (tmp_path / "pyproject.toml").write_text(f"[tool.uv.audit]\nignore = {ignored}\n")
     with answering(service) as address:
         environment = {
-            "PATH": os.environ["PATH"],
+            **isolated(tmp_path),
             "UV_CACHE_DIR": str(tmp_path / "cache"),
             "UV_DEFAULT_INDEX": f"{address}/simple",
             "UV_FIND_LINKS": str(mirror_of_h11(tmp_path)),

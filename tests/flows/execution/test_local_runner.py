@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from contextlib import closing, suppress
 from functools import partialmethod
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
+import httpx
+import prefect
 import psutil
 import pytest
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import State
 from sqlalchemy import select, update
 
 from rivya_flows.engine.run import Run
@@ -100,7 +106,8 @@ def test_a_server_that_is_well_and_records_no_run_is_named_and_nothing_is_bought
             return Answer(b'{"exception_message": "Internal Server Error"}', 500)
         if "csrf-token" in request.path:
             return Answer(status=404)  # it asks for none
-        return Answer(b'"3.9.0"' if "version" in request.path else b"true")
+        version = json.dumps(prefect.__version__).encode()
+        return Answer(version if "version" in request.path else b"true")
 
     with answering(answer) as server:
         process = started(
@@ -109,11 +116,37 @@ def test_a_server_that_is_well_and_records_no_run_is_named_and_nothing_is_bought
             PREFECT_API_URL=f"{server}/api",
             RIVYA_FLOWS_DATA=str(tmp_path / "data"),
         )
-        _, err = process.communicate(timeout=240)
+        try:
+            _, err = process.communicate(timeout=240)
+        finally:
+            process.kill()
     assert process.returncode == 2, err
     assert f"error: the Prefect server at {server}/api does not record the run: HTTP 500" in err
     assert "resume with: rivya-flows resume run-" in err
     assert not bought(sandbox)
+
+
+@pytest.mark.prefect
+async def test_a_run_whose_end_the_server_does_not_record_has_ended_with_a_warning(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    set_state = PrefectClient.set_flow_run_state
+
+    async def refuse_end(self: PrefectClient, one: UUID, state: State, **options: Any) -> Any:
+        if state.is_completed():
+            raise httpx.ConnectError("gone")
+        return await set_state(self, one, state, **options)
+
+    monkeypatch.setattr(PrefectClient, "set_flow_run_state", refuse_end)
+    told = list[str]()
+    request = RunRequest(SpecFile(stills(1), "stills.yaml", None), lambda _: {})
+    caller = Caller(read_settings(), LocalRunner(), notify=told.append)
+    report = await run(request, caller, tmp_path / "runs")
+    assert report.receipt.status == "completed"
+    warning = "warning: Prefect may show the run as it was before its end (ConnectError: gone)"
+    assert warning in told
+    assert not [line for line in told if line.startswith("resume with")]
 
 
 @pytest.mark.prefect

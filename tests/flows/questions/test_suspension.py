@@ -191,19 +191,19 @@ def test_the_plain_api_answers_and_a_retry_while_suspended_asks_again_for_nothin
     check_film_is_made_from(place, run, "a|b <i>")
 
 
+@pytest.mark.parametrize(("kind", "name"), [("SCHEDULED", "AwaitingRetry"), ("CRASHED", "Crashed")])
 def test_a_run_that_is_taken_for_dead_while_it_works_asks_in_its_next_execution(
-    server: Server, place: Place
+    server: Server, place: Place, kind: str, name: str
 ) -> None:
-    """As where the server lost its heartbeats."""
+    """As where the server lost its heartbeats, and before and after an automation starts it again."""
     with place.films_held():
         run = server.start("filmed/studio")
         eventually(lambda: place.has_bought(run, "film"), "the film")
         later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-        again = {"type": "SCHEDULED", "name": "AwaitingRetry"}
-        wish = {"state": again | {"state_details": {"scheduled_time": later}}, "force": True}
-        server.ask("POST", f"/flow_runs/{run}/set_state", wish)
+        dead = {"type": kind, "name": name, "state_details": {"scheduled_time": later}}
+        server.ask("POST", f"/flow_runs/{run}/set_state", {"state": dead, "force": True})
     server.let_go(run)
-    assert server.state(run)["name"] == "AwaitingRetry"
+    assert server.state(run)["name"] == name
     assert place.ends(run) == ["suspended"]
     server.retry(run)
     server.question(run)
