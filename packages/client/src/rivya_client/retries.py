@@ -28,7 +28,7 @@ SUSPENDED_SECONDS = 60.0
 """The machine was suspended if the time of day advanced by this much more than the clock, or than a pause."""
 MAX_TURN_SECONDS = 3600.0
 """How long after its call a request that changes something may be sent, where the call names no time: a
-process that was stopped may go on after the service has forgotten the key."""
+process that was stopped may continue after the service has forgotten the key."""
 
 T = TypeVar("T")
 
