@@ -40,7 +40,7 @@ async def test_a_wrong_option_is_named(option: dict[str, Any], words: str) -> No
     with pytest.raises(UsageError, match=words):
         RequestSettings().merge(**option)
     error = await Stage().error(UsageError, lambda c: c.credits.retrieve(**option), words)
-    known = "the options are timeout, retry, max_retries, extra_headers"
+    known = "the options are timeout, retry, max_retries, extra_headers, send_before"
     assert "foo" not in option or error.hint == known
 
 
