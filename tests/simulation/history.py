@@ -117,7 +117,8 @@ class History:
             try:
                 return world.loop.run_until_complete(self._live())
             except Exception as error:
-                world.violate(f"{type(error).__name__}: {error}")
+                is_named = isinstance(error, ViolationError)
+                world.violate(str(error) if is_named else f"{type(error).__name__}: {error}")
                 raise
             finally:
                 world.calm = True

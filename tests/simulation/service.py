@@ -275,4 +275,4 @@ _REFUSED = (
     *("400 validation_failed", "401 api_key_revoked", "402 insufficient_credits"),
     *("403 api_scope_denied", "404 not_found", "409 chat_session_conflict"),
 )
-_PAID = (_SILENCE, _SILENCE, _RETRIED, _REFUSED, ("twice", "slow"))
+_PAID = (_SILENCE, _SILENCE, _RETRIED, _RETRIED, _REFUSED, _REFUSED, ("twice", "slow"))
