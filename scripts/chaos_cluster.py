@@ -35,7 +35,7 @@ from members import until
 
 SERVICES = ("postgres", "redis", "sandbox", "server", "services", "receiver")
 MACHINES = (*WORKERS, "receiver")
-"""Each has a clock of its own, as has the command line. That of databases and Prefect is right."""
+"""Machines whose clocks move. The clocks of databases and Prefect do not."""
 
 _AT_ONCE = 6
 _DRIVERS = 2

@@ -198,7 +198,7 @@ class History:
             skew = process.skew
 
     async def _act(self) -> None:
-        """What people do meanwhile: they buy credits, raise the pool and set clocks."""
+        """What people do: they buy credits, raise the pool and set clocks."""
         world, chance = self.world, self.world.chance
         for _ in range(chance.randint(0, 3)):
             await world.pause(chance.choice([1, 10, 100]))

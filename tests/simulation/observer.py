@@ -118,7 +118,7 @@ class Observer:
         self.service.on_forgotten = self.observe_forgotten
 
     def set_pool(self, credits: int) -> None:
-        """Gives the pool so many credits, after a look at its total, which that counts anew."""
+        """Sets the credits of the pool. Its total is checked first, since a change recounts it."""
         self._check_pool()
         self.pool = credits
         Pools(self.world.engine, self.world.now).set(Pool("acme", {}, credits, None, "total"))

@@ -36,7 +36,7 @@ LONGEST = 90 * 24 * 3600.0
 
 
 SUSPENDED = 26 * 3600.0
-"""Seconds for which a machine sleeps: the service forgets keys meanwhile."""
+"""Seconds for which a machine sleeps; the service forgets keys in that time."""
 
 
 class KilledError(BaseException):
@@ -184,7 +184,7 @@ class World:
         return True
 
     async def pause(self, most: float) -> None:
-        """Waits for a time that nobody knows before, in seconds."""
+        """Waits for a random time, in seconds."""
         await asyncio.sleep(self.chance.random() * most)
 
     def process(self, machine: str, *, effects: int | None = None, skew: float = 0.0) -> Process:
@@ -265,7 +265,7 @@ class Process:
         return self.world.loop.time() - self.slept
 
     async def sleep(self, seconds: float) -> None:
-        """Waits. The machine may be suspended meanwhile; other processes are stopped in that time."""
+        """Waits. The machine may be suspended, and other processes are stopped in that time."""
         # No network carries a request for so long.
         if not self.world.in_flight and self.world.fails(self.world.naps, "a machine sleeps"):
             self.world.tell(self.name, "its machine sleeps")

@@ -230,9 +230,12 @@ async def test_no_attempt_is_sent_after_the_time_of_its_call_however_long_its_pa
     assert len(stage.requests) == 2
 
 
-def test_a_time_without_a_zone_is_refused() -> None:
+def test_a_time_without_a_zone_and_what_is_no_time_are_refused() -> None:
     with pytest.raises(UsageError, match="send_before: it has no time zone"):
         RequestSettings().merge(send_before=datetime(2026, 12, 1))
+    tomorrow: Any = "tomorrow"
+    with pytest.raises(UsageError, match="send_before: 'tomorrow' is not a datetime"):
+        RequestSettings().merge(send_before=tomorrow)
 
 
 async def test_retry_after_is_obeyed_as_a_date_too_and_holds_back_the_other_calls() -> None:

@@ -29,6 +29,9 @@ _OWN_HEADERS = {
 }
 
 
+_LATEST = "write datetime.now(UTC) + timedelta(hours=1)"
+
+
 class NotGiven(enum.Enum):
     """The type of `NOT_GIVEN`, for arguments whose None has a meaning of its own."""
 
@@ -108,8 +111,10 @@ class RequestSettings:
             policy = dataclasses.replace(policy, attempts=max_retries + 1)
         headers = {**self.headers, **_checked_headers(extra_headers or {})}
         limit = self.timeout if timeout is None else timeout
+        if not isinstance(send_before, datetime | None):
+            raise UsageError(f"send_before: {send_before!r} is not a datetime", _LATEST)
         if send_before is not None and send_before.tzinfo is None:
-            raise UsageError("send_before: it has no time zone", "write datetime.now(UTC) + …")
+            raise UsageError("send_before: it has no time zone", _LATEST)
         before = self.send_before if send_before is None else send_before
         return RequestSettings(policy, limit, MappingProxyType(headers), before)
 

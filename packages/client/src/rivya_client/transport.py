@@ -295,7 +295,9 @@ class Transport:
         async def attempt() -> Begun:
             taken_at = await self._rate.turn(changes=request.method != "GET")
             if self.runtime.now() > latest:  # the service may have forgotten the key
-                raise NotSentError(f"{request.label}: its turn came too late, and it was not sent")
+                late = NotSentError(f"{request.label}: its turn came too late, and it was not sent")
+                late.hint = "call again; if many requests wait, raise requests_per_second"
+                raise late
             began, outcome = self.runtime.clock(), "no answer"
             asked = f"{request.label} ({self.base_url})"
             try:
