@@ -16,6 +16,7 @@ from rivya_flows.language.workflow import Step
 from rivya_flows.spec.load import check
 from rivya_flows.steps.registry import BUILT_IN
 from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import Terminal
 from support.engine_runs import Studio, studio_at
 from support.wrong_specs import HEAD, STILL
 
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "spec.md").read_text("utf-8")
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+FILES = dict(re.findall(r"```yaml (\S+)\n(.*?)```", PAGE, re.DOTALL))
 WHOLE = {block.split("\n")[1].removeprefix("name: "): block for block in BLOCKS if block[:8] == "version:"}  # fmt: skip
 PARTS = {match[1]: block for block in BLOCKS if (match := re.match(r"\w+:\n  (\w+):\n", block))}
 LOGO = """\
@@ -75,6 +77,19 @@ def test_whole_example_runs_to_its_end(text: str, studio: Studio) -> None:
     assert [*outputs] == re.findall(r"^  (\w+):", written, re.MULTILINE)
     # Where one of two steps ran, or nothing failed, an output is nothing.
     assert any(value is not None for value in outputs.values())
+
+
+def test_the_example_of_a_repeated_include_passes_its_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "parts").mkdir()
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    call = Terminal(capsys)
+    assert call("check", "poster.yaml", "poster.test.yaml").code == 0
+    tested = call("test", "poster.test.yaml")
+    assert tested.code == 0, tested.out
 
 
 def test_every_example_is_one_or_the_other() -> None:

@@ -22,6 +22,7 @@ steps:
   c:
     uses: chat
     retry: {attempts: 2}
+    repeat: {until: "${{ steps.c.json.x == 'x' }}", at_most: 2}
     with: {model: gpt-5-2-chat, message: hi, session: s, attachments: ["${{ inputs.f }}"], reasoning_effort: low, web_search: false, expect: {x: string}}
   g:
     uses: generate

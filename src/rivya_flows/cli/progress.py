@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rivya_flows.cli.layout import Cell, clock, draw_table, duration, roughly, wrap_line
 from rivya_flows.cli.output import COLOURS, columns_of, draws, has_colours, live, print_above, tell
-from rivya_flows.plans.names import first_of, is_round, join_keys, label, short_label
+from rivya_flows.plans.names import first_of, join_keys, label, round_title, short_label
 from rivya_flows.plans.plan import PlannedStep
 from rivya_flows.queue.events import (
     AnswerGiven,
@@ -149,10 +149,7 @@ class StepRow:
     @property
     def name(self) -> str:
         """The step for people: ``stills, round 2`` of a round of a pick."""
-        if not is_round(self.step):
-            return self.step
-        _, bought, number = self.step.rsplit(".", 2)
-        return f"{bought}, round {number}"
+        return round_title(self.step)
 
     @property
     def detail(self) -> str:

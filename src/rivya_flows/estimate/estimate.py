@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from rivya_client.catalogue.prices import Price
 from rivya_flows.estimate.films import Film, films
-from rivya_flows.plans.plan import PlannedStep, items_step
+from rivya_flows.plans.plan import PlannedStep, RunPlan, items_step
 from rivya_flows.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.queue.budget import judge_price, prices_by_spec
 from rivya_flows.queue.events import (
@@ -293,7 +293,7 @@ def _step_estimate(
     if planned.part == "on_failure":
         items = tuple(_if(item, "only if the run fails") for item in items)
     if planned.round_of and state.item(planned.round_of[0], "").round < planned.round_of[1]:
-        items = tuple(_if(item, "only if none of the first are picked") for item in items)
+        items = tuple(_if(item, only_if(state.plan, planned)) for item in items)
     items = tuple(replace(item, film=made.get((step_id, item.key))) for item in items)
     names = {
         one.model or f"{state.plan.workflow.name}/{step_id}" for one in items if not one.cached
@@ -302,6 +302,14 @@ def _step_estimate(
     seconds = round(max(known), 1) if known else None
     brand_prompt = _brand_prompt(state, planned, items)
     return StepEstimate(step_id, uses, items, None, seconds, brand_prompt)
+
+
+def only_if(plan: RunPlan, planned: PlannedStep) -> str:
+    """When a step of a later round runs."""
+    owner, _ = planned.round_of or ("", 0)
+    if plan.steps[owner].step.repeat is None:
+        return "only if none of the first are picked"
+    return f"only if {owner} is not done before: at most {len(plan.steps[owner].rounds)} rounds"
 
 
 def _is_waiting(step: StepState) -> bool:
@@ -351,9 +359,10 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
         if item.phase is Phase.FAILED:
             reason = f"failed, not bought again: {item.reason}"
         return ItemEstimate(item.key, request.model if request else None, Price(0, 0, reason))
-    first = item  # of a round, the item that it buys again
-    if request is None and planned.repeats is not None:
-        first = state.steps[planned.repeats].items.get(item.key, item)
+    first, repeats = item, planned.repeats  # of a round, the item that it buys again
+    while not first.requests and repeats is not None:
+        first = state.steps[repeats].items.get(item.key, item)
+        repeats = state.planned_step(repeats).repeats
     if requests := first.requests[item.alternative :]:
         expected = [(one.model, one.price) for one in requests]
         reserve = reserve_of(state.charges, requests[0].price_class)

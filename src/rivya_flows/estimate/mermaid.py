@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from rivya_client.catalogue.prices import price_of
-from rivya_flows.estimate.estimate import Estimate, StepEstimate, greatest
+from rivya_flows.estimate.estimate import Estimate, StepEstimate, greatest, only_if
 from rivya_flows.language.wording import cut
-from rivya_flows.plans.plan import PlannedStep, RunPlan
+from rivya_flows.plans.plan import RunPlan
 
 _MAX_MODELS = 3
 _MAX_LABEL = 80
@@ -39,7 +39,7 @@ def mermaid(plan: RunPlan, priced: Estimate) -> str:
         if inside:
             lines.append(f'    subgraph {part.upper()}["{part}"]')
         for step_id in step_ids:
-            label = _label(step_id, plan.steps[step_id], known[step_id])
+            label = _label(plan, step_id, known[step_id])
             opening, closing = plan.steps[step_id].kind.brackets
             lines.append(f'{indent}{nodes[step_id]}{opening}"{label}"{closing}')
         if inside:
@@ -55,7 +55,8 @@ def mermaid(plan: RunPlan, priced: Estimate) -> str:
     return "\n".join(lines)
 
 
-def _label(step_id: str, planned: PlannedStep, priced: StepEstimate) -> str:
+def _label(plan: RunPlan, step_id: str, priced: StepEstimate) -> str:
+    planned = plan.steps[step_id]
     step = planned.step
     count = "…" if planned.items is None else len(planned.items)
     lines = [f"{step_id} × {count}" if step.fans_out else step_id]
@@ -66,7 +67,7 @@ def _label(step_id: str, planned: PlannedStep, priced: StepEstimate) -> str:
     first = ", ".join(models[:_MAX_MODELS]) + more
     lines.append(f"{step.uses}: {first}" if models else step.uses)
     if planned.round_of:
-        lines.append("only if none of the first are picked")
+        lines.append(only_if(plan, planned))
     if planned.skipped:
         lines.append("skipped")
     elif (most := greatest(item.price for item in priced.items)) != 0:

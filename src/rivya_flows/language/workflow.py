@@ -127,6 +127,23 @@ class Fallback(SpecModel):
     brand: Flag | None = None
 
 
+MAX_ROUNDS = 10
+"""Rounds of one step with `repeat`."""
+
+
+class Repeat(SpecModel):
+    """A step that runs again until an expression is true.
+
+    Attributes:
+        until: An expression that is true when the step is done; `steps.NAME` of its own name is the round
+            that has just ended.
+        at_most: How often it runs, 2 to 10. If the last round is not good enough either, it is taken.
+    """
+
+    until: Value
+    at_most: Annotated[Count, Field(ge=2, le=MAX_ROUNDS)]
+
+
 class Step(SpecModel):
     """One step, with the `defaults` of its kind already merged in.
 
@@ -154,6 +171,8 @@ class Step(SpecModel):
             as `15m`.
         max_parallel: Jobs of this step in flight at once; unlimited if left out.
         cache: The cache mode of this step; the default is that of the spec.
+        repeat: When to run it again: each round is paid. In `with`, `previous` is what the round before
+            gave, null in the first.
     """
 
     id: SkipJsonSchema[Name]
@@ -175,6 +194,7 @@ class Step(SpecModel):
     timeout: Seconds | None = None
     max_parallel: Annotated[Count, Field(ge=1)] | None = None
     cache: Caching | None = None
+    repeat: Repeat | None = None
 
     @property
     def fan_out(self) -> tuple[str, Any]:

@@ -19,6 +19,7 @@ from rivya_flows.language.expressions.resolve import (
     items_named,
     references,
 )
+from rivya_flows.language.field_types import SpecModel
 from rivya_flows.language.matrix import OwnKey, item_keys, rows_of
 from rivya_flows.language.workflow import PARTS, Inputs, Part, Step, Workflow
 from rivya_flows.plans.names import round_name
@@ -26,6 +27,7 @@ from rivya_flows.plans.plan import (
     NamespaceFacts,
     PlannedItem,
     PlannedStep,
+    Round,
     RunPlan,
     Space,
     inputs_in,
@@ -34,7 +36,7 @@ from rivya_flows.plans.plan import (
     steps_in,
 )
 from rivya_flows.plans.requests import PartlyKnown, known_part
-from rivya_flows.spec.files import inlined_name
+from rivya_flows.spec.files import included_in, inlined_name, rounds_of
 from rivya_flows.steps.pick import MODES, Mode, mode_of
 
 T = TypeVar("T")
@@ -68,26 +70,37 @@ class _Expansion:
         placed = dict(self._steps_of(self.spaces[""], self.spaces[""].workflow.part(part)))
         upstream = {
             name: _whole(space, step, name) | steps_in(space, step.fan_out[1])
-            for name, (space, step) in placed.items()
+            for name, (space, step, _) in placed.items()
         }
-        for name in _sort_steps(upstream):
-            space, step = placed[name]
+        rounds = {name: {*_rounds_of(space, step)} for name, (space, step, _) in placed.items()}
+        for name in _sort_steps({name: one | rounds[name] for name, one in upstream.items()}):
+            space, step, among = placed[name]
             planned = self._plan_step(part, space, step, upstream[name])
-            rounds = self._plan_rounds(space, name, planned)
-            self.steps |= rounds
-            self.steps[name] = replace(planned, rounds=tuple(rounds))
+            again = self._plan_rounds(space, name, planned)
+            first = [one.repeats or "" for one in again.values()][:1]
+            self.steps |= again
+            self.steps[name] = replace(
+                planned,
+                rounds=(*first, *again) or _rounds_of(space, step),
+                round_of=among.round_of or space.round_of,
+                repeats=among.repeats or (space.first and inlined_name(space.first, step.id)),
+                before=among.before,
+            )
 
     def _steps_of(
         self, space: Space, steps: Mapping[str, Step]
-    ) -> Iterator[tuple[str, tuple[Space, Step]]]:
-        """All steps by their names in the plan, included steps before their `include`."""
-        for step_id, step in steps.items():
-            name = inlined_name(space.id, step_id)
-            inner = space_of_include(space, step_id, name)
-            if inner is not None:
-                self.spaces[name] = inner
-                yield from self._steps_of(inner, inner.workflow.steps)
-            yield name, (space, step)
+    ) -> Iterator[tuple[str, tuple[Space, Step, Round]]]:
+        """All steps by their names in the plan: included ones before their `include`, rounds before what repeats."""
+        for step in steps.values():
+            for one, among in _each_round(space, step):
+                name = inlined_name(space.id, one.id)
+                inner = space_of_include(space, one, name, among)
+                if inner is not None:
+                    self.spaces[name] = inner
+                    yield from self._steps_of(inner, inner.workflow.steps)
+                yield name, (space, one, among)
+            if step.repeat is not None:
+                yield inlined_name(space.id, step.id), (space, _repeating(step), Round())
 
     def _plan_step(
         self, part: Part, space: Space, step: Step, upstream: frozenset[str]
@@ -166,9 +179,34 @@ class _Expansion:
             return otherwise
 
 
+def _each_round(space: Space, step: Step) -> Iterator[tuple[Step, Round]]:
+    """The rounds of a step with `repeat`, each of which waits for the one before; else the step itself."""
+    if step.repeat is None:
+        yield step, Round()
+        return
+    rounds, owner = _rounds_of(space, step), inlined_name(space.id, step.id)
+    for number, one in enumerate(rounds_of(step)):
+        needs, among = step.needs, Round()
+        if number:
+            needs = (*needs, rounds_of(step)[number - 1])
+            among = Round(rounds[number - 1], (owner, number), rounds[0])
+        yield step.model_copy(update={"id": one, "needs": needs, "repeat": None}), among
+
+
+def _rounds_of(space: Space, step: Step) -> tuple[str, ...]:
+    names = rounds_of(step) if step.repeat is not None else ()
+    return tuple(inlined_name(space.id, one) for one in names)
+
+
+def _repeating(step: Step) -> Step:
+    """A step with `repeat` without all that its rounds do."""
+    done = {"with_": SpecModel(), "regenerate": 0, "fallback": (), "cache": None}
+    return step.model_copy(update=done)
+
+
 def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
     """Steps named outside the fan-out; for an `include`, all steps inside too."""
-    inner = space_of_include(space, step.id, name)
+    inner = included_in(space.workflow, step)
     if inner is None:
         return _steps_before(space, step, _arguments_of(step))
     inside = {inlined_name(name, one) for one in inner.workflow.steps}
@@ -184,13 +222,15 @@ def _steps_before(
     for outer, include in space.enclosing():
         named |= steps_in(outer, include.if_, more_than_status=more_than_status)
         named |= {inlined_name(outer.id, one) for one in include.needs}
+    if step.repeat is not None:  # its own name is that of the round
+        named = (named - {inlined_name(space.id, step.id)}) | {_rounds_of(space, step)[0]}
     return named
 
 
 def _arguments_of(step: Step) -> list[Any]:
     """What is evaluated for the items of a step, with the arguments that it falls back to."""
     taken = [step.with_.model_dump(), *(one.model_dump() for one in step.fallback)]
-    return [taken, step.key, step.if_]
+    return [taken, step.key, step.if_, step.repeat and step.repeat.until]
 
 
 def _items_of(space: Space, value: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,20 @@ def round_name(pick: str, step: str, number: int) -> str:
 
 
 def is_round(step: str) -> bool:
-    """Whether a step buys candidates again: no other name has a dot."""
+    """Whether a step runs in a round of a pick or of `repeat`: no other name has a dot."""
     return "." in step
+
+
+_ROUND = re.compile(r"(?P<owner>.*?)(?:\.(?P<bought>[a-z]\w*))?\.(?P<number>\d+)(?P<inside>__\w+)?")
+
+
+def round_title(step: str) -> str:
+    """A round for people: ``stills, round 2`` of ``hero.stills.2``, ``draft__still, round 2``."""
+    found = _ROUND.fullmatch(step)
+    if found is None:
+        return step
+    name = (found["bought"] or found["owner"]) + (found["inside"] or "")
+    return f"{name}, round {found['number']}"
 
 
 def join_keys(keys: Sequence[str]) -> str:

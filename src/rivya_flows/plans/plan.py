@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset, as_asset
@@ -22,13 +22,14 @@ from rivya_flows.language.inputs import fit
 from rivya_flows.language.matrix import ItemKey, shared_keys
 from rivya_flows.language.syntax.media_references import resolve, written_path
 from rivya_flows.language.workflow import PARTS, Input, Inputs, Part, Step, Workflow
-from rivya_flows.spec.files import included_by, inlined_name
+from rivya_flows.spec.files import included_in, inlined_name
 from rivya_flows.steps.arguments import World
 from rivya_flows.steps.branding import Branding, brand_values
 from rivya_flows.steps.connections import IncludeWith
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import PickWith
 from rivya_flows.steps.registry import kind_of_step
+from rivya_flows.steps.repeated import repeated
 from rivya_flows.steps.structured_output import MAX_TURNS
 
 
@@ -41,6 +42,9 @@ class Space:
     folder: str = ""  # relative to that of the main spec: "" or ``parts/``
     outer: Space | None = None  # the namespace that includes it
     step: Step | None = None  # the `include` step
+    before: str | None = None  # of a round of that step: the round before, which is `previous`
+    round_of: tuple[str, int] | None = None  # of all steps in it, as of a `PlannedStep`
+    first: str | None = None  # in a round: the same space in the first round
 
     def given_value(self, name: str) -> Any:
         """The value that the `include` step gives for an input, as written; None if none."""
@@ -63,15 +67,29 @@ class NamespaceFacts:
     fields: Callable[[str], Mapping[str, Any]]  # output fields of a step by its name in the plan
 
 
-def space_of_include(outer: Space, step_id: str, name: str) -> Space | None:
+class Round(NamedTuple):
+    """What a step of the plan is among rounds, as in `PlannedStep`; nothing of all that outside them."""
+
+    before: str | None = None
+    round_of: tuple[str, int] | None = None
+    repeats: str | None = None
+
+
+def space_of_include(outer: Space, step: Step, name: str, among: Round) -> Space | None:
     """The namespace that an `include` step, `name` in the plan, opens; None for other steps."""
-    included = included_by(outer.workflow, step_id)
+    included = included_in(outer.workflow, step)
     if included is None:
         return None
     folder = str(PurePosixPath(included.path).parent)
-    step = outer.workflow.all_steps[step_id]
     return Space(
-        name, included.workflow, "" if folder == "." else f"{folder}/", outer=outer, step=step
+        name,
+        included.workflow,
+        "" if folder == "." else f"{folder}/",
+        outer=outer,
+        step=step,
+        before=among.before,
+        round_of=among.round_of or outer.round_of,
+        first=among.repeats or (outer.first and inlined_name(outer.first, step.id)),
     )
 
 
@@ -89,6 +107,8 @@ def steps_in(space: Space, value: Any, *, more_than_status: bool = False) -> fro
             for name in reference.path[:1] or space.workflow.inputs:
                 given = space.given_value(name)
                 found |= steps_in(space.outer, given, more_than_status=more_than_status)
+                if space.before and any(one.namespace == "previous" for one in references(given)):
+                    found.add(space.before)
     return frozenset(found)
 
 
@@ -124,7 +144,8 @@ def _input(space: Space, outer: Space, name: str, known: NamespaceFacts) -> Any:
     written, value = space.given_value(name), None
     if written is not None:
         try:
-            value = evaluate(written, scope_in(outer, written, known))
+            previous = known.fields(space.before) if space.before else None
+            value = evaluate(written, {**scope_in(outer, written, known), "previous": previous})
         except UsesNull:
             # As if it were not given: the default, or null if it is optional.
             if declared.required and declared.default is None:
@@ -182,13 +203,17 @@ class PlannedStep:
     space: str = ""  # name of the `include` step that it comes from; "" for the run's own
     reads: frozenset[str] = frozenset()  # inputs of its spec
     tolerates: frozenset[str] = frozenset()  # steps whose status alone it reads
-    rounds: tuple[str, ...] = ()  # of a pick: the steps that buy its candidates again
-    round_of: tuple[str, int] | None = None  # of such a step: the pick, and the round from 1
-    repeats: str | None = None  # of such a step: the step that it buys again
+    # Of a pick with `none`, and of a step with `repeat`: what each round gives, the first one first.
+    rounds: tuple[str, ...] = ()
+    # Of a step that runs in a later round alone: what has the rounds, and the round, counted from 1.
+    round_of: tuple[str, int] | None = None
+    repeats: str | None = None  # of such a step: that of the first round
+    before: str | None = None  # of a round of `repeat`: the round before, which is `previous`
 
     @property
     def kind(self) -> Kind:
-        return kind_of_step(self.step)
+        kind = kind_of_step(self.step)
+        return repeated(kind) if self.step.repeat is not None else kind
 
     @property
     def pick(self) -> PickWith | None:
@@ -264,14 +289,9 @@ class RunPlan:
         planned = self.steps[name]
         before = {*planned.upstream, *planned.rounds}
         if planned.round_of is not None:
-            pick, number = planned.round_of
-            before.add(self.candidates_of(pick, number - 1))
+            owner, number = planned.round_of
+            before.add(self.steps[owner].rounds[number - 1])
         return tuple(sorted(before, key=self.places.__getitem__))
-
-    def candidates_of(self, pick: str, number: int) -> str:
-        """The step that makes the candidates of a pick with rounds, in a round; 0 is the first."""
-        rounds = self.steps[pick].rounds
-        return rounds[number - 1] if number else self.steps[rounds[0]].repeats or ""
 
     @cached_property
     def downstream(self) -> Mapping[tuple[Part, str], tuple[str, ...]]:

@@ -139,7 +139,7 @@ def question_of(state: State, step_id: str, item: ItemState) -> Question:
     candidates = candidates_of(item)
     chosen = proposal(item)
     left = rounds_left(state, step_id, item)
-    source = state.plan.candidates_of(step_id, item.round) if left else ""
+    source = state.planned_step(step_id).rounds[item.round] if left else ""
     room = _note_room(state, source) if left else 0
     return Question(
         step_id,

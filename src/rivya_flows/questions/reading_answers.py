@@ -211,7 +211,7 @@ def _question_before(plan: RunPlan, name: str, key: str) -> Question:
     assert planned.pick is not None
     source = plan.steps.get(candidates_step(planned) or "")
     choices = tuple(one.key for one in (source and source.items) or () if one.key)
-    count, rounds = planned.pick.count, len(planned.rounds)
+    count, rounds = planned.pick.count, max(0, len(planned.rounds) - 1)
     return Question(name, key, "", choices, count=count, rounds_left=rounds, note_room=MAX_NOTE)
 
 

@@ -70,7 +70,7 @@ def judge_price(state: State, planned: PlannedStep, item: ItemState, *, in_fligh
     request = item.evaluated
     per_chat, chats = request.price, len(request.chats)
     turns = max(0, chats * MAX_TURNS - item.judge_turns - int(in_flight))
-    if item.picked is None and (rounds := len(planned.rounds) - item.round) > 0:
+    if item.picked is None and (rounds := len(planned.rounds) - 1 - item.round) > 0:
         candidates = _candidate_range(state, planned)[1] or 0
         turns += rounds * MAX_TURNS * max(chats, ceil(candidates / MAX_CANDIDATES))
     most = None if per_chat.max is None else turns * per_chat.max
@@ -92,7 +92,7 @@ def _written_judge_price(
     least = ceil(fewest / MAX_CANDIDATES) * per_chat.min if mode else 0
     if most is None or per_chat.max is None:
         return model.id, Price(least, None, "the candidates of its judge are known during the run")
-    rounds = 1 + len(planned.rounds) - rejected
+    rounds = max(1, len(planned.rounds)) - rejected
     turns = rounds * MAX_TURNS * ceil(most / MAX_CANDIDATES)
     assumption = f"{_assumption(per_chat)}, at most {MAX_TURNS} times"
     if rounds > 1:

@@ -12,6 +12,7 @@ from rivya_flows.plans.plan import PlannedStep, scope_in
 from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
 from rivya_flows.queue import forks, judging
 from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase
+from rivya_flows.queue.rounds import end_round, not_asked, unasking
 from rivya_flows.queue.scope import fields_of, item_fields, namespace_facts, outputs_of, scope_for
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.spec.files import inlined_name
@@ -31,8 +32,12 @@ def expand_step(state: State, step_id: str) -> None:
     planned = state.planned_step(step_id)
     if state.steps[step_id].expanded:
         return
-    if planned.skipped:
-        _placeholder(state, step_id, Phase.SKIPPED, planned.skipped)
+    owner = unasking(state, planned)
+    if owner is not None and owner.phase not in TERMINAL:
+        return
+    if planned.skipped or owner is not None:
+        reason = planned.skipped or not_asked(planned, owner)
+        _placeholder(state, step_id, Phase.SKIPPED, reason)
         return
     if planned.itemwise is not None and planned.step.key is None:
         source = state.steps[planned.itemwise]
@@ -44,8 +49,8 @@ def expand_step(state: State, step_id: str) -> None:
         return
     if not all(state.steps[name].settled for name in planned.upstream):
         return
-    if reason := _failed_upstream(state, planned, planned.upstream):
-        _placeholder(state, step_id, Phase.SKIPPED, reason)
+    if failed := _failed_upstream(state, planned, planned.upstream):
+        _placeholder(state, step_id, Phase.SKIPPED, failed)
         return
     try:
         scope = scope_for(state, planned, planned.upstream)
@@ -64,11 +69,11 @@ def evaluate_items(state: State, step_id: str) -> None:
     planned = state.planned_step(step_id)
     if not state.steps[step_id].tally.phases[Phase.WAITING]:
         return
-    pick = _unasking_pick(state, planned)
-    if pick is not None and pick.phase not in TERMINAL:
+    owner = unasking(state, planned)
+    if owner is not None and owner.phase not in TERMINAL:
         return
     number = state.item(step_id, "").round if planned.rounds else 0
-    again = planned.rounds[number - 1] if number else None
+    again = planned.rounds[number] if number else None
     names = planned.whole | ({again} if again else set())
     if not all(state.steps[name].settled for name in names):
         return
@@ -76,9 +81,8 @@ def evaluate_items(state: State, step_id: str) -> None:
     if not items:
         return
     failed = _failed_upstream(state, planned, names)
-    if pick is not None and planned.round_of is not None:
-        ended = "was decided" if pick.phase is Phase.COMPLETED else "ended"
-        failed = f"{planned.round_of[0]} {ended} without another round"
+    if owner is not None:
+        failed = not_asked(planned, owner)
     surroundings = _Surroundings(state, planned, step_id, again)
     with evaluated_together():
         for item in items:
@@ -88,15 +92,6 @@ def evaluate_items(state: State, step_id: str) -> None:
                 failed = evaluated.reason  # do not evaluate the rest
             state.change(step_id, evaluated)
             claim(state, step_id, evaluated)
-
-
-def _unasking_pick(state: State, planned: PlannedStep) -> ItemState | None:
-    """The pick for which a step buys candidates, if it has not asked for them; else None."""
-    if planned.round_of is None:
-        return None
-    name, number = planned.round_of
-    pick = state.item(name, "")
-    return pick if pick.round < number else None
 
 
 def _evaluable(state: State, planned: PlannedStep, step: StepState) -> list[ItemState]:
@@ -140,8 +135,8 @@ class _Surroundings:
         self.alternatives = alternatives_of(planned.step)
         notes: tuple[str, ...] = ()
         if planned.round_of is not None:
-            pick, number = planned.round_of
-            notes = state.item(pick, "").notes[:number]
+            owner, number = planned.round_of
+            notes = state.item(owner, "").notes[:number]
         self.world = state.plan.world_of(planned, state.seller, notes)
 
     @cached_property
@@ -158,9 +153,8 @@ class _Surroundings:
     def scope(self) -> dict[str, Any]:
         """The scope without loop variables; what was bought again stands for the first."""
         scope = scope_for(self.state, self.planned, self.planned.whole)
-        first = self.state.planned_step(self.again).repeats if self.again else None
-        if self.again and first:
-            written = self.state.planned_step(first).step.id
+        if self.again:
+            written = self.state.planned_step(self.planned.rounds[0]).step.id
             scope["steps"][written] = fields_of(self.state, self.again)
         return scope
 
@@ -171,6 +165,8 @@ def _evaluate_item(
     state, planned = around.state, around.planned
     if around.step_id in state.plan.spaces:
         return _finish_include(state, around.step_id, item)
+    if planned.step.repeat is not None:
+        return end_round(state, around.step_id, item)
     if planned.skipped or failed:
         return item.skip(planned.skipped or failed or "")
     if planned.itemwise is not None and not item.variables:
@@ -220,7 +216,9 @@ def _finish_include(state: State, name: str, item: ItemState) -> ItemState:
     """The item of an `include`: its outputs, once all steps inside have ended."""
     space = state.plan.spaces[name]
     inside = [inlined_name(name, one) for one in space.workflow.steps]
-    inside += [again for one in inside for again in state.planned_step(one).rounds]
+    # What repeats says itself how its rounds ended.
+    picks = filter(lambda one: one.pick is not None, map(state.planned_step, inside))
+    inside += [again for pick in picks for again in pick.rounds]
     found = {one: state.steps[one].status for one in inside}
     if failed := sorted(one for one, status in found.items() if status == "failed"):
         return item.fail("included", f"{', '.join(failed)} failed")

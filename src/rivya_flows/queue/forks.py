@@ -66,7 +66,7 @@ def fork_of(state: State, step: str | None) -> Fork:
         asked.update(_each_hash(kind, item.requests[0].arguments))
     for step_id, item in state.each():
         if item.request is not None and item.picked and _is_decided(item):
-            before = (state.plan.candidates_of(step_id, n) for n in range(item.round))
+            before = state.planned_step(step_id).rounds[: item.round]
             offered = [fields_of(state, one)["items"] for one in before]
             offered.append(item.request.pick.candidates)
             asked.update(
@@ -114,8 +114,10 @@ def made_again(plan: RunPlan, step: str) -> frozenset[str]:
     """A step, those that it includes, and all that depends on them; of ``step[key]`` that alone."""
     if step not in plan.steps:
         return frozenset({step})
-    inside = (name for name, one in plan.steps.items() if f"{one.space}__".startswith(f"{step}__"))
-    found, waiting = set[str](), [step, *inside]
+    again = plan.steps[step].rounds if plan.steps[step].step.repeat is not None else ()
+    spaces = tuple(f"{one}__" for one in (step, *again))
+    inside = (name for name, one in plan.steps.items() if f"{one.space}__".startswith(spaces))
+    found, waiting = set[str](), [step, *again, *inside]
     while waiting:
         name = waiting.pop()
         if name not in found:

@@ -98,7 +98,7 @@ def shortfall(item: ItemState) -> str:
 
 
 def rounds_left(state: State, step_id: str, item: ItemState) -> int:
-    return max(0, len(state.planned_step(step_id).rounds) - item.round)
+    return max(0, len(state.planned_step(step_id).rounds) - 1 - item.round)
 
 
 def body(state: State, item: ItemState, files: Sequence[UploadedFile], trace: str) -> str:

@@ -37,7 +37,10 @@ def scope_for(
     space = state.plan.spaces[planned.space]
     reads = planned.reads if reads is None else reads
     inputs = inputs_for(space, reads, namespace_facts(state))
-    return {"inputs": inputs, "steps": steps, **brand_in(space, state.plan.files)}
+    found = {"inputs": inputs, "steps": steps, **brand_in(space, state.plan.files)}
+    if planned.before is None or state.steps[planned.before].settled:
+        found["previous"] = planned.before and fields_of(state, planned.before)
+    return found
 
 
 def namespace_facts(state: State) -> NamespaceFacts:
@@ -54,6 +57,8 @@ def fields_of(state: State, name: str) -> dict[str, Any]:
         inside = {one.id for one in state.plan.spaces.values() if _is_inside(one, name)}
         steps = state.steps.values()
         fields["credits"] = sum(one.tally.spent for one in steps if one.planned.space in inside)
+    if step.planned.step.repeat is not None:
+        fields["credits"] = sum(fields_of(state, one)["credits"] for one in step.planned.rounds)
     return fields
 
 

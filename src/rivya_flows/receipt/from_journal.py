@@ -271,8 +271,8 @@ def choice_of(
 
 def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[EarlierCandidate]:
     """The candidates of the rounds before, in their order."""
-    for number in range(item.round if state.planned_step(step_id).rounds else 0):
-        made = state.steps[state.plan.candidates_of(step_id, number)]
+    for number, name in enumerate(state.planned_step(step_id).rounds[: item.round]):
+        made = state.steps[name]
         for one in made.items.values():
             if one.phase is Phase.COMPLETED and one.outputs and is_available(one.outputs):
                 asset, text = as_asset(one.outputs.get("asset")), candidate_text(one.outputs)

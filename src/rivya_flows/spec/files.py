@@ -20,7 +20,7 @@ from rivya_flows.language.final_cut import CaptionsWith
 from rivya_flows.language.syntax import media_references, source
 from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
 from rivya_flows.language.wording import preview
-from rivya_flows.language.workflow import PARTS, Included, Input, Workflow
+from rivya_flows.language.workflow import MAX_ROUNDS, PARTS, Included, Input, Step, Workflow
 from rivya_flows.spec.build_models import TOP_KEYS, drop_unknown_keys, model_at
 from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.steps.connections import IncludeWith
@@ -331,8 +331,10 @@ def check_expanded(
     for step in spec.steps:
         if (included := found.get(step.id)) is None:
             continue
+        often = (step.repeat or {}).get("at_most")
+        often = often if isinstance(often, int) and 0 < often <= MAX_ROUNDS else 1
         # Counted before they are listed: includes that include a file twice grow exponentially.
-        count += _count_steps(included.workflow, sizes)
+        count += often * _count_steps(included.workflow, sizes)
         if count > MAX_STEPS:
             message = f"more than {MAX_STEPS:,} steps, those of included specs counted"
             hint = "remove steps, or run some of them as a spec of their own"
@@ -350,15 +352,29 @@ def _count_steps(workflow: Workflow, known: dict[int, int]) -> int:
     """How many steps a workflow has, with all that it includes."""
     if id(workflow) not in known:
         steps = workflow.all_steps
-        inner = filter(None, (included_by(workflow, step_id) for step_id in steps))
-        known[id(workflow)] = len(steps) + sum(_count_steps(one.workflow, known) for one in inner)
+        known[id(workflow)] = len(steps)
+        for step in steps.values():
+            rounds, inner = rounds_of(step), included_in(workflow, step)
+            inside = _count_steps(inner.workflow, known) if inner else 0
+            known[id(workflow)] += len(rounds) * (1 + inside) if step.repeat else inside
     return known[id(workflow)]
 
 
 def included_by(workflow: Workflow, step_id: str) -> Included | None:
     """What a step includes; None for a step of another kind."""
-    arguments = workflow.all_steps[step_id].with_
-    return workflow.includes.get(getattr(arguments, "spec", ""))
+    return included_in(workflow, workflow.all_steps[step_id])
+
+
+def included_in(workflow: Workflow, step: Step) -> Included | None:
+    """As `included_by`, of a step that may be a round of one."""
+    return workflow.includes.get(getattr(step.with_, "spec", ""))
+
+
+def rounds_of(step: Step) -> tuple[str, ...]:
+    """The steps of the rounds of a step with `repeat`: ``draft.1``, ``draft.2``; without, the step alone."""
+    if step.repeat is None:
+        return (step.id,)
+    return tuple(f"{step.id}.{number + 1}" for number in range(step.repeat.at_most))
 
 
 def inlined_name(space: str, step_id: str) -> str:
@@ -368,11 +384,13 @@ def inlined_name(space: str, step_id: str) -> str:
 
 def names_in(workflow: Workflow, space: str = "") -> Iterator[str]:
     """The names of all steps in the plan, those of an included spec after the step that includes it."""
-    for step_id in workflow.all_steps:
-        name = inlined_name(space, step_id)
-        yield name
-        if included := included_by(workflow, step_id):
-            yield from names_in(included.workflow, name)
+    for step in workflow.all_steps.values():
+        if step.repeat is not None:
+            yield inlined_name(space, step.id)
+        for name in (inlined_name(space, one) for one in rounds_of(step)):
+            yield name
+            if included := included_in(workflow, step):
+                yield from names_in(included.workflow, name)
 
 
 def included_texts(workflow: Workflow) -> dict[str, str]:

@@ -16,6 +16,7 @@ from rivya_flows.spec.build_models import build, normalize
 from rivya_flows.spec.checks.conditions import check_conditions, warn
 from rivya_flows.spec.checks.expressions import check_names
 from rivya_flows.spec.checks.input_values import check_declarations, check_given
+from rivya_flows.spec.checks.repeats import check_repeats
 from rivya_flows.spec.checks.steps import check_order, check_requests, check_steps
 from rivya_flows.spec.deploy_block import check_deployments
 from rivya_flows.spec.files import (
@@ -112,6 +113,7 @@ def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) 
     names = NamesInScope(spec, catalogue, outputs, brand)
     _check_places(tree, report)
     check_steps(names, report)
+    check_repeats(names, report)
     wanted = {step_id: one.workflow.inputs for step_id, one in included.items()}
     check_names(names, report, wanted)
     if sources.texts is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -20,6 +21,7 @@ from rivya_flows.language.expressions.output_types import (
     of_fan_out,
     of_include,
     of_input,
+    of_repeat,
 )
 from rivya_flows.language.expressions.resolve import Reference, is_computed, references
 from rivya_flows.language.expressions.values import ExpressionError
@@ -29,7 +31,7 @@ from rivya_flows.language.workflow import PARTS, Part, later, seen_from
 from rivya_flows.steps.kind import WrittenStep
 from rivya_flows.steps.registry import known_kind
 
-RESERVED = ("inputs", "steps", "matrix", "zip", "none", "true", "false", "null", "not", "and", "or",
+RESERVED = ("inputs", "steps", "matrix", "zip", "previous", "none", "true", "false", "null", "not", "and", "or",
             "in", "is", "if", "else")  # fmt: skip
 """Reserved words that cannot name a loop variable."""
 
@@ -83,6 +85,7 @@ class NamesInScope:
         elif spec.values.get("brand") is not None:
             self._branded["brand"] = ANY  # a wrong brand may have anything
         self._inside: dict[Path, Scope] = {}
+        self._round: dict[str, Shape] = {}
         self.inputs = map_of({name: of_input(one) for name, one in spec.inputs.items()})
         steps: dict[str, WrittenStep] = {}
         for step in spec.steps:
@@ -124,8 +127,17 @@ class NamesInScope:
         if (loop := step.get("foreach")) is not None:
             name = step.variable
             scope[name if isinstance(name, str) else "item"] = self.member(loop)
+        if step.repeat is not None:
+            scope["previous"] = self._round.get(step.id, ANY)
         self._inside[step.path] = scope
         return scope
+
+    def after_round(self, step: WrittenStep) -> Scope:
+        """The scope of the `until` of a step: its own name is the round that has just ended."""
+        scope = self.everywhere(step.part)
+        steps = scope["steps"]
+        ended = {step.id: self._round.get(step.id, ANY)}
+        return {**scope, "steps": replace(steps, fields={**(steps.fields or {}), **ended})}
 
     def outputs(self) -> dict[str, Shape]:
         """The outputs of the spec."""
@@ -133,10 +145,12 @@ class NamesInScope:
 
     def _step(self, step: WrittenStep, included: Mapping[str, Shape] | None) -> Shape:
         """The shape of the output of a step; those that it is made of are known."""
-        if included is not None:
-            return of_include(included)
         single = ANY if step.kind is None else step.kind.gives(step.arguments or {}, self)
-        if not step.loops:
+        if included is not None:
+            single = of_include(included)
+        if step.repeat is not None:
+            self._round[step.id], single = single, of_repeat(single)
+        if included is not None or not step.loops:
             return single
         axes = step.get("zip") if step.get("matrix") is None else step.get("matrix")
         over = ANY if step.get("foreach") is None else self.member(step.get("foreach"))

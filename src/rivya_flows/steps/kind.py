@@ -25,7 +25,7 @@ from rivya_flows.language.workflow import Part
 from rivya_flows.steps.arguments import Arguments, World
 from rivya_flows.steps.request import FUNCTION, ItemRequest, PricedBy, Route, UploadedFile
 
-UNPAID = ("regenerate", "fallback", "timeout", "max_parallel", "cache")
+UNPAID = ("regenerate", "fallback", "timeout", "max_parallel", "cache", "repeat")
 """Keys of a step that have no effect where nothing is bought."""
 
 
@@ -73,6 +73,12 @@ class WrittenStep:
     def loops(self) -> list[str]:
         """The keys that make it fan out; one of them, if it is right."""
         return [loop for loop in LOOPS if self.keys.get(loop) is not None]
+
+    @property
+    def repeat(self) -> dict[str, Any] | None:
+        """Its `repeat`; None if that is no map."""
+        held = self.keys.get("repeat")
+        return held if isinstance(held, dict) else None
 
     @property
     def variable(self) -> Any:

@@ -159,6 +159,7 @@ def _shape_of_name(tree: nodes.Name, scope: Scope) -> Shape:
         "brand": "add `brand: brand.yaml` to the spec, or `brand: {name: …}`",
         "matrix": "only a step with `matrix:` has it, inside `with`, `if` and `key`",
         "zip": "only a step with `zip:` has it, inside `with`, `if` and `key`",
+        "previous": "only a step with `repeat:` has it, inside `with`",
         "item": "only a step with `foreach:` and no `as:` has it, inside `with`, `if` and `key`",
     }
     if tree.name in hints:

@@ -203,6 +203,13 @@ def of_include(outputs: Mapping[str, Shape] | None) -> Shape:
     return map_of({"outputs": given, "status": PROSE, "credits": NUMBER}, lacks)
 
 
+def of_repeat(single: Shape) -> Shape:
+    """The output fields of a step with `repeat`, from those of a round."""
+    if single.fields is None:
+        return ANY
+    return replace(single, fields={**single.fields, "rounds": NUMBER, "met": BOOLEAN})
+
+
 def of_fan_out(
     single: Shape,
     keys: tuple[ItemKey, ...] | None = None,

@@ -42,7 +42,7 @@ _SYNONYMS = {
     **dict.fromkeys(("failure", "error", "errored", "crashed"), "failed"),
 }
 _MAX_VALUES = 100
-_EVALUATED = ("if", "key", "matrix", "foreach", "zip", "with", "fallback")
+_EVALUATED = ("if", "key", "matrix", "foreach", "zip", "with", "fallback", "repeat")
 _AGREE = {"eq": True, "in": True, "ne": False, "notin": False}
 """Whether an operator holds where its two sides agree."""
 

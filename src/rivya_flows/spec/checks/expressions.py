@@ -52,7 +52,8 @@ def check_names(
         for loop in LOOPS:
             check_expressions(step.get(loop), (*step.path, loop), outside, report)
         for key in ("if", "key"):
-            check_expressions(step.get(key), (*step.path, key), inside, report)
+            before = {name: one for name, one in inside.items() if name != "previous"}
+            check_expressions(step.get(key), (*step.path, key), before, report)
         kind, arguments = step.kind, step.arguments
         if arguments is None or kind is None:
             continue

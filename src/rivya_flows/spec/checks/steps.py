@@ -224,10 +224,13 @@ def check_order(spec: WrittenSpec, report: DiagnosticCollector) -> None:
     for step in spec.steps:
         seen = seen_from(step.part)
         upstream: dict[str, None] = {}
-        for key in (*LOOPS, "if", "with", "key", "fallback"):
+        for key in (*LOOPS, "if", "with", "key", "fallback", "repeat"):
             with suppress(ExpressionError):  # reported with the expressions
                 named = sorted(one for one in references(step.get(key)) if one.path)
-                upstream |= {one.path[0]: None for one in named if one.namespace == "steps"}
+                found = {one.path[0]: None for one in named if one.namespace == "steps"}
+                if key == "repeat":
+                    found.pop(step.id, None)  # the round that has just ended
+                upstream |= found
         upstream |= {name: None for _, name in step.needs}
         edges[step.part][step.id] = [name for name in upstream if parts.get(name) == step.part]
         for index, name in step.needs:

@@ -1,0 +1,300 @@
+"""A step or an `include` that runs again until an expression is true."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from rivya_flows.estimate.mermaid import mermaid
+from rivya_flows.queue.actions import Buy
+from rivya_flows.queue.queue import replay
+from rivya_flows.queue.reducer import initial_state
+from rivya_flows.queue.scope import fields_of, outputs_of
+from support.naive_service import NaiveService, Rehearsal, frozen, items_priced, played, priced
+
+SLOGAN = """
+version: 1
+name: slogan
+steps:
+  slogan:
+    uses: chat
+    with:
+      model: gpt-5-2-chat
+      message: "A slogan. ${{ previous.json.advice | default('') }}"
+      expect: {text: string, score: number, advice: string}
+    repeat: {until: "${{ steps.slogan.json.score >= 8 }}", at_most: 3}
+  poster:
+    uses: generate
+    with: {model: z-image, prompt: "${{ steps.slogan.json.text }}, round ${{ steps.slogan.rounds }}"}
+outputs: {text: "${{ steps.slogan.json.text }}", met: "${{ steps.slogan.met }}"}
+"""
+DRAFT = """
+version: 1
+name: draft
+inputs: {advice: {type: text, default: ""}}
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: "a lamp ${{ inputs.advice }}"}
+  review:
+    uses: chat
+    with:
+      model: gpt-5-2-chat
+      message: how good is it?
+      attachments: ["${{ steps.still.asset }}"]
+      expect: {score: number, advice: string}
+outputs:
+  still: ${{ steps.still.asset }}
+  score: ${{ steps.review.json.score }}
+  advice: ${{ steps.review.json.advice }}
+"""
+CAMPAIGN = """
+version: 1
+name: campaign
+steps:
+  draft:
+    uses: include
+    with:
+      spec: parts/draft.yaml
+      inputs: {advice: "${{ previous.outputs.advice | default('') }}"}
+    repeat: {until: "${{ steps.draft.outputs.score >= 8 }}", at_most: 3}
+  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: push, references: ["${{ steps.draft.outputs.still }}"]}
+outputs: {still: "${{ steps.draft.outputs.still }}"}
+"""
+PARTS = {"parts/draft.yaml": DRAFT}
+
+
+class Critic(NaiveService):
+    """A service whose chats give these scores, one after the other, then 5."""
+
+    def __init__(self, *scores: Any, **faults: Any) -> None:
+        super().__init__(**faults)
+        self.scores, self.given = list(scores), dict[str, str]()
+
+    def answer(self, buy: Buy) -> tuple[str, str]:
+        """The same for a key whenever it is asked."""
+        key = buy.purchase.idempotency_key
+        if key not in self.given:
+            score = self.scores.pop(0) if self.scores else 5
+            told = {"score": score, "advice": f"after {score}", "text": f"text of {score}"}
+            self.given[key] = json.dumps(told)
+        return f"s_{key}", self.given[key]
+
+
+def slogan(*scores: Any, spec: str = SLOGAN, **faults: Any) -> Rehearsal:
+    return played(spec, Critic(*scores, **faults))
+
+
+def campaign(*scores: Any, spec: str = CAMPAIGN, **faults: Any) -> Rehearsal:
+    return played(spec, Critic(*scores, **faults), includes=PARTS)
+
+
+def messages(run: Rehearsal, steps: Sequence[str]) -> list[str]:
+    """What the chats of steps were asked first, without what the schema adds."""
+    bodies = [json.loads(run.item(one).purchases[0].body) for one in steps]
+    return [body["message"].partition("\n")[0].strip() for body in bodies]
+
+
+def test_a_step_runs_again_with_what_came_before_until_it_is_good() -> None:
+    run = slogan(4, 9)
+    assert run.ended == ["completed"]
+    assert run.bought == ["slogan.1", "slogan.2", "poster"]
+    assert messages(run, ["slogan.1", "slogan.2"]) == ["A slogan.", "A slogan. after 4"]
+    assert run.prompts("poster") == ["text of 9, round 2"]
+    assert outputs_of(run.state).values == {"text": "text of 9", "met": True}
+    [last] = run.items("slogan.3")
+    assert (last.phase, last.reason) == ("skipped", "slogan was decided without another round")
+    assert fields_of(run.state, "slogan")["credits"] == run.state.spent - run.item("poster").credits
+
+
+def test_the_first_round_may_be_good_enough() -> None:
+    run = slogan(8)
+    assert run.bought == ["slogan.1", "poster"]
+    assert fields_of(run.state, "slogan")["rounds"] == 1
+
+
+def test_the_last_round_is_taken_if_none_was_good_enough_and_that_is_said() -> None:
+    run = slogan(1, 2, 3)
+    assert run.ended == ["completed"]
+    item = run.item("slogan")
+    assert outputs_of(run.state).values == {"text": "text of 3", "met": False}
+    assert item.reason == "`until` was not true after 3 rounds; the last one is taken"
+
+
+def test_equal_requests_of_two_rounds_are_two_purchases() -> None:
+    run = slogan(1, 2, 3, spec=SLOGAN.replace(" ${{ previous.json.advice | default('') }}", ""))
+    hashes = {run.item(f"slogan.{n}").evaluated.request_hash for n in (1, 2, 3)}
+    assert len(hashes) == 1
+    assert len(run.service.charges) == len(run.bought) == 4
+
+
+def test_a_round_that_fails_fails_the_step_and_a_resume_takes_that_round_up() -> None:
+    run = slogan(4, "no number", "no number", "no number", 9)
+    assert run.ended == ["failed"]
+    assert run.statuses == {
+        "slogan.1": "completed",
+        "slogan.2": "failed",
+        "slogan.3": "skipped",
+        "slogan": "failed",
+        "poster": "skipped",
+    }
+    assert run.item("slogan").reason == "slogan.2 failed"
+    run.execute(regenerate=("slogan.2",))
+    assert run.ended[-1] == "completed"
+    assert fields_of(run.state, "slogan")["rounds"] == 2
+    assert run.bought.count("slogan.1") == 1
+
+
+@pytest.mark.parametrize(
+    ("until", "why"),
+    [
+        ("steps.slogan.json.score / 0 > 8", "`until` after round 1: division by zero"),
+        ("steps.other.json.score + steps.slogan.json.score > 8", "`until` after round 1: steps.other.json"),
+    ],
+)  # fmt: skip
+def test_an_until_that_has_no_value_fails_the_step(until: str, why: str) -> None:
+    spec = SLOGAN.replace("steps.slogan.json.score >= 8", until)
+    other = '  other:\n    if: "${{ 1 == 2 }}"\n    uses: chat\n'
+    other += "    with: {model: gpt-5-2-chat, message: Hi, expect: {score: number}}\n"
+    run = slogan(4, spec=spec.replace("steps:\n", f"steps:\n{other}"))
+    assert run.ended == ["failed"]
+    reason = run.item("slogan").reason
+    assert reason is not None
+    assert reason.startswith(why)
+    assert run.bought == ["slogan.1"]
+
+
+def test_a_condition_skips_all_rounds() -> None:
+    for condition in ('"${{ 1 == 2 }}"', "\"${{ steps.first.text == 'no' }}\""):
+        spec = SLOGAN.replace("    uses: chat\n", f"    uses: chat\n    if: {condition}\n")
+        spec = spec.replace(
+            "steps:\n",
+            "steps:\n  first:\n    uses: chat\n    with: {model: gpt-5-2-chat, message: Hi}\n",
+        )
+        run = slogan(spec=spec)
+        assert run.ended == ["completed"]
+        assert {status for name, status in run.statuses.items() if name != "first"} == {"skipped"}
+        assert "its condition is false" in (run.item("slogan").reason or "")
+
+
+def test_an_include_runs_again_as_a_whole() -> None:
+    run = campaign(4, 9)
+    assert run.ended == ["completed"]
+    first, second = ["draft.1__still", "draft.1__review"], ["draft.2__still", "draft.2__review"]
+    assert run.bought == [*first, *second, "film"]
+    assert run.prompts("draft.1__still") == ["a lamp "]
+    assert run.prompts("draft.2__still") == ["a lamp after 4"]
+    fields = fields_of(run.state, "draft")
+    assert fields["outputs"]["still"]["sha256"] == "draft.2__still-one"
+    assert (fields["rounds"], fields["met"]) == (2, True)
+    assert fields["credits"] == run.state.spent - run.item("film").credits
+    film = run.item("film").request
+    assert film is not None
+    assert [medium.source for medium in film.uploads] == ["draft.2__still-one"]
+    assert set(run.phases("draft.3__still")) == {"skipped"}
+    assert run.item("draft.3__still").reason == "draft was decided without another round"
+
+
+def test_a_step_that_fails_inside_a_round_fails_the_include() -> None:
+    run = campaign(4, failing_models=("z-image",))
+    assert run.ended == ["failed"]
+    assert run.item("draft").reason == "draft.1 failed"
+    assert run.statuses["draft.2"] == "skipped"
+    run.service.failing_models = ()
+    run.service.scores = [9]  # type: ignore[attr-defined]  # it is a Critic
+    run.execute(regenerate=("*",))
+    assert run.ended[-1] == "completed"
+    assert run.bought == ["draft.1__still", "draft.1__still", "draft.1__review", "film"]
+
+
+def test_a_plan_costs_one_round_at_least_and_all_of_them_at_most() -> None:
+    start = frozen(SLOGAN)
+    prices = {name: (one.price.min, one.price.max) for name, one in items_priced(start).items()}
+    _, most = prices["slogan.1"]
+    assert most
+    assert prices["slogan.2"] == prices["slogan.3"] == (0, most)
+    assert prices["slogan"] == (0, 0)
+    said = {name: one.price.assumption for name, one in items_priced(start).items()}
+    assert said["slogan.3"].startswith("only if slogan is not done before: at most 3 rounds")
+    assert "only if slogan is not done" in mermaid(initial_state(start).plan, priced(start))
+
+
+def test_the_rounds_of_an_include_are_priced_as_the_first_is() -> None:
+    prices = {
+        name: one.price for name, one in items_priced(frozen(CAMPAIGN, includes=PARTS)).items()
+    }
+    for inside in ("still", "review"):
+        first, *later = [prices[f"draft.{n}__{inside}"] for n in (1, 2, 3)]
+        assert [(one.min, one.max) for one in later] == [(0, first.max)] * 2
+        assert first.max
+
+
+@pytest.mark.parametrize("spec", [SLOGAN, CAMPAIGN])
+def test_nothing_is_bought_twice_wherever_a_run_is_killed(spec: str) -> None:
+    scores = (4, 6, 9)
+    whole = Rehearsal(frozen(spec, includes=PARTS), Critic(*scores)).execute()
+    steps = len(whole.journal)
+    for stop in range(steps):
+        run = Rehearsal(frozen(spec, includes=PARTS), Critic(*scores))
+        run.take_up()
+        run.run(limit=stop)
+        run.execute()
+        assert run.ended[-1] == "completed"
+        assert run.service.charges == whole.service.charges
+        assert outputs_of(run.state) == outputs_of(whole.state)
+        assert replay(run.journal).steps.keys() == run.state.steps.keys()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_order_of_events_buys_the_same(seed: int) -> None:
+    run = Rehearsal(frozen(CAMPAIGN, includes=PARTS), Critic(4, 9)).execute(random.Random(seed))
+    assert run.bought == [
+        "draft.1__still",
+        "draft.1__review",
+        "draft.2__still",
+        "draft.2__review",
+        "film",
+    ]
+
+
+NESTED = CAMPAIGN.replace("spec: parts/draft.yaml", "spec: outer.yaml")
+OUTER = """
+version: 1
+name: outer
+inputs: {advice: {type: text, default: ""}}
+steps:
+  words:
+    uses: chat
+    with:
+      model: gpt-5-2-chat
+      message: "More ${{ inputs.advice }} ${{ previous.json.advice | default('') }}"
+      expect: {score: number, advice: string}
+    repeat: {until: "${{ steps.words.json.score > 3 }}", at_most: 2}
+  part:
+    uses: include
+    with: {spec: parts/draft.yaml, inputs: {advice: "${{ steps.words.json.advice }}"}}
+outputs:
+  still: ${{ steps.part.outputs.still }}
+  score: ${{ steps.part.outputs.score }}
+  advice: ${{ steps.part.outputs.advice }}
+"""
+
+
+def test_rounds_may_have_rounds() -> None:
+    service = Critic(1, 4, 5, 6, 9)
+    run = played(NESTED, service, includes={"outer.yaml": OUTER, **PARTS})
+    assert run.ended == ["completed"]
+    assert run.bought == [
+        "draft.1__words.1", "draft.1__words.2", "draft.1__part__still", "draft.1__part__review",
+        "draft.2__words.1", "draft.2__part__still", "draft.2__part__review", "film",
+    ]  # fmt: skip
+    assert messages(run, ["draft.2__words.1"]) == ["More after 5"]
+    assert set(run.phases("draft.3__words.2")) == {"skipped"}
+    found = items_priced(frozen(NESTED, includes={"outer.yaml": OUTER, **PARTS}))
+    assert found["draft.3__part__still"].price.max == found["draft.1__part__still"].price.max
