@@ -210,7 +210,7 @@ def test_a_judge_says_how_many_it_has_scored_and_when_it_is_asked_again() -> Non
 
 
 def test_a_judge_that_has_its_candidates_bought_again_did_not_answer_wrongly() -> None:
-    run = judged(Judging({}), more="on_none: regenerate", least=6)
+    run = judged(Judging({}), more="none: {rounds: 1}", least=6)
     lines = [line for line in told(run.journal) if line.startswith("hero:")]
     assert lines[0] == "hero: the judge found too few good enough; buying them again"
 

@@ -34,7 +34,7 @@ BEST = "inputs: {mode: {type: string, default: best}}"
         (judged_spec(styles=MANY).replace("from: ${{ steps.stills.items }}", "from: ${{ steps.first.items }}").replace(
             "  hero:", f"  {FIRST}\n  hero:"),
          MODEL, Price(0, 6, NOTE)),
-        (judged_spec(styles=MANY, more="on_none: regenerate"), MODEL, Price(0, 18, f"{NOTE}, in each of 2 rounds")),
+        (judged_spec(styles=MANY, more="none: {rounds: 1}"), MODEL, Price(0, 18, f"{NOTE}, in each of 2 rounds")),
         (judged_spec("human", styles=MANY, more="none: {rounds: 3}"), MODEL, Price(0, 36, f"{NOTE}, in each of 4 rounds")),
     ],
     ids=["three turns for every eight", "not asked", "up to the limit of their step", "any other list", "what another pick took",

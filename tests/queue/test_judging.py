@@ -311,7 +311,7 @@ def test_the_next_round_keeps_what_was_bought_and_what_people_said() -> None:
 
 def test_candidates_below_least_are_bought_again_and_judged_again() -> None:
     service = Judging(answers=[scored(5, 4, 3), scored(5, 9, 3)])
-    run = judged(service, least=8, more="on_none: regenerate")
+    run = judged(service, least=8, more="none: {rounds: 1}")
     item = hero(run)
     assert run.ended == ["completed"]
     assert (item.round, item.notes, item.picked) == (1, ("",), ("neon",))
@@ -324,14 +324,14 @@ def test_candidates_below_least_are_bought_again_and_judged_again() -> None:
 
 def test_below_least_in_the_last_round_too_picks_nothing() -> None:
     service = Judging(answers=[scored(5, 4, 3), scored(1, 1, 1)])
-    item = hero(judged(service, least=8, more="on_none: regenerate"))
+    item = hero(judged(service, least=8, more="none: {rounds: 1}"))
     assert (item.code, item.round) == ("below_least", 1)
     assert item.reason == "no candidate reaches 8: studio 1, neon 1, noir 1"
 
 
 def test_a_deadline_with_nothing_good_enough_buys_the_candidates_again() -> None:
     service = Judging(answers=[scored(5, 4, 3), scored(5, 9, 3)])
-    run = past_its_deadline(service, "on_timeout: judge\n      on_none: regenerate", least=8)
+    run = past_its_deadline(service, "on_timeout: judge\n      none: {rounds: 1}", least=8)
     [question] = run.state.asking
     assert (hero(run).round, question.proposal, question.rounds_left) == (1, ("neon",), 0)
     run.feed(question_asked(question, NOON + 2 * HOUR))
@@ -344,7 +344,7 @@ def test_a_deadline_with_nothing_good_enough_buys_the_candidates_again() -> None
 @given(
     seed=st.integers(0, 10**6),
     crashes=st.lists(st.integers(0, 80), max_size=5),
-    how=st.sampled_from(["judge", "judge, on_none: regenerate", "human, none: {rounds: 2}"]),
+    how=st.sampled_from(["judge", "judge, none: {rounds: 1}", "human, none: {rounds: 2}"]),
     rambling=st.sampled_from([0.0, 0.5]),
     count=st.integers(1, 12),
 )

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.estimate.mermaid import mermaid
-from rivya_flows.queue.actions import Buy
+from rivya_flows.queue.actions import Action, AskCache, Buy
+from rivya_flows.queue.events import CacheAnswered, Event
+from rivya_flows.queue.forks import Finished, find_finished, fork_of
 from rivya_flows.queue.queue import replay
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.scope import fields_of, outputs_of
+from rivya_flows.spec.load import check
 from support.naive_service import NaiveService, Rehearsal, frozen, items_priced, played, priced
 
 SLOGAN = """
@@ -298,3 +302,65 @@ def test_rounds_may_have_rounds() -> None:
     assert set(run.phases("draft.3__words.2")) == {"skipped"}
     found = items_priced(frozen(NESTED, includes={"outer.yaml": OUTER, **PARTS}))
     assert found["draft.3__part__still"].price.max == found["draft.1__part__still"].price.max
+
+
+class Forked(Rehearsal):
+    """A fork, which takes what the forked run has finished."""
+
+    found: Mapping[str, Finished]
+
+    def _carry_out(self, action: Action) -> Generator[Event]:
+        one = self.found.get(action.request_hash) if isinstance(action, AskCache) else None
+        if not isinstance(action, AskCache) or one is None:
+            yield from super()._carry_out(action)
+            return
+        yield CacheAnswered(
+            step=action.step,
+            key=action.key,
+            request_hash=action.request_hash,
+            outputs=one.outputs,
+            run_id=one.run_id,
+            saved=one.credits,
+        )
+
+
+def forked(run: Rehearsal, step: str | None, service: Critic) -> Forked:
+    start = frozen(CAMPAIGN, includes=PARTS)
+    fork = start.model_copy(update={"run_id": "run-2", "fork": fork_of(run.state, step)})
+    again = Forked(fork, service)
+    again.found = find_finished(run.state)
+    again.execute()
+    return again
+
+
+def test_a_fork_takes_every_round_of_the_run_that_it_repeats() -> None:
+    run = campaign(4, 9)
+    again = forked(run, None, Critic())
+    assert (again.ended, again.bought) == (["completed"], [])
+    assert outputs_of(again.state) == outputs_of(run.state)
+
+
+def test_a_fork_from_a_repeated_step_makes_all_its_rounds_again() -> None:
+    run = campaign(4, 9)
+    again = forked(run, "draft", Critic(8))
+    assert again.bought == ["draft.1__still", "draft.1__review", "film"]
+    later = forked(run, "draft.2", Critic(7, 8))
+    first = ["draft.2__still", "draft.2__review", "draft.3__still", "draft.3__review", "film"]
+    assert later.bought == first
+    assert later.item("draft.1__still").cached
+
+
+def test_rounds_of_rounds_count_as_steps_of_the_spec() -> None:
+    text = "version: 1\nname: a\nsteps:\n  a:\n    uses: {uses}\n    with: {with_}\n"
+    text += "    repeat: {until: '${{ steps.a.credits > 5 }}', at_most: 10}\n"
+    deepest = text.replace("{uses}", "chat").replace(
+        "{with_}", "{model: gpt-5-2-chat, message: Hi}"
+    )
+    includes = {"4.yaml": deepest}
+    for number in range(4):
+        inner = f"{{spec: {number + 1}.yaml}}"
+        includes[f"{number}.yaml"] = text.replace("{uses}", "include").replace("{with_}", inner)
+    main = includes.pop("0.yaml")
+    workflow, found = check(main, file="0.yaml", catalogue=shipped(), includes=includes)
+    assert workflow is None
+    assert [one.code for one in found] == ["too-large"]

@@ -19,7 +19,7 @@ from rivya_flows.questions.question import Answer, Question
 from rivya_flows.questions.reading_answers import check_answer, read_answers, read_form
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, unique_name
 from rivya_flows.queue.reducer import initial_state
-from support.judged_picks import Judging, judged, judged_spec
+from support.judged_picks import Judging, judged
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen, played, priced
 from support.samples import examples
 
@@ -310,7 +310,7 @@ def test_a_step_can_fan_out_over_what_was_picked() -> None:
 
 
 def test_a_person_answers_for_a_judge_that_found_nothing_good_enough() -> None:
-    run = judged(Judging({"neon": 5.5}), least=6, more="on_none: regenerate")
+    run = judged(Judging({"neon": 5.5}), least=6, more="none: {rounds: 1}")
     assert (run.ended, run.item("hero").code) == (["failed"], "below_least")
     run.feed(*read_answers(["hero=2"], answerable(run.state), run.state, ANA))
     item = run.execute().item("hero")
@@ -318,18 +318,6 @@ def test_a_person_answers_for_a_judge_that_found_nothing_good_enough() -> None:
     assert [one.n for one in item.purchases] == [1, 2], "the judge is asked once a round"
     outputs: Any = item.outputs
     assert outputs["asset"]["sha256"] == "hero.stills.2-neon"
-
-
-def test_what_a_judge_picks_after_a_person_rejected_all_is_picked_by_the_judge() -> None:
-    service = Judging()
-    inputs = "inputs: {mode: {type: string, default: judge}}"
-    text = judged_spec('"${{ inputs.mode }}"', least=6, more="none: {rounds: 2}", top=inputs)
-    run = played(text, service)
-    [question] = answerable(run.state)
-    run.feed(Answer((), "warmer", "Ana", "command").event(question, NOON))
-    service.scores = {"neon": 9}
-    item = run.execute().item("hero")
-    assert (item.picked, item.answered_by) == (("neon",), None)
 
 
 def test_a_mode_that_never_asks_has_no_rounds() -> None:

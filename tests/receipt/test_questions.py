@@ -88,7 +88,7 @@ def test_titles_tell_the_items_of_a_fan_out_apart() -> None:
 
 
 JUDGED = replace(HERO, deadline=NOON, on_timeout="judge")
-AGAIN = replace(JUDGED, on_none="regenerate", rounds_left=1)
+AGAIN = replace(JUDGED, rounds_left=1)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ steps:
   p: {uses: pick, with: {from: "${{ steps.g.items }}", mode: human, question: q, timeout: 5m, on_timeout: first}}
   k: {uses: compose, with: {images: ["${{ steps.p.asset }}"], audio: ["https://a.b/c.mp3"], loudness: -14, fit: hold}}
   b: {uses: pick, with: {from: "${{ steps.g.items }}", mode: best, by: "${{ item.key | length }}", order: min, count: 1}}
-  j: {uses: pick, with: {from: "${{ steps.g.items }}", mode: judge, judge: {model: gpt-5-2-chat, criteria: [whole], least: 2.5}, on_none: regenerate}}
+  j: {uses: pick, with: {from: "${{ steps.g.items }}", mode: judge, judge: {model: gpt-5-2-chat, criteria: [whole], least: 2.5}, none: {rounds: 1}}}
   h: {uses: pick, with: {from: "${{ steps.g.items }}", mode: human, judge: {model: gpt-5-2-chat, criteria: [whole]}, none: {rounds: 2}, sign: true}}
   s:
     uses: compose

@@ -32,6 +32,10 @@ steps:
   words:
     uses: chat
     with: {{model: gpt-5-2-chat, message: two, expect: {{visual: string, narration: string}}}}
+  taught:
+    uses: chat
+    with: {{model: gpt-5-2-chat, message: "more ${{{{ previous.text | default('') }}}}"}}
+    repeat: {{until: "${{{{ steps.taught.session_id | seed(1, 3) == 1 }}}}", at_most: 3}}
   shots:
     uses: generate
     foreach: ${{{{ [steps.words.json.visual, steps.words.json.narration] }}}}
@@ -69,7 +73,7 @@ steps:
       mode: judge
       count: 2
       judge: {{model: gpt-5-2-chat, criteria: [short], least: {least}}}
-      on_none: {on_none}
+      {none}
   film:
     uses: generate
     with: {{model: veo3-1-lite, prompt: push, references: ["${{{{ steps.hero.asset }}}}"]}}
@@ -84,7 +88,7 @@ finally:
     with: {{model: z-image, prompt: "${{{{ steps.film.status }}}} ${{{{ item }}}}"}}
 """
 """Fan-outs, fan-outs of fan-outs, a list that the run makes, shared uploads, equal requests, fallbacks, limits, prices by length,
-picks whose candidates may be bought again, and judges."""
+picks whose candidates may be bought again, judges, and a step that repeats."""
 
 _JUDGE = """on_timeout: judge
       judge: {model: gemini-2-5-flash-chat, criteria: [it is lit]}"""
@@ -106,7 +110,7 @@ def everything(chance: random.Random) -> WildRun:
         else ', params: {duration: "10"}',
         judge=chance.choice(["on_timeout: first", _JUDGE]),
         least=chance.choice([0, 6, 9.5]),
-        on_none=chance.choice(["fail", "regenerate"]),
+        none=chance.choice(["", "none: {rounds: 1}"]),
     )
     service = NaiveService(
         seed=chance.randrange(1000),

@@ -158,7 +158,6 @@ def question_of(state: State, step_id: str, item: ItemState) -> Question:
         sign=pick.sign,
         proposal=chosen,
         judge_error=item.judge_error,
-        on_none=pick.on_none,
         shortfall="" if chosen else shortfall(item),
     )
 

@@ -13,7 +13,7 @@ from rivya_client.catalogue.prices import price_of
 from rivya_flows.assets import Asset
 from rivya_flows.plans.names import label
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Channel
-from rivya_flows.steps.candidates import OnNone, OnTimeout
+from rivya_flows.steps.candidates import OnTimeout
 
 BUDGET = "$budget"
 """Step name of the budget question; no step can have it."""
@@ -81,7 +81,6 @@ class Question:
         sign: Whether a form must give a name.
         proposal: What the judge would pick; `shortfall`: why that is empty.
         judge_error: Why its judge gave no usable scores.
-        on_none: What a deadline does where the judge proposes nothing.
     """
 
     step: str
@@ -101,7 +100,6 @@ class Question:
     proposal: tuple[str, ...] = ()
     judge_error: str | None = None
     shortfall: str = ""
-    on_none: OnNone = "fail"
 
     @property
     def name(self) -> QuestionName:
@@ -131,7 +129,7 @@ class Question:
             return "first"
         if self.on_timeout == "judge" and self.proposal:
             return "judge"
-        again = self.on_none == "regenerate" and self.rounds_left and self.judge_error is None
+        again = self.rounds_left and self.judge_error is None
         return "regenerate" if self.on_timeout == "judge" and again else "fail"
 
     def is_due(self, at: datetime) -> bool:

@@ -149,6 +149,6 @@ def _decide(state: State, step_id: str, item: ItemState) -> ItemState:
         return item
     if chosen := proposal(item):
         return item._replace(picked=chosen, answered_by=None)
-    if request.pick.on_none == "regenerate" and rounds_left(state, step_id, item):
+    if rounds_left(state, step_id, item):
         return next_round(item, "")
     return item.fail(BELOW_LEAST, shortfall(item))

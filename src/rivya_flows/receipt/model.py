@@ -287,7 +287,7 @@ class Item(SparsePart):
     status: Outcome
     """How it stands."""
     reason: str | None
-    """Why it was skipped or failed."""
+    """Why it was skipped or failed; or that the last round of a `repeat` was taken though `until` was not true."""
     code: str | None
     """A stable name of that reason."""
     pool: str | None = None
@@ -356,7 +356,7 @@ class Step(Part):
     """A step of the plan."""
 
     id: str
-    """Its name in the spec; `PICK.STEP.2` for the second round of a pick."""
+    """Its name in the spec; `PICK.STEP.2` for the second round of a pick, `STEP.2` for that of a `repeat`."""
     uses: str
     """Its kind."""
     title: str | None

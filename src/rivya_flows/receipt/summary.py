@@ -116,10 +116,18 @@ def troubles(receipt: Receipt) -> list[str]:
 
 
 def notes(receipt: Receipt) -> list[str]:
-    """What is not wrong: a wallet that others use too, and pools over their soft limits."""
+    """What is not wrong: a step whose last round was taken though it was not good enough, a wallet that others
+    use too, and pools over their soft limits.
+    """
+    unmet = [
+        f"{label(step.id, item.key)}: {item.reason}"
+        for step in receipt.steps
+        for item in step.items
+        if item.status in DONE and item.reason
+    ]
     differences = receipt.agreement.differences if receipt.agreement else ()
     shared = [one.words for one in differences if one.kind == "wallet"]
-    return [*shared, *pools(receipt, soft_passed=True)]
+    return [*unmet, *shared, *pools(receipt, soft_passed=True)]
 
 
 def account_line(receipt: Receipt) -> str:

@@ -17,7 +17,6 @@ Candidate = Mapping[str, JsonValue]
 
 Order = Literal["max", "min"]
 OnTimeout = Literal["first", "judge", "fail"]
-OnNone = Literal["fail", "regenerate"]
 
 
 class JudgeArguments(BaseModel):
@@ -47,7 +46,6 @@ class PickArguments(BaseModel):
     question: JsonValue = None
     timeout: int | float | None = None
     on_timeout: OnTimeout = "fail"
-    on_none: OnNone = "fail"
     sign: bool = False
     picked: tuple[str, ...] = ()
 

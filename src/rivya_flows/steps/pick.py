@@ -44,7 +44,7 @@ from rivya_flows.language.field_types import (
 from rivya_flows.language.matrix import OwnKey, item_keys
 from rivya_flows.language.wording import an, preview
 from rivya_flows.steps.arguments import Arguments, World, member_shapes, written_shape
-from rivya_flows.steps.candidates import Candidate, OnNone, OnTimeout, Order, available
+from rivya_flows.steps.candidates import Candidate, OnTimeout, Order, available
 from rivya_flows.steps.chat import Chat
 from rivya_flows.steps.generate import Generate
 from rivya_flows.steps.judge import JudgeWith, chats_about, judge_of, unseen, with_chats
@@ -77,10 +77,10 @@ MODES: Mapping[str, Mode] = {
 
 
 class NoneWith(SpecModel):
-    """What happens when a person picks none of the candidates.
+    """What happens when a person picks none of the candidates, or none reaches `least` of the judge.
 
     Attributes:
-        rounds: How often the step that `from` names is bought again, with the person's note.
+        rounds: How often the step that `from` names is bought again, with a person's note.
     """
 
     rounds: Annotated[Count, Field(ge=1, le=5)] = 1
@@ -97,8 +97,7 @@ class PickWith(SpecModel):
         order: Of `best`: whether the greatest number wins, or the least.
         judge: The chat model that scores the candidates; with `human`, its scores are a proposal.
         count: How many to pick.
-        none: Lets a person pick none of them: they are bought again, with a note.
-        on_none: What happens when no candidate reaches `least` of the judge.
+        none: Lets a person or a judge pick none of them: they are bought again.
         question: The question to the person or the judge.
         timeout: How long the question stays open, in seconds or such as `48h`.
         on_timeout: What happens when no one answers.
@@ -121,7 +120,6 @@ class PickWith(SpecModel):
     judge: JudgeWith | None = None
     count: Annotated[Count, Field(ge=1, le=20)] = 1
     none: NoneWith | None = None
-    on_none: OnNone = "fail"
     question: Annotated[Value, Takes(TEXTS)] = None
     timeout: Seconds | None = None
     on_timeout: OnTimeout = "fail"
@@ -130,18 +128,16 @@ class PickWith(SpecModel):
     @property
     def rounds(self) -> int:
         """How often the candidates may be bought again."""
-        if self.none is not None:
-            return self.none.rounds
-        return int(self.on_none == "regenerate")
+        return 0 if self.none is None else self.none.rounds
 
 
 MODES_OF: Mapping[str, tuple[str, ...]] = {
     "by": ("best",),
     "order": ("best",),
     "judge": ("judge", "human"),
-    "on_none": ("judge", "human"),
+    "none": ("human", "judge"),
     "question": ("human", "judge"),
-    **dict.fromkeys(("none", "timeout", "on_timeout", "sign"), ("human",)),
+    **dict.fromkeys(("timeout", "on_timeout", "sign"), ("human",)),
 }
 """The modes in which an argument has an effect; the others have one in all."""
 
@@ -238,16 +234,16 @@ class Pick(Kind):
         if by is not None and "by" not in idle:
             shape = around.infer(by, ("by",), {"item": merge_shapes(candidates)})
             yield from _by_problems(by, shape)
-        wants = {key for key in ("none", "on_none") if key not in idle}
-        if ("none" in wants and arguments.get("none") is not None) or (
-            "on_none" in wants and arguments.get("on_none") == "regenerate"
-        ):
+        if "none" not in idle and arguments.get("none") is not None:
             source = around.siblings.get(items_named(arguments.get("from")) or "")
-            yield from _not_again(step, arguments, source, idle)
+            yield from _not_again(step, source)
 
     def idle_defaults(self, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> Collection[str]:
         mode = own.get("mode")
         return idle_keys(defaults.get("mode") if mode is None else mode)
+
+    def elsewhere(self, keys: Collection[str]) -> Mapping[str, str]:
+        return {"on_none": "write `none: {rounds: 1}`"}
 
     def idle_hint(self, key: str) -> str:
         return "set it in `with`, where it limits the question" if key == "timeout" else "remove it"
@@ -283,17 +279,9 @@ def _key_problems(arguments: Mapping[str, Any]) -> Iterator[Diagnostic]:
             message = f"{key!r} has no effect with `mode: {mode}`"
             hint = f"write `mode: {MODES_OF[key][0]}`, or remove it"
             yield Diagnostic("needless-key", message, hint, path=(key,), at_key=True)
-    by_judge = is_computed(mode) if known is None else known.decides == "judge"
-    by_judge = by_judge or arguments.get("on_timeout") == "judge"
-    if "on_none" in arguments and "on_none" not in idle and not by_judge:
-        message = "'on_none' has no effect where the judge only proposes"
-        hint = "write `none:` for the person, `on_timeout: judge`, or remove it"
-        yield Diagnostic("needless-key", message, hint, path=("on_none",), at_key=True)
-        idle = (*idle, "on_none")
     needed = {
         **{f"mode: {name}": one.needs for name, one in MODES.items() if one.needs},
         "on_timeout: judge": "judge",
-        "on_none: regenerate": "judge",
     }
     for setting, key in needed.items():
         name, _, value = setting.partition(": ")
@@ -360,20 +348,13 @@ def _by_problems(value: Any, shape: Shape) -> Iterator[Diagnostic]:
     yield Diagnostic("wrong-type", message, hint, path=("by",))
 
 
-def _not_again(
-    step: WrittenStep,
-    arguments: Mapping[str, Any],
-    source: WrittenStep | None,
-    idle: Collection[str],
-) -> Iterator[Diagnostic]:
+def _not_again(step: WrittenStep, source: WrittenStep | None) -> Iterator[Diagnostic]:
     """Why the candidates of a pick, which a step makes, cannot be bought again."""
-    none = arguments.get("none") is not None and "none" not in idle
-    key = "none" if none else "on_none"
     loop = next(iter(step.loops), None)
-    again = f"{key!r} buys the candidates again"
+    again = "'none' buys the candidates again"
     if loop is not None:
         message = f"{again}, which a pick with `{loop}` cannot do"
-        hint = f"remove `{loop}`, or remove {key!r}"
+        hint = f"remove `{loop}`, or remove 'none'"
     elif source is None or not source.loops or not isinstance(source.kind, Generate):
         message = f"{again}, so 'from' must be the items of one `generate` step beside it"
         hint = 'write from: "${{ steps.NAME.items }}", with a step that has matrix, foreach or zip'
@@ -382,7 +363,7 @@ def _not_again(
         hint = "add `prompt:` to that step, or remove this"
     else:
         return
-    yield Diagnostic("wrong-candidates", message, hint, path=(key,))
+    yield Diagnostic("wrong-candidates", message, hint, path=("none",))
 
 
 def _values(given: Arguments, candidates: Sequence[Candidate]) -> dict[str, float | None]:

@@ -40,13 +40,13 @@ PICKS_THAT_FIT = [
     "mode: best, by: '${{ item.weight }}', order: min",
     "mode: best, by: '${{ steps.gates.by[item.key].json.score }}', count: 2",
     "mode: best, by: '${{ item.weight if item.status == ''completed'' else none }}'",
-    "mode: judge, judge: {model: '${{ inputs.judge }}', criteria: [a], least: 6}, on_none: regenerate",
+    "mode: judge, judge: {model: '${{ inputs.judge }}', criteria: [a], least: 6}, none: {rounds: 1}",
     "mode: human, judge: {model: gpt-5-2-chat, criteria: ['fits ${{ inputs.how }}']}, sign: true",
     "mode: human, none: {}, question: Which?, timeout: 1h, on_timeout: first",
     "mode: human, judge: {model: gpt-5-2-chat, criteria: [a]}, timeout: 1h, on_timeout: judge, "
-    "on_none: regenerate",
+    "none: {rounds: 1}",
     "mode: '${{ inputs.how }}', by: '${{ item.weight }}', none: {rounds: 5}, question: Which?, "
-    "judge: {model: gpt-5-2-chat, criteria: [a]}, on_none: regenerate",
+    "judge: {model: gpt-5-2-chat, criteria: [a]}",
 ]
 
 

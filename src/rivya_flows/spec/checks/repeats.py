@@ -69,33 +69,33 @@ def _check_previous(value: object, path: Path, report: DiagnosticCollector) -> N
     except ExpressionError:
         return  # reported with the references
     for one in expressions:
-        if name := next(_unguarded(one.tree), None):
+        if name := next(_null_names(one.tree), None):
             message = f"{name} is null in the first round, which would skip the step"
             report.expression(path, InferenceError("wrong-type", message, _NULL, name), one)
 
 
-def _unguarded(tree: nodes.Node) -> Iterator[str]:
+def _null_names(tree: nodes.Node) -> Iterator[str]:
     """What an expression reads of `previous` where a null makes all of it null."""
     match tree:
         case nodes.Filter(name="default"):
-            yield from _unguarded(default_of(tree))
+            yield from _null_names(default_of(tree))
         case nodes.Test():
             return
         case nodes.Or():
-            yield from _unguarded(tree.right)
+            yield from _null_names(tree.right)
         case nodes.CondExpr():
             if not any(one.namespace == "previous" for one in tree_references(tree.test)):
                 for branch in filter(None, (tree.expr1, tree.expr2)):
-                    yield from _unguarded(branch)
+                    yield from _null_names(branch)
         case nodes.Name(name="previous"):
             yield "previous"
         case nodes.Getattr() | nodes.Getitem():
-            found = list(_unguarded(tree.node))
-            yield from [name_of(tree)] if found else _unguarded_parts(tree)
+            found = list(_null_names(tree.node))
+            yield from [name_of(tree)] if found else _names_inside(tree)
         case _:
-            yield from _unguarded_parts(tree)
+            yield from _names_inside(tree)
 
 
-def _unguarded_parts(tree: nodes.Node) -> Iterator[str]:
+def _names_inside(tree: nodes.Node) -> Iterator[str]:
     for child in tree.iter_child_nodes():
-        yield from _unguarded(child)
+        yield from _null_names(child)
