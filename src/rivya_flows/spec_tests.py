@@ -235,7 +235,7 @@ def _inputs(case: Case, folder: Path, workflow: Workflow) -> dict[str, Any]:
     values = dict(case.inputs)
     for name, value in case.inputs.items():
         declared = workflow.inputs.get(name)
-        if declared is not None and value is not None and "file" in (declared.type, declared.of):
+        if declared is not None and value is not None and (declared.has_files or declared.is_table):
             with suppress(ValueError):  # reported when the run is prepared
                 values[name] = fit(declared, value, root=folder)
     return values

@@ -163,7 +163,7 @@ CERTAIN: dict[str, tuple[str, dict[str, Any], str]] = {
         "a: 3 reference files; 'veo3-1-lite' takes at most 2; Up to 2 images of at most 10 MB each."),
     "too many items": (
         f'foreach: "${{{{ inputs.words }}}}", max_items: 1, {PICTURE}}}', {},
-        "a: 2 items, but max_items is 1: raise it, or take the first with [0:1] after the list"),
+        "a: 2 items, but max_items is 1: raise it, or take the first with `limit: 1`"),
     "a parameter inside an included spec": (INCLUDED, {"word": "9:17"}, f"a__a: {NOT_9_17}"),
     "an input of an included spec": (INCLUDED, {"word": "too long"}, "a: the input 'shape' of a: 8 characters is more than 5"),
     "a film by its URL for a model of pictures": (

@@ -29,6 +29,7 @@ steps:
     foreach: ${{ inputs.l }}
     as: it
     key: ${{ it }}
+    limit: 4
     max_items: 5
     allow_failures: 1
     if: ${{ inputs.a == 'abc' }}

@@ -385,10 +385,10 @@ def _is_bought(item: ItemState) -> bool:
 
 def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
     one = _with_fallbacks(planned, RUNTIME, prices_by_spec(state, planned, {}))
-    if planned.step.foreach is None:
+    if (most := planned.most) is None:
         top = 0 if one.price.max == 0 else None
         return replace(one, price=Price(0, top, "the number of its items is known during the run"))
-    least, most = 0, planned.step.max_items
+    least = 0
     if (name := items_step(planned, planned.step.foreach)) is not None:
         least, listed = item_range(state, name)
         most = min(most, listed)
@@ -396,7 +396,9 @@ def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
             least = 0
     many = f"{most} items" if least >= most else f"up to {most} items"
     why = f"{many}, known during the run"
-    if most == planned.step.max_items:
+    if most == planned.limit:
+        why += "; it takes no more"
+    elif most == planned.step.max_items:
         written = "max_items" in planned.step.model_fields_set
         why += "; it fails with more" if written else ", unless `max_items` says fewer"
     found = _perhaps(one, why, times=most)

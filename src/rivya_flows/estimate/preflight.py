@@ -181,7 +181,7 @@ def _items(state: State, step_id: str, scope: Scope) -> Sequence[ItemState]:
     if current.expanded:
         return [*current.items.values()]
     step, space = planned.step, state.plan.spaces[planned.space]
-    if planned.itemwise is None and not steps_in(space, [step.fan_out[1], step.key]):
+    if planned.itemwise is None and not steps_in(space, [step.fan_out[1], step.key, step.limit]):
         items_from(step, evaluate(step.fan_out[1], scope), scope)  # raises the reason
     return (ItemState("", {}),)
 

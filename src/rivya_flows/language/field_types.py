@@ -123,7 +123,17 @@ def _quantity(value: Any) -> Any:
 
 Quantity = Annotated[int | float | str, BeforeValidator(_quantity)]
 InputType = Literal[
-    "string", "text", "integer", "number", "boolean", "enum", "list", "date", "file", "secret"
+    "string",
+    "text",
+    "integer",
+    "number",
+    "boolean",
+    "enum",
+    "list",
+    "map",
+    "date",
+    "file",
+    "secret",
 ]
 MediaKind = Literal["image", "video", "audio"]
 Caching = Literal["off", "run", "spec"]

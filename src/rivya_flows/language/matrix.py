@@ -14,7 +14,11 @@ from rivya_flows.language.wording import preview
 LOOPS = ("matrix", "foreach", "zip")
 """The keys of a step that make it fan out, one of them at a time."""
 
-LOOP_KEYS: Mapping[str, tuple[str, ...]] = {"max_items": ("foreach",), "allow_failures": LOOPS}
+LOOP_KEYS: Mapping[str, tuple[str, ...]] = {
+    "max_items": ("foreach",),
+    "limit": LOOPS,
+    "allow_failures": LOOPS,
+}
 """What `defaults` may hold for fan-outs only: the loops that each key means something beside."""
 
 SPECIAL = ("include", "exclude")
@@ -216,8 +220,11 @@ def written_keys(step: Mapping[str, Any]) -> tuple[ItemKey, ...] | None:
     [(loop, written)] = loops
     if (loop == "foreach") is isinstance(written, dict) or not _is_short(loop, written):
         return None
+    limit = step.get("limit")
+    if is_computed(limit):
+        return None
     try:
-        return item_keys(rows_of(loop, written)[0])
+        return item_keys(rows_of(loop, written)[0][: limit if isinstance(limit, int) else None])
     except ExpressionError:
         return None
 

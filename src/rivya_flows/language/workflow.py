@@ -6,7 +6,7 @@ expression inside a string); `language.expressions` evaluates them when their na
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, JsonValue, SerializeAsAny, model_validator
@@ -14,6 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.field_types import (
+    COMPUTABLE,
     Caching,
     Count,
     Flag,
@@ -39,8 +40,10 @@ class Input(SpecModel):
         title: Label of the field.
         description: Help text of the field.
         of: The type of the items of a list.
+        fields: Of a map, and of a list of maps: the fields of each map by name, declared as inputs are.
         values: The choices of an enum.
-        default: The value when none is given. A file path is relative to the folder of the spec.
+        default: The value when none is given. A file path is relative to the folder of the spec; so is that of
+            a CSV, JSON or YAML file with a map or a list of maps.
         required: Whether there must be a value; `false`: it may be left out, and is null then.
         min: Smallest number, length in characters or number of items.
         max: Largest number, length or number of items.
@@ -53,6 +56,7 @@ class Input(SpecModel):
     title: str | None = None
     description: str | None = None
     of: InputType | None = None
+    fields: dict[Name, Input] | None = None
     values: tuple[str | int | float | bool, ...] = ()
     default: Value = None
     required: Flag = True
@@ -60,6 +64,40 @@ class Input(SpecModel):
     max: Number | None = None
     pattern: str | None = None
     kind: MediaKind | None = None
+
+    @property
+    def member(self) -> Input:
+        """What each item of a list is, as an input of its own; `Input(type="list")` without `of` takes any."""
+        return Input(type=self.of or "list", kind=self.kind, values=self.values, fields=self.fields)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is a map or a list of maps, which a file may hold."""
+        return "map" in (self.type, self.of)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether files are among its values, at any depth."""
+        inside = self.fields.values() if self.fields else ()
+        return "file" in (self.type, self.of) or any(one.has_files for one in inside)
+
+
+Change = Callable[[Input, Any], Any]
+
+
+def change_files(declared: Input, value: Any, change: Change) -> Any:
+    """The value with each file in it changed, by its declaration; what does not fit stays as it is."""
+    if declared.type == "file":
+        return value if value is None else change(declared, value)
+    if declared.has_files and declared.type == "list" and isinstance(value, list | tuple):
+        return [change_files(declared.member, one, change) for one in value]
+    if declared.has_files and declared.type == "map" and isinstance(value, Mapping):
+        fields = declared.fields or {}
+        return {
+            name: change_files(fields[name], one, change) if name in fields else one
+            for name, one in value.items()
+        }
+    return value
 
 
 WARN_AT = 0.8
@@ -141,6 +179,7 @@ class Step(SpecModel):
         as_: Name of the loop variable of `foreach`.
         zip_: `{axis: list}`, all of equal length: one item for each row.
         key: An expression that names each item; without it the values name it.
+        limit: Takes so many items, the first ones; a number, or an expression of inputs.
         max_items: Limit of a `foreach` whose list is known only during the run.
         if_: Condition: the step is skipped if it is false.
         needs: Steps to wait for, without using their results. The step is skipped where one of them failed,
@@ -165,6 +204,7 @@ class Step(SpecModel):
     as_: Name = Field(default="item", alias="as")
     zip_: dict[str, Any] | None = Field(default=None, alias="zip")
     key: Value = None
+    limit: Annotated[Annotated[Count, Field(ge=1, le=10_000)] | None, COMPUTABLE] = None
     max_items: Annotated[Count, Field(ge=1, le=10_000)] = 100
     if_: Value = Field(default=None, alias="if")
     needs: tuple[Name, ...] = ()

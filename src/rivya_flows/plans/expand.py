@@ -19,7 +19,9 @@ from rivya_flows.language.expressions.resolve import (
     items_named,
     references,
 )
+from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.matrix import OwnKey, item_keys, rows_of
+from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import PARTS, Inputs, Part, Step, Workflow
 from rivya_flows.plans.names import round_name
 from rivya_flows.plans.plan import (
@@ -67,7 +69,7 @@ class _Expansion:
         """Plans the steps of a part of the spec."""
         placed = dict(self._steps_of(self.spaces[""], self.spaces[""].workflow.part(part)))
         upstream = {
-            name: _whole(space, step, name) | steps_in(space, step.fan_out[1])
+            name: _whole(space, step, name) | steps_in(space, [step.fan_out[1], step.limit])
             for name, (space, step) in placed.items()
         }
         for name in _sort_steps(upstream):
@@ -105,21 +107,26 @@ class _Expansion:
                 skipped = f"{whose} is false for these inputs"
         itemwise = _items_of(space, step.foreach)
         items: tuple[PlannedItem, ...] | None = None
+        limit = self._try(space, step.limit, partial(limit_of, step), None)
         written = step.fan_out[1]
         if not step.fans_out:
             items = (PlannedItem("", {}),)
         elif itemwise is not None:
             # With the keys of the source; their loop variables follow during the run.
-            source = self.steps[itemwise].items if step.key is None else None
-            items = source and tuple(PlannedItem(one.key, {}, one.repeats) for one in source)
-        elif not steps_in(space, written):
+            known = step.key is None and not (step.limit is not None and limit is None)
+            source = self.steps[itemwise].items if known else None
+            items = source and tuple(
+                PlannedItem(one.key, {}, one.repeats) for one in source[:limit]
+            )
+        elif not steps_in(space, [written, step.limit]):
             items = self._try(
                 space,
-                [written, step.key],
+                [written, step.key, step.limit],
                 lambda scope: items_from(step, evaluate(written, scope), scope),
                 None,
             )
-        name, read = inlined_name(space.id, step.id), [*_arguments_of(step), written]
+        name = inlined_name(space.id, step.id)
+        read = [*_arguments_of(step), written, step.limit]
         return PlannedStep(
             step,
             items,
@@ -132,6 +139,7 @@ class _Expansion:
             space.id,
             inputs_in(space, read),
             upstream - _steps_before(space, step, read, more_than_status=True),
+            limit=limit,
         )
 
     def _plan_rounds(self, space: Space, name: str, pick: PlannedStep) -> dict[str, PlannedStep]:
@@ -215,15 +223,28 @@ def _sort_steps(upstream: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
     return tuple(order)
 
 
+def limit_of(step: Step, scope: Mapping[str, Any]) -> int | None:
+    """How many items of a fan-out are taken; None: all of them."""
+    limit = evaluate(step.limit, scope)
+    if limit is None and step.limit is None:
+        return None
+    if not is_number(limit):
+        raise ExpressionError(f"limit must be a number, not {preview(limit)}")
+    return max(0, int(limit))
+
+
 def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
     """The items of a fan-out, from its axes or list; `UsesNull` if a list or a key is null."""
     loop, _ = step.fan_out
-    if loop == "foreach" and isinstance(evaluated, list) and len(evaluated) > step.max_items:
-        raise ExpressionError(
-            f"{len(evaluated)} items, but max_items is {step.max_items}: raise it, or take the first"
-            f" with [0:{step.max_items}] after the list"
-        )
-    rows, variables = rows_of(loop, evaluated, step.as_)
+    limit = limit_of(step, scope)
+    if loop == "foreach" and isinstance(evaluated, list):
+        evaluated = evaluated[:limit]
+        if len(evaluated) > step.max_items:
+            raise ExpressionError(
+                f"{len(evaluated)} items, but max_items is {step.max_items}: raise it, or take the"
+                f" first with `limit: {step.max_items}`"
+            )
+    rows, variables = (found[:limit] for found in rows_of(loop, evaluated, step.as_))
     written = None
     if step.key is not None:
         written = [evaluate(step.key, {**scope, **one}) for one in variables]
@@ -253,6 +274,8 @@ def _items_that_follow(
     source, step = steps[planned.itemwise or ""], planned.step
     if not source.items or source.conditional or source.skipped:
         return None
+    if step.limit is not None and planned.limit is None:
+        return None
     axes = [(one.variables.get("matrix", {}), one.variables.get("zip", {})) for one in source.items]
     members = [
         PartlyKnown({**matrix, **zipped, "key": OwnKey(item.key)})
@@ -261,7 +284,7 @@ def _items_that_follow(
     if step.key is None:
         return tuple(
             PlannedItem(item.key, {step.as_: member}, item.repeats)
-            for item, member in zip(source.items, members, strict=True)
+            for item, member in zip(source.items[: planned.limit], members, strict=False)
         )
     scope = {} if planned.space else {"inputs": plan.inputs}
     try:

@@ -20,8 +20,8 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.matrix import ItemKey, shared_keys
-from rivya_flows.language.syntax.media_references import resolve, written_path
-from rivya_flows.language.workflow import PARTS, Input, Inputs, Part, Step, Workflow
+from rivya_flows.language.syntax.media_references import written_path
+from rivya_flows.language.workflow import PARTS, Input, Inputs, Part, Step, Workflow, change_files
 from rivya_flows.spec.files import included_by, inlined_name
 from rivya_flows.steps.arguments import World
 from rivya_flows.steps.branding import Branding, brand_values
@@ -134,11 +134,11 @@ def _input(space: Space, outer: Space, name: str, known: NamespaceFacts) -> Any:
     if value is None:
         return None
     try:
-        if declared.type == "file":
-            return _file(declared, value, folder, known.files)
-        if declared.type == "list" and declared.of == "file" and isinstance(value, list):
-            return [_file(declared, one, folder, known.files) for one in value]
-        return fit(declared, value)
+
+        def found(one: Input, written: Any) -> Any:
+            return _file(one, written, folder, known.files)
+
+        return fit(declared, change_files(declared, value, found))
     except ValueError as error:
         raise ExpressionError(f"the input {name!r} of {space.id}: {error}") from error
 
@@ -150,8 +150,8 @@ def _file(declared: Input, value: Any, folder: str, files: Mapping[str, Asset]) 
     if asset is not None:
         if declared.kind is not None and asset.kind != declared.kind:
             raise ValueError(f"expected {declared.kind}, got {asset.kind}")
-        return named.as_json() if named else value
-    return resolve(value, kind=declared.kind, root=None, inside=False)
+        return asset
+    return value
 
 
 Variables = Mapping[str, Any]
@@ -185,6 +185,7 @@ class PlannedStep:
     rounds: tuple[str, ...] = ()  # of a pick: the steps that buy its candidates again
     round_of: tuple[str, int] | None = None  # of such a step: the pick, and the round from 1
     repeats: str | None = None  # of such a step: the step that it buys again
+    limit: int | None = None  # how many items it takes, as far as that is known before the run
 
     @property
     def kind(self) -> Kind:
@@ -194,6 +195,12 @@ class PlannedStep:
     def pick(self) -> PickWith | None:
         """What it picks from, and how; None of a step of another kind."""
         return self.step.with_ if isinstance(self.step.with_, PickWith) else None
+
+    @property
+    def most(self) -> int | None:
+        """How many items it may have at most, whatever its list; None where nothing bounds them."""
+        bounds = [self.limit, self.step.max_items if self.step.foreach is not None else None]
+        return min((one for one in bounds if one is not None), default=None)
 
     @property
     def attempts(self) -> int:

@@ -35,7 +35,7 @@ from rivya_flows.language.inputs import RESERVED_HINT, refusal, resolve_inputs
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import kind_of, written_path
 from rivya_flows.language.wording import preview
-from rivya_flows.language.workflow import PARTS, WARN_AT, Inputs
+from rivya_flows.language.workflow import PARTS, WARN_AT, Inputs, change_files
 from rivya_flows.plans.labels import labels_of
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import RunPlan
@@ -221,7 +221,10 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
         spec_text=spec.text,
         spec_file=spec.name,
         includes=included_texts(workflow),
-        inputs={name: _store_files(value, place) for name, value in inputs.items()},
+        inputs={
+            name: change_files(workflow.inputs[name], value, lambda _, one: _store_file(one, place))
+            for name, value in inputs.items()
+        },
         files=files,
         catalogue=dict(catalogue.wire),
         catalogue_date=catalogue.date,
@@ -397,11 +400,9 @@ def new_run_id(now: datetime) -> str:
     return f"run-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def _store_files(value: Any, place: PlanningStore) -> Any:
-    """The value with its files in the asset store; other URLs and file ids stay until they are needed."""
+def _store_file(value: Any, place: PlanningStore) -> Any:
+    """A file of an input in the asset store; other URLs and file ids stay until they are needed."""
     assets = place.assets
-    if isinstance(value, list):
-        return [_store_files(one, place) for one in value]
     if isinstance(value, dict) and set(value) == {"path"}:
         return keep(assets, Path(value["path"])).as_json()
     if isinstance(value, dict) and set(value) == {"url"} and place.secret is not None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
-from rivya_flows.plans.expand import items_from
-from rivya_flows.plans.plan import PlannedStep, scope_in
+from rivya_flows.plans.expand import items_from, limit_of
+from rivya_flows.plans.plan import PlannedStep, inputs_in, scope_in, steps_in
 from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
 from rivya_flows.queue import forks, judging
 from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase
@@ -34,28 +34,30 @@ def expand_step(state: State, step_id: str) -> None:
     if planned.skipped:
         _placeholder(state, step_id, Phase.SKIPPED, planned.skipped)
         return
-    if planned.itemwise is not None and planned.step.key is None:
-        source = state.steps[planned.itemwise]
-        if source.expanded:
-            following = source.items.values()
-            state.expand(
-                step_id, (ItemState(one.key, {}, repeats=one.repeats) for one in following)
-            )
+    step, space = planned.step, state.plan.spaces[planned.space]
+    follows = planned.itemwise is not None and step.key is None
+    if planned.itemwise is not None and follows and not state.steps[planned.itemwise].expanded:
         return
-    if not all(state.steps[name].settled for name in planned.upstream):
+    needed = steps_in(space, step.limit) if follows else planned.upstream
+    if not all(state.steps[name].settled for name in needed):
         return
-    if reason := _failed_upstream(state, planned, planned.upstream):
+    if reason := _failed_upstream(state, planned, needed):
         _placeholder(state, step_id, Phase.SKIPPED, reason)
         return
     try:
-        scope = scope_for(state, planned, planned.upstream)
-        items = items_from(planned.step, evaluate(planned.step.fan_out[1], scope), scope)
+        if planned.itemwise is not None and follows:
+            scope = scope_for(state, planned, (), inputs_in(space, step.limit))
+            followed = [*state.steps[planned.itemwise].items.values()][: limit_of(step, scope)]
+            made = [ItemState(one.key, {}, repeats=one.repeats) for one in followed]
+        else:
+            scope = scope_for(state, planned, planned.upstream)
+            items = items_from(step, evaluate(step.fan_out[1], scope), scope)
+            made = [ItemState(one.key, one.variables, repeats=one.repeats) for one in items]
     except UsesNull as null:
         _placeholder(state, step_id, Phase.SKIPPED, str(null))
     except ExpressionError as error:
         _placeholder(state, step_id, Phase.FAILED, str(error))
     else:
-        made = (ItemState(one.key, one.variables, repeats=one.repeats) for one in items)
         state.expand(step_id, made)
 
 

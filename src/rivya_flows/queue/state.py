@@ -298,4 +298,6 @@ def item_range(state: State, step_id: str) -> tuple[int, int]:
     )
     if pick and not written.fans_out:
         return pick.count, pick.count
-    return (len(step.items), len(step.items)) if step.expanded else (0, written.max_items)
+    if step.expanded:
+        return len(step.items), len(step.items)
+    return 0, state.planned_step(step_id).most or written.max_items

@@ -17,10 +17,11 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
 from rivya_flows.language.field_types import EVALUATED, keys_of
 from rivya_flows.language.final_cut import CaptionsWith
+from rivya_flows.language.inputs import TableError, rows_from
 from rivya_flows.language.syntax import media_references, source
 from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
 from rivya_flows.language.wording import preview
-from rivya_flows.language.workflow import PARTS, Included, Input, Workflow
+from rivya_flows.language.workflow import PARTS, Included, Input, Workflow, change_files
 from rivya_flows.spec.build_models import TOP_KEYS, drop_unknown_keys, model_at
 from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.steps.connections import IncludeWith
@@ -129,6 +130,7 @@ class _TextFile(NamedTuple):
 
 _SPEC = _TextFile("an included spec", "bad-include", "parts/intro.yaml")
 _BRAND = _TextFile("a brand file", "bad-brand", "brand.yaml")
+_TABLE = _TextFile("a table", "wrong-default", "products.csv")
 _SUBTITLES = _TextFile("a subtitle file", "bad-captions", "subs.srt")
 _NOT_A_BRAND = (
     "a brand file is a map of keys such as `name` and `colours`",
@@ -227,6 +229,39 @@ class SpecFiles:
                     message = f"{written}: {wrong}"
                     self._report.add(at, "bad-captions", message, "mend the file")
         return texts
+
+    def read_tables(
+        self, inputs: Mapping[str, Input]
+    ) -> tuple[dict[str, Input], dict[str, str], tuple[Diagnostic, ...]]:
+        """The inputs, with the rows of the files that defaults name; their texts; the mistakes in them."""
+        texts, wrong, found = dict[str, str](), list[Diagnostic](), dict(inputs)
+        for name, declared in inputs.items():
+            written = declared.default if "type" in declared.model_fields_set else None
+            if not isinstance(written, str) or not (declared.is_table and declared.fields):
+                continue
+            at: Path = ("inputs", name, "default")
+            if "${{" in written or (self._sources.folder is None and self._sources.texts is None):
+                continue  # reported with the declaration; or its text is not at hand
+            rows = None
+            if read := self._read(written, at, _TABLE):
+                path, text = read
+                texts[str(path)] = text
+                try:
+                    rows = rows_from(
+                        declared,
+                        text,
+                        file=self._sources.name_of(path),
+                        beside=PurePosixPath(written).parent,
+                        root=self._sources.folder_of(self._place.path),
+                        inside=True,
+                    )
+                except TableError as error:
+                    wrong += error.problems
+                except ValueError as error:
+                    hint = "write a path such as products.csv"
+                    self._report.add(at, "wrong-default", str(error), hint)
+            found[name] = declared.model_copy(update={"default": rows})
+        return found, texts, tuple(wrong)
 
     def _path_of(self, written: str, at: Path, kind: _TextFile) -> PurePosixPath | None:
         """A written path from the folder of the outermost spec; None, and reported, if it leaves."""
@@ -421,8 +456,9 @@ def named_files(
 
 
 def _input_paths(declared: Input, value: Any) -> Iterator[str]:
-    if "file" in (declared.type, declared.of):
-        yield from _paths(value)
+    found = list[Any]()
+    change_files(declared, value, lambda _, one: found.append(one))
+    yield from _paths(found)
 
 
 def _paths(value: Any) -> Iterator[str]:

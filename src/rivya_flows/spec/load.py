@@ -106,6 +106,9 @@ def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) 
     brand, texts, in_brand = files.read_brand(workflow.brand)
     brand = place.brand if spec.values.get("brand") is None else brand
     texts |= files.read_subtitles(spec)
+    inputs, tables, in_tables = files.read_tables(workflow.inputs)
+    texts |= tables
+    workflow = workflow.model_copy(update={"inputs": inputs})
     found = files.read_includes(spec, brand)
     included = {step_id: one for step_id, (one, _) in found.items() if one is not None}
     outputs = {step_id: one.outputs for step_id, (_, one) in found.items()}
@@ -127,7 +130,7 @@ def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) 
     if brand is not None or spec.values.get("brand") is None:
         check_end_cards(spec, brand, report)
     inner = [problem for _, one in found.values() for problem in one.diagnostics]
-    problems = (*report.diagnostics, *dict.fromkeys([*inner, *in_brand]))
+    problems = (*report.diagnostics, *dict.fromkeys([*inner, *in_brand, *in_tables]))
     if problems:
         return Checked(None, names.outputs(), problems)
     steps = workflow.all_steps

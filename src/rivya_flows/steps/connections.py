@@ -180,7 +180,7 @@ class Include(Kind):
     says = "Runs another spec as part of this one."
     takes = IncludeWith
     outputs = ("outputs",)
-    idle = ("matrix", "foreach", "as", "zip", "key", "max_items", "allow_failures", "retry",
+    idle = ("matrix", "foreach", "as", "zip", "key", "limit", "max_items", "allow_failures", "retry",
             "regenerate", "fallback", "timeout", "max_parallel", "cache")  # fmt: skip
     buys = True
     is_for_results = False

@@ -170,7 +170,10 @@ def of_input(declared: Mapping[str, Any]) -> Shape:
         case "boolean":
             return BOOLEAN
         case "list":
-            return list_of(of_input({"type": declared.get("of"), "kind": declared.get("kind")}))
+            return list_of(of_input({**declared, "type": declared.get("of"), "of": None}))
+        case "map" if isinstance(fields := declared.get("fields"), Mapping):
+            members = {name: one for name, one in fields.items() if isinstance(one, Mapping)}
+            return map_of({str(name): of_input(one) for name, one in members.items()})
         case "enum":
             values = declared.get("values")
             if not isinstance(values, list):

@@ -32,7 +32,7 @@ from rivya_flows.language.workflow import MAX_LABEL_VALUE, Input, is_label_value
 from rivya_flows.spec.names import NamesInScope
 from rivya_flows.steps.arguments import any_of, word_problems
 from rivya_flows.steps.connections import Include
-from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.kind import Kind, WrittenStep
 
 _PLAIN = {
     "{{": "{{ }} without a dollar sign",
@@ -53,6 +53,7 @@ def check_names(
             check_expressions(step.get(loop), (*step.path, loop), outside, report)
         for key in ("if", "key"):
             check_expressions(step.get(key), (*step.path, key), inside, report)
+        _check_limit(names, step, report)
         kind, arguments = step.kind, step.arguments
         if arguments is None or kind is None:
             continue
@@ -71,6 +72,18 @@ def check_names(
             report.add(("outputs", name), "wrong-value", f"the output {name!r} is empty", hint)
         check_expressions(value, ("outputs", name), names.everywhere(), report)
         _lint_bare(value, ("outputs", name), names.everywhere(), report)
+
+
+def _check_limit(names: NamesInScope, step: WrittenStep, report: DiagnosticCollector) -> None:
+    """How many items are taken is known before the list is."""
+    path = (*step.path, "limit")
+    steps = map_of({}, {one.id: "a limit may use inputs alone" for one in names.spec.steps})
+    shape = check_expressions(
+        step.get("limit"), path, {"inputs": names.inputs, "steps": steps}, report
+    )
+    if shape.kind not in ("any", "number"):
+        message = f"'limit' takes a number, but this is {an(shape.kind)}"
+        report.add(path, "wrong-type", message, repair(("number",), shape))
 
 
 def _check_labels(names: NamesInScope, report: DiagnosticCollector) -> None:
@@ -147,7 +160,7 @@ def _check_given(
             message = f"the input {name!r} takes {any_of(fits) or an(expected.kind)}"
             message += f", but this is {an(shape.kind)}"
             report.add((*path, name), "wrong-type", message, repair(fits, shape))
-        elif "file" in (declared.type, declared.of):
+        elif declared.type == "file" or declared.of == "file":
             report.add_inside(path, word_problems(name, shape, (name,)))
         if shape.media and expected.media and shape.media != expected.media:
             message = (
