@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,13 @@ from rivya_flows.language.expressions.resolve import (
     references,
 )
 from rivya_flows.language.expressions.values import is_number
+from rivya_flows.language.lineage import (
+    NONE as NO_LINEAGE,
+    Lineage,
+    hidden_values,
+    lineage_of,
+    lineage_of_pick,
+)
 from rivya_flows.language.matrix import OwnKey, item_keys, rows_of
 from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import PARTS, Inputs, Part, Step, Workflow
@@ -31,13 +39,15 @@ from rivya_flows.plans.plan import (
     RunPlan,
     Space,
     inputs_in,
+    own_values,
     scope_in,
     space_of_include,
     steps_in,
 )
 from rivya_flows.plans.requests import PartlyKnown, known_part
 from rivya_flows.spec.files import inlined_name
-from rivya_flows.steps.pick import MODES, Mode, mode_of
+from rivya_flows.steps.pick import MODES, Mode, PickWith, mode_of
+from rivya_flows.steps.registry import kind_of_step
 
 T = TypeVar("T")
 
@@ -64,6 +74,7 @@ class _Expansion:
         self.spaces = {"": Space("", workflow)}
         self.steps: dict[str, PlannedStep] = {}
         self._known = known
+        self._lineages: defaultdict[str, dict[str, Lineage]] = defaultdict(dict)  # by space
 
     def add(self, part: Part) -> None:
         """Plans the steps of a part of the spec."""
@@ -140,7 +151,17 @@ class _Expansion:
             inputs_in(space, read),
             upstream - _steps_before(space, step, read, more_than_status=True),
             limit=limit,
+            lineage=self._lineage_of(space, step),
         )
+
+    def _lineage_of(self, space: Space, step: Step) -> Lineage:
+        known = self._lineages[space.id]
+        if step.fans_out:
+            hidden = hidden_values(kind_of_step(step).outputs)
+            known[step.id] = lineage_of(*step.fan_out, step.as_, hidden, known)
+        elif isinstance(step.with_, PickWith):
+            known[step.id] = lineage_of_pick(step.with_.from_, known)
+        return known.get(step.id, NO_LINEAGE)
 
     def _plan_rounds(self, space: Space, name: str, pick: PlannedStep) -> dict[str, PlannedStep]:
         """The steps that buy the candidates of a pick again, one for each round."""
@@ -276,10 +297,14 @@ def _items_that_follow(
         return None
     if step.limit is not None and planned.limit is None:
         return None
-    axes = [(one.variables.get("matrix", {}), one.variables.get("zip", {})) for one in source.items]
+    values = (source.lineage.carried(own_values(source, one.variables)) for one in source.items)
     members = [
-        PartlyKnown({**matrix, **zipped, "key": OwnKey(item.key)})
-        for (matrix, zipped), item in zip(axes, source.items, strict=True)
+        # A value that is partly known itself is left out.
+        PartlyKnown(
+            {name: one for name, one in known.items() if not isinstance(one, PartlyKnown)}
+            | {"key": OwnKey(item.key)}
+        )
+        for known, item in zip(values, source.items, strict=True)
     ]
     if step.key is None:
         return tuple(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset, as_asset
@@ -19,6 +19,7 @@ from rivya_flows.language.expressions.resolve import (
     references,
 )
 from rivya_flows.language.inputs import fit
+from rivya_flows.language.lineage import NONE as NO_LINEAGE, Lineage
 from rivya_flows.language.matrix import ItemKey, shared_keys
 from rivya_flows.language.syntax.media_references import written_path
 from rivya_flows.language.workflow import PARTS, Input, Inputs, Part, Step, Workflow, change_files
@@ -186,6 +187,7 @@ class PlannedStep:
     round_of: tuple[str, int] | None = None  # of such a step: the pick, and the round from 1
     repeats: str | None = None  # of such a step: the step that it buys again
     limit: int | None = None  # how many items it takes, as far as that is known before the run
+    lineage: Lineage = NO_LINEAGE  # the loops that its items come from
 
     @property
     def kind(self) -> Kind:
@@ -212,6 +214,15 @@ class PlannedStep:
     def shared_keys(self) -> Mapping[str, str]:
         """What to say of each key that several of its items were given."""
         return shared_keys([ItemKey(one.key, one.repeats) for one in self.items or ()])
+
+
+def own_values(planned: PlannedStep, variables: Variables) -> Mapping[str, Any]:
+    """The values of an item's own loop, by the names that it carries them under."""
+    loop, _ = planned.step.fan_out
+    if loop != "foreach":
+        return cast(Mapping[str, Any], variables.get(loop, {}))
+    name = planned.step.as_
+    return {name: variables[name]} if name in variables else {}
 
 
 def items_step(planned: PlannedStep, value: Any) -> str | None:

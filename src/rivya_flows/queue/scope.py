@@ -18,6 +18,7 @@ from rivya_flows.plans.plan import (
     Variables,
     brand_in,
     inputs_for,
+    own_values,
     scope_in,
     steps_in,
 )
@@ -105,10 +106,10 @@ def step_fields(step: StepState) -> dict[str, Any]:
 
 
 def item_fields(planned: PlannedStep, item: ItemState) -> dict[str, Any]:
-    """The output fields of one item, null if it did not complete; and its values of the axes."""
-    axes = {**item.variables.get("matrix", {}), **item.variables.get("zip", {})}
-    outputs = planned.kind.outputs
-    fields: dict[str, Any] = {**axes, **dict.fromkeys(outputs)}
+    """The output fields of one item, null if it did not complete; and the values of its loops."""
+    outputs, lineage = planned.kind.outputs, planned.lineage
+    fields: dict[str, Any] = dict.fromkeys(lineage.names if planned.step.fans_out else ())
+    fields |= lineage.carried(own_values(planned, item.variables)) | dict.fromkeys(outputs)
     if item.phase is Phase.COMPLETED and item.outputs is not None:
         fields.update(item.outputs)
     if planned.step.fans_out:

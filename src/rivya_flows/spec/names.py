@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -14,6 +15,7 @@ from rivya_flows.language.expressions.output_types import (
     ANY,
     Scope,
     Shape,
+    field_of,
     map_of,
     merge_shapes,
     of_data,
@@ -23,10 +25,12 @@ from rivya_flows.language.expressions.output_types import (
 )
 from rivya_flows.language.expressions.resolve import Reference, is_computed, references
 from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.lineage import Lineage, hidden_values, lineage_of, lineage_of_pick
 from rivya_flows.language.matrix import LOOPS, SPECIAL, written_keys
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.workflow import PARTS, Part, later, seen_from
 from rivya_flows.steps.kind import WrittenStep
+from rivya_flows.steps.pick import Pick
 from rivya_flows.steps.registry import known_kind
 
 RESERVED = ("inputs", "steps", "matrix", "zip", "none", "true", "false", "null", "not", "and", "or",
@@ -83,6 +87,7 @@ class NamesInScope:
         elif spec.values.get("brand") is not None:
             self._branded["brand"] = ANY  # a wrong brand may have anything
         self._inside: dict[Path, Scope] = {}
+        self._lineages: dict[str, Lineage] = {}
         self.inputs = map_of({name: of_input(one) for name, one in spec.inputs.items()})
         steps: dict[str, WrittenStep] = {}
         for step in spec.steps:
@@ -133,19 +138,44 @@ class NamesInScope:
 
     def _step(self, step: WrittenStep, included: Mapping[str, Shape] | None) -> Shape:
         """The shape of the output of a step; those that it is made of are known."""
+        if step.loops:
+            loop, name = step.loops[0], str(step.variable)
+            hidden = hidden_values(step.kind.outputs if step.kind else ())
+            known = self._lineages
+            known[step.id] = lineage_of(loop, step.get(loop), name, hidden, known)
+        elif isinstance(step.kind, Pick):
+            written = (step.arguments or {}).get("from")
+            self._lineages[step.id] = lineage_of_pick(written, self._lineages)
         if included is not None:
             return of_include(included)
         single = ANY if step.kind is None else step.kind.gives(step.arguments or {}, self)
         if not step.loops:
             return single
-        axes = step.get("zip") if step.get("matrix") is None else step.get("matrix")
         over = ANY if step.get("foreach") is None else self.member(step.get("foreach"))
         return of_fan_out(
             single,
             written_keys(step.keys),
-            None if axes is None else self._axes(axes),
+            self._loop_values(step, over),
             by_place=over.kind == "asset" and step.get("key") is None,
         )
+
+    def _loop_values(self, step: WrittenStep, member: Shape) -> Shape:
+        """The values of its loops that each item has; `member` is of the list of a `foreach`."""
+        [loop, *_], name = step.loops, step.variable
+        own = self._axes(step.get(loop)) if loop != "foreach" else map_of({str(name): member})
+        if own.fields is None:
+            return own
+        earlier, values = dict[str, Shape](), dict(own.fields)
+        for axis, origin in self._lineages[step.id].origins.items():
+            value = own.fields.get(axis, ANY)
+            if not origin.carries:
+                continue
+            earlier |= {one: field_of(value, one) or ANY for one in origin.carries}
+            if value.fields is not None:
+                kept = {k: one for k, one in value.fields.items() if k not in origin.carries}
+                lacks = {one: f"write .{one} of the item itself" for one in origin.carries}
+                values[axis] = replace(value, fields=kept, lacks={**value.lacks, **lacks})
+        return map_of(earlier | values)
 
     def _axes(self, matrix: Any) -> Shape:
         if not isinstance(matrix, dict):

@@ -209,7 +209,7 @@ def of_include(outputs: Mapping[str, Shape] | None) -> Shape:
 def of_fan_out(
     single: Shape,
     keys: tuple[ItemKey, ...] | None = None,
-    axes: Shape | None = None,
+    values: Shape = ANY,
     *,
     by_place: bool = False,
 ) -> Shape:
@@ -217,14 +217,14 @@ def of_fan_out(
 
     Args:
         keys: Of the items; None: not known.
-        axes: Its matrix or zip, whose values are fields of each item; output fields win.
+        values: Of its loops, which are fields of each item; output fields win.
     """
     if single.fields is None:
         return ANY
     key = replace(PROSE, values=tuple(one.text for one in keys or ()))
-    given = {"key": key, **single.fields} if axes is None else None
-    if axes is not None and axes.fields is not None:
-        given = {**axes.fields, "key": key, **single.fields}
+    given = None
+    if values.fields is not None:
+        given = {**values.fields, "key": key, **single.fields}
     item = Shape("map", given, lacks=single.lacks)
     by = Shape("map", member=item, title=BY_PLACE if by_place else "")
     if keys is not None:  # a key that several items were given names none of them
