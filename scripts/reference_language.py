@@ -13,7 +13,8 @@ from rivya_flows.diagnostics import CODES
 from rivya_flows.language import inputs, matrix
 from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
 from rivya_flows.language.expressions import evaluation, output_types, resolve, values
-from rivya_flows.language.expressions.values import FILTERS, TESTS, usage
+from rivya_flows.language.expressions.filters import FILTERS, usage
+from rivya_flows.language.expressions.values import TESTS
 from rivya_flows.language.field_types import fields_of, keys_of
 from rivya_flows.language.syntax import source
 from rivya_flows.language.workflow import (

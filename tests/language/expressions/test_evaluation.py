@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_flows.language.expressions.filters import FILTERS
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
     Reference,
@@ -17,7 +18,7 @@ from rivya_flows.language.expressions.resolve import (
     evaluate,
     references,
 )
-from rivya_flows.language.expressions.values import FILTERS, InferenceError
+from rivya_flows.language.expressions.values import InferenceError
 from support.expression_scope import SCOPE
 
 

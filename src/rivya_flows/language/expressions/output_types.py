@@ -18,7 +18,7 @@ class Shape:
     """What is known of a value.
 
     Attributes:
-        fields: Of a map or an asset; None: any field may be there.
+        fields: Of a map or an asset; None: any field may be there. Of a pair: by place.
         member: Of a list, and of a map whose keys are not known.
         media: Of an asset: its kind of medium; of one of several kinds, these are in `either`.
         lacks: Missing fields that one might expect, with the fix.
@@ -252,6 +252,8 @@ def field_of(shape: Shape, name: str) -> Shape | None:
         if not is_place(name):
             return None
         held = shape.length
+        if shape.fields is not None and held:  # a pair
+            return shape.fields.get(str(int(name) % held)) if -held <= int(name) < held else None
         return (shape.member or ANY) if held is None or -held <= int(name) < held else None
     if shape.kind in ("map", "asset"):
         if shape.title in _KEYS and not re.fullmatch(_KEYS[shape.title], name):
