@@ -215,14 +215,20 @@ def _sort_steps(upstream: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
     return tuple(order)
 
 
+def refuse_more(step: Step, count: int) -> None:
+    """ExpressionError for more items than `max_items`."""
+    if count > step.max_items:
+        raise ExpressionError(
+            f"{count} items, but max_items is {step.max_items}: raise it, or take the first"
+            f" with [0:{step.max_items}] after the list"
+        )
+
+
 def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
     """The items of a fan-out, from its axes or list; `UsesNull` if a list or a key is null."""
     loop, _ = step.fan_out
-    if loop == "foreach" and isinstance(evaluated, list) and len(evaluated) > step.max_items:
-        raise ExpressionError(
-            f"{len(evaluated)} items, but max_items is {step.max_items}: raise it, or take the first"
-            f" with [0:{step.max_items}] after the list"
-        )
+    if loop == "foreach" and isinstance(evaluated, list):
+        refuse_more(step, len(evaluated))
     rows, variables = rows_of(loop, evaluated, step.as_)
     written = None
     if step.key is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
-from rivya_flows.plans.expand import items_from
+from rivya_flows.plans.expand import items_from, refuse_more
 from rivya_flows.plans.plan import PlannedStep, scope_in
 from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
 from rivya_flows.queue import forks, judging
@@ -38,6 +38,12 @@ def expand_step(state: State, step_id: str) -> None:
         source = state.steps[planned.itemwise]
         if source.expanded:
             following = source.items.values()
+            try:
+                if "max_items" in planned.step.model_fields_set:
+                    refuse_more(planned.step, len(following))
+            except ExpressionError as error:
+                _placeholder(state, step_id, Phase.FAILED, str(error))
+                return
             state.expand(
                 step_id, (ItemState(one.key, {}, repeats=one.repeats) for one in following)
             )
@@ -50,6 +56,7 @@ def expand_step(state: State, step_id: str) -> None:
     try:
         scope = scope_for(state, planned, planned.upstream)
         items = items_from(planned.step, evaluate(planned.step.fan_out[1], scope), scope)
+        refuse_more(planned.step, len(items))
     except UsesNull as null:
         _placeholder(state, step_id, Phase.SKIPPED, str(null))
     except ExpressionError as error:
