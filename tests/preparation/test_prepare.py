@@ -195,7 +195,7 @@ steps:
 
 
 def priced_with(folder: Path, *pools: PoolTotal, pauses: bool = False) -> Estimate:
-    text = LABELLED.replace("9}", "9, on_exceed: pause}") if pauses else LABELLED
+    text = LABELLED.replace("9}", "9, on_unfit: pause}") if pauses else LABELLED
     spec = SpecFile(text, "labelled.yaml", None)
 
     def read(labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:

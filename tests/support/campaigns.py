@@ -70,7 +70,7 @@ outputs:
 SET_OF = """
 version: 1
 name: set
-budget: {{credits: {budget}, on_exceed: {on_exceed}}}
+budget: {{credits: {budget}, on_unfit: {on_unfit}}}
 steps:
   stills:
     uses: generate
@@ -85,14 +85,14 @@ def a_set(
     budget: int,
     *,
     model: str = "z-image",
-    on_exceed: str = "fail",
+    on_unfit: str = "fail",
     allowed: int = 0,
     more: str = "",
 ) -> Rehearsal:
     """A rehearsal of one fan-out of numbered pictures."""
     items = ", ".join(str(n) for n in range(count))
     text = SET_OF.format(
-        items=items, budget=budget, model=model, on_exceed=on_exceed, allowed=allowed, more=more
+        items=items, budget=budget, model=model, on_unfit=on_unfit, allowed=allowed, more=more
     )
     return Rehearsal(frozen(text), NaiveService())
 

@@ -14,7 +14,7 @@ inputs:
   f: {type: file, kind: image, required: false}
   e: {type: enum, values: [a, b], default: a}
   l: {type: list, of: string, default: [a]}
-budget: {credits: 100, warn_at: 0.5, on_exceed: fail}
+budget: {credits: 100, warn_at: 0.5, on_unfit: fail}
 concurrency: {group: g, limit: 1}
 cache: run
 defaults: {generate: {timeout: 5m, retry: {attempts: 2, patience: 5m}, max_parallel: 2}}

@@ -93,10 +93,10 @@ _JUDGE = """on_timeout: judge
 def everything(chance: random.Random) -> WildRun:
     """A run of `EVERYTHING` with chosen limits, prices and faults of the service."""
     by_length = chance.random() < 0.5
-    credits, on_exceed = chance.choice([30, 100, 300]), chance.choice(["fail", "pause"])
+    credits, on_unfit = chance.choice([30, 100, 300]), chance.choice(["fail", "pause"])
     text = EVERYTHING.format(
         cache=chance.choice(["", "cache: spec"]),
-        budget=chance.choice(["", f"budget: {{credits: {credits}, on_exceed: {on_exceed}}}"]),
+        budget=chance.choice(["", f"budget: {{credits: {credits}, on_unfit: {on_unfit}}}"]),
         items=", ".join("x" * chance.randrange(1, 900) for _ in range(chance.randrange(1, 8))),
         fallback=chance.choice(["", "fallback: [{prompt: a shorter line}, {prompt: the last}]"]),
         limit=chance.choice(["", "max_parallel: 3", "regenerate: 1"]),

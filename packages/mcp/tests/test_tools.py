@@ -294,7 +294,7 @@ async def test_none_of_these_buys_within_the_quote_alone(tools: AgentTools, stud
 
 
 async def test_an_agent_cannot_raise_the_budget(tools: AgentTools, studio: Studio) -> None:
-    spec = LAUNCH.replace("credits: 6", "credits: 2, on_exceed: pause")
+    spec = LAUNCH.replace("credits: 6", "credits: 2, on_unfit: pause")
     run = await began(tools, await quoted(tools, spec=spec))
     await studio.execute(run)
     tools.answer(run=run, step="hero", none="")

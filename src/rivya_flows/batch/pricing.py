@@ -325,9 +325,13 @@ def _shortage(rows: Iterable[Row], left: int, limit_text: str) -> Iterator[str]:
     """``the rows need 84–120 credits; the budget is 60: about 7 of 14 rows will run``."""
     waiting = [row for row in rows if row.status == "waiting"]
     least, price = (sum(row.least for row in waiting), sum(row.price for row in waiting))
-    if price <= left:
+    bounded = all(row.most is not None for row in waiting)
+    if price <= left and bounded:
         return
-    needed = price_of(least, None if any(row.most is None for row in waiting) else price)
+    needed = price_of(least, price if bounded else None)
+    if price <= left:
+        yield f"the rows need {needed}; {limit_text}: they may exceed it"
+        return
     covered = 0
     for row in waiting:  # as the batch starts them, each at its price
         if row.price <= left:

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from rivya_client.catalogue.prices import Price
 from rivya_flows.estimate.films import Film, films
-from rivya_flows.plans.plan import PlannedStep, items_step
+from rivya_flows.plans.plan import PlannedStep
 from rivya_flows.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.queue.budget import judge_price, prices_by_spec
 from rivya_flows.queue.events import (
@@ -25,11 +25,12 @@ from rivya_flows.queue.events import (
     RunResumed,
 )
 from rivya_flows.queue.forks import asks_anew
+from rivya_flows.queue.item_counts import item_range
 from rivya_flows.queue.items import IN_FLIGHT, TERMINAL, ItemState, Phase
 from rivya_flows.queue.judging import is_judged
 from rivya_flows.queue.outcomes import after_failure
 from rivya_flows.queue.queue import step as advance
-from rivya_flows.queue.state import State, StepState, item_range, reserve_of
+from rivya_flows.queue.state import State, StepState, reserve_of
 from rivya_flows.spec.files import inlined_name
 from rivya_flows.steps.candidates import picked_from
 
@@ -241,7 +242,7 @@ def estimate(
         balance=balance,
         under_way=sum(_is_bought(item) for _, item in state.each()),
         pools=pools,
-        asks=budget is not None and budget.on_exceed == "pause",
+        asks=budget is not None and budget.on_unfit == "pause",
     )
 
 
@@ -272,7 +273,7 @@ def _step_estimate(
         return StepEstimate(step_id, uses, (), planned.skipped)
     items = tuple(_item_estimate(state, planned, item) for item in current.items.values())
     if not current.expanded:
-        items = (_runtime_estimate(state, planned),)
+        items = (_runtime_estimate(state, step_id),)
     lacking = sorted((planned.upstream - planned.tolerates) & unsure)
     if lacking:
         items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
@@ -383,18 +384,11 @@ def _is_bought(item: ItemState) -> bool:
     )
 
 
-def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
+def _runtime_estimate(state: State, step_id: str) -> ItemEstimate:
+    planned = state.planned_step(step_id)
     one = _with_fallbacks(planned, RUNTIME, prices_by_spec(state, planned, {}))
-    if (most := planned.most) is None:
-        top = 0 if one.price.max == 0 else None
-        return replace(one, price=Price(0, top, "the number of its items is known during the run"))
-    least = 0
-    if (name := items_step(planned, planned.step.foreach)) is not None:
-        least, listed = item_range(state, name)
-        most = min(most, listed)
-        if planned.conditional or state.planned_step(name).conditional:
-            least = 0
-    many = f"{most} items" if least >= most else f"up to {most} items"
+    least, most = item_range(state, step_id)
+    many = f"{most} items" if least == most else f"up to {most} items"
     why = f"{many}, known during the run"
     if most == planned.limit:
         why += "; it takes no more"
@@ -402,7 +396,8 @@ def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
         written = "max_items" in planned.step.model_fields_set
         why += "; it fails with more" if written else ", unless `max_items` says fewer"
     found = _perhaps(one, why, times=most)
-    least = min(least, most)
+    if planned.conditional:
+        return found
     price = replace(found.price, min=one.price.min * least)
     return replace(found, price=price, reserve=one.reserve * least)
 

@@ -47,9 +47,10 @@ from rivya_flows.plans.requests import (
     known_result,
     written_arguments,
 )
+from rivya_flows.queue.item_counts import item_range
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.scope import known_scope, namespace_facts
-from rivya_flows.queue.state import State, item_range
+from rivya_flows.queue.state import State
 from rivya_flows.spec.files import inlined_name
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
 from rivya_flows.steps.pick import mode_of

@@ -14,11 +14,9 @@ from rivya_flows.language.wording import preview
 LOOPS = ("matrix", "foreach", "zip")
 """The keys of a step that make it fan out, one of them at a time."""
 
-LOOP_KEYS: Mapping[str, tuple[str, ...]] = {
-    "max_items": ("foreach",),
-    "limit": LOOPS,
-    "allow_failures": LOOPS,
-}
+LOOP_KEYS: Mapping[str, tuple[str, ...]] = dict.fromkeys(
+    ("max_items", "limit", "allow_failures"), LOOPS
+)
 """What `defaults` may hold for fan-outs only: the loops that each key means something beside."""
 
 SPECIAL = ("include", "exclude")

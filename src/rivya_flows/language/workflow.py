@@ -111,12 +111,13 @@ class Budget(SpecModel):
         credits: The cap, in credits.
         warn_at: Share of the cap at which a warning is shown, 0 to 1; with the default only if the
             plan may cost more than the cap.
-        on_exceed: `fail` ends the step before the purchase; `pause` asks.
+        on_unfit: What happens once all that is left, or a purchase, does not fit: `fail` buys
+            nothing more, `pause` asks, `go_on` buys what still fits.
     """
 
     credits: Annotated[Count, Field(ge=0)]
     warn_at: Annotated[Number, Field(ge=0, le=1)] = WARN_AT
-    on_exceed: Literal["fail", "pause"] = "fail"
+    on_unfit: Literal["fail", "pause", "go_on"] = "fail"
 
 
 class Concurrency(SpecModel):
@@ -180,7 +181,7 @@ class Step(SpecModel):
         zip_: `{axis: list}`, all of equal length: one item for each row.
         key: An expression that names each item; without it the values name it.
         limit: Takes so many items, the first ones; a number, or an expression of inputs.
-        max_items: Limit of a `foreach` whose list is known only during the run.
+        max_items: Limit of a fan-out whose list is known only during the run.
         if_: Condition: the step is skipped if it is false.
         needs: Steps to wait for, without using their results. The step is skipped where one of them failed,
             or was skipped because a step before it failed; not where their own `if` skipped them.
@@ -238,7 +239,7 @@ class Defaults(SpecModel):
         regenerate: How many more jobs may be bought after failed ones.
         timeout: How long to wait for one job.
         max_parallel: Jobs of one step in flight at once.
-        max_items: Limit of a `foreach` whose list is known only during the run.
+        max_items: Limit of a fan-out whose list is known only during the run.
         cache: Where finished work may come from.
     """
 

@@ -254,17 +254,22 @@ def limit_of(step: Step, scope: Mapping[str, Any]) -> int | None:
     return max(0, int(limit))
 
 
+def refuse_more(step: Step, count: int) -> None:
+    """ExpressionError for more items than `max_items`."""
+    if count > step.max_items:
+        raise ExpressionError(
+            f"{count} items, but max_items is {step.max_items}: raise it, or take the first"
+            f" with `limit: {step.max_items}`"
+        )
+
+
 def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
     """The items of a fan-out, from its axes or list; `UsesNull` if a list or a key is null."""
     loop, _ = step.fan_out
     limit = limit_of(step, scope)
     if loop == "foreach" and isinstance(evaluated, list):
         evaluated = evaluated[:limit]
-        if len(evaluated) > step.max_items:
-            raise ExpressionError(
-                f"{len(evaluated)} items, but max_items is {step.max_items}: raise it, or take the"
-                f" first with `limit: {step.max_items}`"
-            )
+        refuse_more(step, len(evaluated))
     rows, variables = (found[:limit] for found in rows_of(loop, evaluated, step.as_))
     written = None
     if step.key is not None:

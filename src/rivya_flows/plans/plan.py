@@ -199,10 +199,9 @@ class PlannedStep:
         return self.step.with_ if isinstance(self.step.with_, PickWith) else None
 
     @property
-    def most(self) -> int | None:
-        """How many items it may have at most, whatever its list; None where nothing bounds them."""
-        bounds = [self.limit, self.step.max_items if self.step.foreach is not None else None]
-        return min((one for one in bounds if one is not None), default=None)
+    def most(self) -> int:
+        """How many items it may have at most, whatever its list."""
+        return self.step.max_items if self.limit is None else min(self.limit, self.step.max_items)
 
     @property
     def attempts(self) -> int:

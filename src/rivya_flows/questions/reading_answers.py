@@ -194,7 +194,7 @@ def refuse_unfit(answers: Mapping[str, Answer], plan: RunPlan) -> None:
         for item in planned.items or ()
     }
     budget = plan.workflow.budget
-    if budget is not None and budget.on_exceed == "pause":
+    if budget is not None and budget.on_unfit == "pause":
         asked.setdefault("budget", Question(BUDGET, "", "", ("yes", "no")))
     later = {name for name, one in picks.items() if one.skipped or one.items is None}
     for name, choice in answers.items():

@@ -13,20 +13,22 @@ from rivya_client.catalogue.prices import Price, price, price_of
 from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
+    Reference,
     UsesNull,
     is_computed,
     references,
 )
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import PlannedStep, Variables, candidates_step
-from rivya_flows.plans.requests import alternatives_of, known_arguments, known_value
+from rivya_flows.plans.requests import PartlyKnown, alternatives_of, known_arguments, known_value
 from rivya_flows.questions.question import BUDGET, Question
 from rivya_flows.queue.evaluation import evaluate_items, expand_step
 from rivya_flows.queue.events import AnswerGiven, Unpaid
 from rivya_flows.queue.forks import asks_anew
+from rivya_flows.queue.item_counts import item_range
 from rivya_flows.queue.items import ItemState, Phase
-from rivya_flows.queue.scope import known_scope, known_variables
-from rivya_flows.queue.state import PoolLimit, Rest, State, charged_price, item_range, reserve_of
+from rivya_flows.queue.scope import item_fields, known_scope, known_variables
+from rivya_flows.queue.state import PoolLimit, Rest, State, charged_price, reserve_of
 from rivya_flows.steps.judge import MAX_CANDIDATES
 from rivya_flows.steps.pick import PickWith, idle_keys
 from rivya_flows.steps.request import PriceClass
@@ -116,8 +118,8 @@ def _candidate_range(state: State, planned: PlannedStep) -> tuple[int, int | Non
 
 
 _UNBOUGHT = (Phase.WAITING, Phase.READY, Phase.LOOKING, Phase.UPLOADING)
-_NEVER_NULL = ("asset", "assets", "key")
-"""Output fields of a finished item of `generate` that are not null."""
+_NEVER_NULL = ("asset", "assets", "key", "text")
+"""Output fields of a finished item of `generate` or `chat` that are not null."""
 
 
 def least_left(state: State) -> int:
@@ -132,8 +134,13 @@ def least_left(state: State) -> int:
         current = state.steps[step_id]
         if current.settled:
             continue
-        certain = _will_run(state, planned, may_not_run)
-        found = list(_least_of_items(state, step_id, certain=certain))
+        certain = _will_run(state, step_id, may_not_run)
+        if current.expanded:
+            found = list(_least_of_items(state, step_id, certain=certain))
+        else:  # of a list that only later steps make known, as many as it has certainly
+            sure = certain and not _may_reuse(state, step_id)
+            count = item_range(state, step_id)[0] if sure else 0
+            found = [_least_written(state, planned, ItemState("", {}))] * count
         if not certain or planned.step.allow_failures or None in found:
             may_not_run.add(step_id)
         prices = sorted(one or 0 for one in found)
@@ -141,11 +148,12 @@ def least_left(state: State) -> int:
     return total
 
 
-def _will_run(state: State, planned: PlannedStep, may_not_run: set[str]) -> bool:
+def _will_run(state: State, step_id: str, may_not_run: set[str]) -> bool:
     """Whether the items of a step that are not evaluated yet will run if all before them succeed."""
+    planned = state.planned_step(step_id)
     if planned.conditional or planned.round_of or planned.space or planned.upstream & may_not_run:
         return False
-    if not all(_gives_media(state, name) for name in planned.upstream):
+    if not all(_gives_media(state, planned, name) for name in planned.upstream):
         return False
     for name in planned.whole - planned.tolerates:
         # A step that failed, or lacks items, may give a null to those that read it.
@@ -154,20 +162,60 @@ def _will_run(state: State, planned: PlannedStep, may_not_run: set[str]) -> bool
         may_give_null = step.status == "failed" if step.settled else lacks_items
         if may_give_null:
             return False
-    if planned.itemwise is None:
+    if planned.itemwise is None and state.steps[step_id].expanded:
         return True
-    written = [one.with_.model_dump() for one in alternatives_of(planned.step)]
-    read = (one for one in references(written) if one.namespace == planned.step.as_)
-    return all(one.path[:1] and one.path[0] in _NEVER_NULL for one in read)
+    return all(_is_given(state, planned, one) for one in references(_arguments_of(planned)))
 
 
-def _gives_media(state: State, name: str) -> bool:
-    """Whether a step has ended, or gives only media, which are never null on success."""
-    planned = state.planned_step(name)
-    if state.steps[name].settled or planned.kind.gives_media:
+def _gives_media(state: State, planned: PlannedStep, name: str) -> bool:
+    """Whether a step before another one has ended, or gives it only media and texts, never null on success."""
+    before = state.planned_step(name)
+    if state.steps[name].settled or before.kind.gives_media:
         return True
-    source = candidates_step(planned)
-    return source is not None and state.planned_step(source).kind.gives_media
+    source = candidates_step(before)
+    if source is not None:
+        return state.planned_step(source).kind.gives_media
+    listed, used = (
+        {one.path[1:] for one in references(value) if str(one).startswith(f"steps.{name}.")}
+        for value in (planned.step.fan_out[1], _arguments_of(planned))
+    )
+    # What is read of the items is looked at with the loop variables.
+    return bool(listed | used) and listed <= {("items",)} and used <= {("text",)}
+
+
+def _arguments_of(planned: PlannedStep) -> list[Any]:
+    return [planned.step.key, *(one.with_.model_dump() for one in alternatives_of(planned.step))]
+
+
+def _is_given(state: State, planned: PlannedStep, read: Reference) -> bool:
+    """Whether a loop variable of items that are not evaluated yet is no null if all before them succeed."""
+    loop, written = planned.step.fan_out
+    if read.namespace != (planned.step.as_ if loop == "foreach" else loop):
+        return True
+    path = read.path
+    if loop != "foreach":
+        written, path = written.get(path[0]) if path else None, path[1:]
+    if all(one.namespace == "inputs" for one in references(written)):
+        members = known_value(written, {"inputs": state.plan.inputs})
+        return isinstance(members, list | tuple) and None not in members and not path
+    if not all(one.path[1:] == ("items",) for one in references(written)):
+        return False
+    known = _known_of_first(state, planned)
+    return path[:1] != () and (path[0] in _NEVER_NULL or path[0] in known)
+
+
+def _known_of_first(state: State, planned: PlannedStep) -> PartlyKnown:
+    items = state.steps[planned.itemwise].items if planned.itemwise else {}
+    first = next(iter(items.values()), None)
+    return PartlyKnown() if first is None else _known_of_source(state, planned, first)
+
+
+def _known_of_source(state: State, planned: PlannedStep, followed: ItemState) -> PartlyKnown:
+    """What an item that another one follows has before it ends: the values of its loops, and its key."""
+    source = state.planned_step(planned.itemwise or "")
+    fields = item_fields(source, followed)
+    later = {*source.kind.outputs, "status", "credits"} - {"key"}
+    return PartlyKnown({name: one for name, one in fields.items() if name not in later})
 
 
 def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[int | None]:
@@ -184,7 +232,7 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
             yield min(one.price.min for one in requests) if not item.request.chats else 0
         elif not certain:
             yield 0
-        elif _is_skipped(planned, {**known, **known_variables(state, planned, item)}):
+        elif _is_skipped(planned, {**known, **_known_variables(state, planned, item)}):
             yield None
         elif item.variables:
             yield _least_written(state, planned, item)
@@ -193,18 +241,37 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
             yield shared
 
 
+def _known_variables(state: State, planned: PlannedStep, item: ItemState) -> Variables:
+    """As `known_variables`, with what is known of an item that one follows before that has ended."""
+    found = known_variables(state, planned, item)
+    followed = state.steps[planned.itemwise].items.get(item.key) if planned.itemwise else None
+    if found or followed is None:
+        return found
+    return {planned.step.as_: _known_of_source(state, planned, followed)}
+
+
 def _least_written(state: State, planned: PlannedStep, item: ItemState) -> int:
     return min(one.min for _, one in prices_by_spec(state, planned, item.variables, item.round))
 
 
 def _reusable_keys(state: State, step_id: str) -> frozenset[str]:
     """The keys of items that the cache, or the forked run, may still give for nothing."""
-    mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
-    if step_id in state.again or (state.fork is None and mode != "spec"):
+    if not _may_reuse(state, step_id):
         return frozenset()
     unasked = [one for one in state.steps[step_id].items.values() if not one.asked_cache]
     keys = frozenset(one.key for one in unasked)
-    return keys if mode == "spec" else keys - asks_anew(state, step_id, unasked)
+    return (
+        keys if _cache_mode(state, step_id) == "spec" else keys - asks_anew(state, step_id, unasked)
+    )
+
+
+def _may_reuse(state: State, step_id: str) -> bool:
+    reads = state.fork is not None or _cache_mode(state, step_id) == "spec"
+    return reads and step_id not in state.again
+
+
+def _cache_mode(state: State, step_id: str) -> str:
+    return state.spec(step_id).cache or state.cache or state.plan.workflow.cache
 
 
 def _is_skipped(planned: PlannedStep, scope: Mapping[str, Any]) -> bool:
@@ -309,7 +376,7 @@ def _fail_unaffordable(state: State, step_id: str, item: ItemState, reserve: int
     limit = _exceeded_limit(state, needed, all_left=rest is not None)
     pool = limit if isinstance(limit, PoolLimit) else None
     budget = state.plan.workflow.budget
-    pauses = budget is not None and budget.on_exceed == "pause" and limit != "wallet"
+    pauses = budget is not None and budget.on_unfit == "pause" and limit != "wallet"
     if pauses and (state.refused_cap is None if pool is None else not pool.declined):
         return  # stays ready; `budget_question` asks when nothing else runs
     if pool is not None:
@@ -359,7 +426,7 @@ def leave_unbought(item: ItemState, unpaid: Unpaid) -> ItemState:
 def budget_question(state: State) -> Question | None:
     """Whether to raise the cap, or to try a pool again, for ready items that do not fit."""
     budget = state.plan.workflow.budget
-    if budget is None or budget.on_exceed != "pause":
+    if budget is None or budget.on_unfit != "pause":
         return None
     needs = [
         (step_id, reserve_of(state.charges, item.request.price_class), item.request.price.min)

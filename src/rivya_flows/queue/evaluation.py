@@ -7,7 +7,7 @@ from typing import Any
 
 from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
-from rivya_flows.plans.expand import items_from, limit_of
+from rivya_flows.plans.expand import items_from, limit_of, refuse_more
 from rivya_flows.plans.plan import PlannedStep, inputs_in, scope_in, steps_in
 from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
 from rivya_flows.queue import forks, judging
@@ -48,10 +48,13 @@ def expand_step(state: State, step_id: str) -> None:
         if planned.itemwise is not None and follows:
             scope = scope_for(state, planned, (), inputs_in(space, step.limit))
             followed = [*state.steps[planned.itemwise].items.values()][: limit_of(step, scope)]
+            if "max_items" in step.model_fields_set:
+                refuse_more(step, len(followed))
             made = [ItemState(one.key, {}, repeats=one.repeats) for one in followed]
         else:
             scope = scope_for(state, planned, planned.upstream)
             items = items_from(step, evaluate(step.fan_out[1], scope), scope)
+            refuse_more(step, len(items))
             made = [ItemState(one.key, one.variables, repeats=one.repeats) for one in items]
     except UsesNull as null:
         _placeholder(state, step_id, Phase.SKIPPED, str(null))

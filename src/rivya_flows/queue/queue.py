@@ -94,7 +94,10 @@ def _advance(state: State, step_id: str, turn: Turn) -> list[Action]:
         skip_unstarted(state, step_id, turn.reason)
     was_open = not state.steps[step_id].expanded
     expand_step(state, step_id)
-    if was_open and state.steps[step_id].expanded:
+    budget = state.plan.workflow.budget
+    if budget is not None and budget.on_unfit == "go_on":
+        pass  # buys what fits
+    elif was_open and state.steps[step_id].expanded:
         # A purchase may just ask for all that is left without this list.
         asked = state.rest
         if asked is None or not asked.is_over:

@@ -287,17 +287,3 @@ def _copy_of(value: T) -> T:
             if isinstance(one, dict | list | set | Tally):
                 setattr(made, name, _copy_of(one))
     return made
-
-
-def item_range(state: State, step_id: str) -> tuple[int, int]:
-    """The least and the most members of ``steps.NAME.items``, as far as that is known now."""
-    written, step, pick = (
-        state.spec(step_id),
-        state.steps[step_id],
-        state.planned_step(step_id).pick,
-    )
-    if pick and not written.fans_out:
-        return pick.count, pick.count
-    if step.expanded:
-        return len(step.items), len(step.items)
-    return 0, state.planned_step(step_id).most or written.max_items

@@ -1,0 +1,87 @@
+"""How many items a step has, at least and at most: exact once its list is known."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from jinja2 import nodes
+
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    UsesNull,
+    evaluate,
+    is_whole,
+    literal_reference,
+    template,
+)
+from rivya_flows.language.matrix import MAX_ITEMS, SPECIAL
+from rivya_flows.plans.plan import PlannedStep
+from rivya_flows.queue.scope import known_scope
+from rivya_flows.queue.state import State
+from rivya_flows.spec.files import inlined_name
+
+_Range = tuple[int, int | None]
+"""The least and the most members of a list; None if there may be any number."""
+
+
+def item_range(state: State, step_id: str) -> tuple[int, int]:
+    """The least and the most members of ``steps.NAME.items``, as far as that is known now."""
+    planned, step = state.planned_step(step_id), state.steps[step_id]
+    if planned.pick and not planned.step.fans_out:
+        return planned.pick.count, planned.pick.count
+    if step.expanded:
+        return len(step.items), len(step.items)
+    if planned.itemwise is not None and planned.step.key is None:
+        found = item_range(state, planned.itemwise)
+        own = planned.most if "max_items" in planned.step.model_fields_set else MAX_ITEMS
+        own = own if planned.limit is None else min(own, planned.limit)
+        return min(found[0], own), min(found[1], own)
+    loop, written = planned.step.fan_out
+    axes = {"": written} if loop == "foreach" else written
+    lists = [_list(state, planned, one) for axis, one in axes.items() if axis not in SPECIAL]
+    leasts, tops = [least for least, _ in lists], [most for _, most in lists if most is not None]
+    if loop == "zip":
+        least, most = max(leasts, default=0), min(tops, default=None)
+    else:
+        least, most = prod(leasts), prod(tops) if len(tops) == len(lists) else None
+    if axes.get("exclude"):
+        least = 0
+    if axes.get("include") or most is None:
+        most = planned.most
+    return min(least, planned.most), min(most, planned.most)
+
+
+def _list(state: State, planned: PlannedStep, written: Any) -> _Range:
+    try:
+        known = evaluate(written, known_scope(state, planned))
+    except (ExpressionError, UsesNull):
+        known = written
+    if isinstance(known, list | tuple):
+        return len(known), len(known)
+    if not is_whole(written):
+        return 0, None
+    return _computed(state, planned, template(written).expressions[0].tree)
+
+
+def _computed(state: State, planned: PlannedStep, tree: nodes.Node) -> _Range:
+    """Of all items of a step, and of a slice with literal ends."""
+    if isinstance(tree, nodes.Getitem) and isinstance(tree.arg, nodes.Slice):
+        least, most = _computed(state, planned, tree.node)
+        start, stop = _place(tree.arg.start, 0), _place(tree.arg.stop, MAX_ITEMS)
+        if start is None or stop is None or tree.arg.step is not None:
+            return 0, most
+        ends = stop if most is None else min(stop, most)
+        return max(0, min(least, stop) - start), max(0, ends - start)
+    reference = literal_reference(tree)
+    if reference is None or reference.namespace != "steps" or reference.path[1:] != ("items",):
+        return 0, None
+    return item_range(state, inlined_name(planned.space, reference.path[0]))
+
+
+def _place(tree: nodes.Expr | None, otherwise: int) -> int | None:
+    """A literal place from the start of a list; None for any other."""
+    if tree is None:
+        return otherwise
+    value = tree.value if isinstance(tree, nodes.Const) else None
+    return value if isinstance(value, int) and value >= 0 else None
