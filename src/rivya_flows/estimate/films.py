@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from rivya_client.catalogue.catalogue import Model
 from rivya_cut.fonts import missing_characters
 from rivya_cut.terms import STILL_SECONDS
+from rivya_flows.language.common_params import asked_seconds
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.plans.requests import known_arguments
@@ -84,16 +85,10 @@ def _expected_asset(model: Model | None, arguments: Mapping[str, Any]) -> dict[s
     """The asset of a purchase, as far as it is known: its kind, and how long it lasts."""
     if model is None:
         return _asset(None)
-    params, prompt = arguments.get("params"), arguments.get("prompt")
+    prompt = arguments.get("prompt")
     if model.speaks and isinstance(prompt, str):
         return {**_asset(model.category, len(prompt) / _SPOKEN), "about": True}
-    asked = None
-    for key in ("duration", "duration_seconds"):
-        if (param := model.param(key)) is not None:
-            written = params.get(key) if isinstance(params, Mapping) else None
-            asked = param.default if written is None else written
-    known = is_number(asked) or (isinstance(asked, str) and asked.isdecimal())
-    return _asset(model.category, float(str(asked)) if known else None)
+    return _asset(model.category, asked_seconds(model, arguments))
 
 
 def _asset(kind: str | None, seconds: float | None = None) -> dict[str, JsonValue]:

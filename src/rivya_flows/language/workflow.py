@@ -154,6 +154,7 @@ class Fallback(SpecModel):
     Attributes:
         model: Id of another model of the same kind of media.
         prompt: Another prompt.
+        aspect, seconds, seed, resolution: Another value; `default`: that of the model.
         params: The parameters, all of them.
         references: The reference media, all of them.
         brand: Whether the words of the brand are added to the prompt.
@@ -161,6 +162,10 @@ class Fallback(SpecModel):
 
     model: Value = None
     prompt: Value = None
+    aspect: Value = None
+    seconds: Value = None
+    seed: Value = None
+    resolution: Value = None
     params: Value = None
     references: Value = None
     brand: Flag | None = None

@@ -15,7 +15,7 @@ from rivya_flows.language.expressions.resolve import (
     ExpressionError,
     Reference,
     UsesNull,
-    is_computed,
+    evaluate,
     references,
 )
 from rivya_flows.plans.names import label
@@ -59,12 +59,13 @@ def _written_price(
 
 
 def _read_known(written: Any, scope: Mapping[str, Any]) -> Any:
-    """A value as far as it is known; members of a map that only the run will know become `Unknown`."""
-    if not isinstance(written, Mapping):
-        return known_value(written, scope)
-    found = {key: known_value(value, scope) for key, value in written.items()}
-    later = {key for key, value in written.items() if found[key] is None and is_computed(value)}
-    return {**found, **dict.fromkeys(later, Unknown())}
+    """A value, with `Unknown` for what only the run will know: the whole, or members of a map."""
+    if isinstance(written, Mapping):
+        return {key: _read_known(value, scope) for key, value in written.items()}
+    try:
+        return evaluate(written, scope)
+    except (ExpressionError, UsesNull):
+        return Unknown()
 
 
 def judge_price(state: State, planned: PlannedStep, item: ItemState, *, in_flight: bool) -> Price:

@@ -7,9 +7,11 @@ from contextlib import suppress
 from typing import Any, get_args
 
 from rivya_client.catalogue.catalogue import Catalogue, Model, Param, option_text
+from rivya_client.catalogue.common import COMMON, common_params
 from rivya_client.catalogue.prices import price
 from rivya_cut.composition import MAX_CLIPS
 from rivya_flows.diagnostics import CODES, REFUSALS
+from rivya_flows.language.common_params import MODELS_OWN
 from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes, fields_of
 from rivya_flows.language.matrix import SPECIAL
 from rivya_flows.language.request_checks import step_of
@@ -25,6 +27,7 @@ from rivya_flows.language.workflow import (
 from rivya_flows.spec.build_models import TOP_KEYS
 from rivya_flows.spec.names import RESERVED
 from rivya_flows.spec.schema_fragments import (
+    DURATION,
     NOTES,
     Schema,
     by_name,
@@ -93,6 +96,7 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
         ],
         "$defs": {
             "expression": _EXPRESSION,
+            "nothing": _NOTHING,
             **built,
             **{f"{uses}.needs": rule for uses, rule in needed.items()},
             **{one.id: definition(one) for listed in models.values() for one in listed},
@@ -262,6 +266,11 @@ _EXPRESSION: Schema = {
     "type": "string",
     "pattern": COMPUTED,
 }
+_NOTHING: Schema = {
+    "title": "Nothing",
+    "description": "The model has no such parameter.",
+    "enum": [None, MODELS_OWN],
+}
 _KEY: Schema = {"type": ["string", "number"]}
 _NONE: Schema = {
     "type": "object",
@@ -320,6 +329,7 @@ def definition(model: Model) -> Schema:
     if model.makes is None:
         return {"properties": properties | _prompt(model, "message") | _abilities(model)}
     properties |= _prompt(model, "prompt")
+    properties |= {name: _common(model, name) for name in COMMON}
     properties["params"] = _params(model)
     properties["references"] = _references(model)
     return {"properties": properties}
@@ -392,6 +402,18 @@ def _params(model: Model) -> Schema:
         "properties": {param.key: _param(param) for param in model.params},
         "additionalProperties": False,
     }
+
+
+def _common(model: Model, name: str) -> Schema:
+    takes = common_params(model).get(name)
+    if takes is None:
+        return {"$ref": "#/$defs/nothing"}
+    form = _param(takes.common)
+    about: Schema = {key: form.pop(key) for key in ("description", "default") if key in form}
+    forms = [*form.get("anyOf", [form]), {"enum": [None, MODELS_OWN]}]
+    if name == "seconds":
+        forms.append({"type": "string", "pattern": DURATION})
+    return {**about, "anyOf": forms}
 
 
 def _param(param: Param) -> Schema:

@@ -19,7 +19,7 @@ Schema = dict[str, Any]
 NOTES = {"^x-": True}
 """`x-*` keys are the author's own."""
 
-_DURATION = r"^(?=.*[1-9])\s*((\d{1,9}(\.\d{1,6})?(ms|[smhdw]))+|P[0-9TWDHMS]+)\s*$"
+DURATION = r"^(?=.*[1-9])\s*((\d{1,9}(\.\d{1,6})?(ms|[smhdw]))+|P[0-9TWDHMS]+)\s*$"
 
 _ATTRIBUTE = re.compile(r"    (\w+(?:, \w+)*): (.*)")
 
@@ -152,7 +152,7 @@ class _Generator(GenerateJsonSchema):
         self, schema: core_schema.BeforeValidatorFunctionSchema
     ) -> JsonSchemaValue:
         if schema["function"]["function"] is seconds:
-            return {"type": ["number", "string"], "exclusiveMinimum": 0, "pattern": _DURATION}
+            return {"type": ["number", "string"], "exclusiveMinimum": 0, "pattern": DURATION}
         return super().function_before_schema(schema)
 
     def function_wrap_schema(

@@ -10,7 +10,9 @@ from math import prod
 from pathlib import Path as FilePath
 from typing import Any
 
+from rivya_client.catalogue.common import COMMON
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.common_params import MODELS_OWN
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
 from rivya_flows.language.expressions.inference import is_bare, known_shape
 from rivya_flows.language.expressions.output_types import TEXT, Scope, Shape, Unknown
@@ -383,6 +385,10 @@ class _Written:
                     self._report.add_inside(place, [problem])
                 elif (problem.code, problem.message) not in reported:
                     hint = f"write `{key}:` in the fallback: without it, that of `with` is taken"
+                    if key in COMMON and problem.code == "unknown-param":
+                        hint = f"write `{key}: {MODELS_OWN}` in the fallback to leave it out"
+                    elif key in COMMON:
+                        hint += f"; {problem.hint}"
                     at = (*place, next(iter(own)))
                     self._report.add(at, problem.code, problem.message, hint)
 
