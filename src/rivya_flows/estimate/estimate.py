@@ -11,11 +11,12 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from rivya_client.catalogue.prices import Price
+from rivya_client.catalogue.prices import Price, price_of
 from rivya_flows.estimate.films import Film, films
 from rivya_flows.plans.plan import PlannedStep, items_step
 from rivya_flows.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.queue.budget import judge_price, prices_by_spec
+from rivya_flows.queue.evaluation import open_campaigns
 from rivya_flows.queue.events import (
     BalanceRead,
     CacheAnswered,
@@ -272,7 +273,9 @@ def _step_estimate(
         return StepEstimate(step_id, uses, (), planned.skipped)
     items = tuple(_item_estimate(state, planned, item) for item in current.items.values())
     if not current.expanded:
-        items = (_runtime_estimate(state, planned),)
+        known = (usual, made, unsure, fresh)
+        one = _campaign_estimate(state, step_id, *known) if planned.includes else None
+        items = (_runtime_estimate(state, planned, one),)
     lacking = sorted((planned.upstream - planned.tolerates) & unsure)
     if lacking:
         items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
@@ -298,8 +301,8 @@ def _step_estimate(
     names = {
         one.model or f"{state.plan.workflow.name}/{step_id}" for one in items if not one.cached
     }
-    known = [usual[name] for name in names if name in usual]
-    seconds = round(max(known), 1) if known else None
+    found = [usual[name] for name in names if name in usual]
+    seconds = round(max(found), 1) if found else None
     brand_prompt = _brand_prompt(state, planned, items)
     return StepEstimate(step_id, uses, items, None, seconds, brand_prompt)
 
@@ -383,8 +386,29 @@ def _is_bought(item: ItemState) -> bool:
     )
 
 
-def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
-    one = _with_fallbacks(planned, RUNTIME, prices_by_spec(state, planned, {}))
+def _campaign_estimate(
+    state: State,
+    step_id: str,
+    usual: Mapping[str, float],
+    made: Mapping[tuple[str, str], Film],
+    unsure: set[str],
+    fresh: set[str],
+) -> ItemEstimate:
+    """One more item of an `include` step, whatever it is: all that the steps inside cost."""
+    state = state.copy()
+    open_campaigns(state, step_id, [RUNTIME])
+    inside = state.plan.steps_inside(state.planned_step(step_id).inside[RUNTIME])
+    found = [_step_estimate(state, name, usual, made, unsure, fresh) for name in inside]
+    items = [item for step in found for item in step.items]
+    least, most = sum(one.price.min for one in items), greatest(one.price for one in items)
+    price = Price(least, most, f"each {price_of(least, most)}")
+    return ItemEstimate(RUNTIME, None, price, sum(one.reserve for one in items))
+
+
+def _runtime_estimate(
+    state: State, planned: PlannedStep, one: ItemEstimate | None = None
+) -> ItemEstimate:
+    one = one or _with_fallbacks(planned, RUNTIME, prices_by_spec(state, planned, {}))
     if planned.step.foreach is None:
         top = 0 if one.price.max == 0 else None
         return replace(one, price=Price(0, top, "the number of its items is known during the run"))
@@ -399,6 +423,9 @@ def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
     if most == planned.step.max_items:
         written = "max_items" in planned.step.model_fields_set
         why += "; it fails with more" if written else ", unless `max_items` says fewer"
+    if planned.includes:
+        most = max(0, most - len(planned.inside))
+        why += f", {one.price.assumption}"
     found = _perhaps(one, why, times=most)
     least = min(least, most)
     price = replace(found.price, min=one.price.min * least)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cached_property, partial
 from typing import Any
 
+from pydantic import JsonValue
+
+from rivya_flows.assets import Outputs, assets_in
 from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
-from rivya_flows.plans.expand import items_from
-from rivya_flows.plans.plan import PlannedStep, scope_in
+from rivya_flows.plans.expand import extend_plan, items_from
+from rivya_flows.plans.names import label
+from rivya_flows.plans.plan import PlannedStep, scope_of_include
 from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
 from rivya_flows.queue import forks, judging
-from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase
+from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase, new_item
 from rivya_flows.queue.scope import fields_of, item_fields, namespace_facts, outputs_of, scope_for
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.spec.files import inlined_name
@@ -42,27 +47,40 @@ def expand_step(state: State, step_id: str) -> None:
                 step_id, (ItemState(one.key, {}, repeats=one.repeats) for one in following)
             )
         return
-    if not all(state.steps[name].settled for name in planned.upstream):
+    names = planned.whole if planned.includes else planned.upstream
+    if not all(state.steps[name].settled for name in names):
         return
-    if reason := _failed_upstream(state, planned, planned.upstream):
+    if reason := _failed_upstream(state, planned, names):
         _placeholder(state, step_id, Phase.SKIPPED, reason)
         return
     try:
-        scope = scope_for(state, planned, planned.upstream)
+        scope = scope_for(state, planned, names)
         items = items_from(planned.step, evaluate(planned.step.fan_out[1], scope), scope)
+        if planned.includes:
+            open_campaigns(state, step_id, [one.key for one in items])
     except UsesNull as null:
         _placeholder(state, step_id, Phase.SKIPPED, str(null))
     except ExpressionError as error:
         _placeholder(state, step_id, Phase.FAILED, str(error))
     else:
-        made = (ItemState(one.key, one.variables, repeats=one.repeats) for one in items)
-        state.expand(step_id, made)
+        state.expand(step_id, map(new_item, items))
+
+
+def open_campaigns(state: State, step_id: str, keys: Sequence[str]) -> None:
+    """Extend the plan by the steps of each item of an `include` step that it does not have."""
+    plan = extend_plan(state.plan, step_id, keys)
+    if plan is not state.plan:
+        state.follow(plan)
+        state.again = forks.made_again_by(state.fork, plan)
 
 
 def evaluate_items(state: State, step_id: str) -> None:
     """Evaluate waiting items whose upstream is settled; skip those that cannot run."""
     planned = state.planned_step(step_id)
     if not state.steps[step_id].tally.phases[Phase.WAITING]:
+        return
+    unlisted = _why_unlisted(state, planned)
+    if unlisted == "later":
         return
     pick = _unasking_pick(state, planned)
     if pick is not None and pick.phase not in TERMINAL:
@@ -75,7 +93,7 @@ def evaluate_items(state: State, step_id: str) -> None:
     items = _evaluable(state, planned, state.steps[step_id])
     if not items:
         return
-    failed = _failed_upstream(state, planned, names)
+    failed = unlisted or _failed_upstream(state, planned, names)
     if pick is not None and planned.round_of is not None:
         ended = "was decided" if pick.phase is Phase.COMPLETED else "ended"
         failed = f"{planned.round_of[0]} {ended} without another round"
@@ -99,10 +117,32 @@ def _unasking_pick(state: State, planned: PlannedStep) -> ItemState | None:
     return pick if pick.round < number else None
 
 
+def _why_unlisted(state: State, planned: PlannedStep) -> str | None:
+    """Why a step inside an item of an `include` is not made, as its list says now; None if it is."""
+    for space, _, _ in state.plan.spaces[planned.space].inclusions():
+        include = state.steps[space.include]
+        if not include.expanded:
+            return "later"
+        if space.key not in include.items:
+            return f"{space.include} has no such item any more"
+    return None
+
+
 def _evaluable(state: State, planned: PlannedStep, step: StepState) -> list[ItemState]:
     """Waiting items whose own source has ended or is missing; after a first look, of what changed now."""
     found = [*step.items.values()]
-    if planned.itemwise is not None:
+    if planned.includes:
+        inside = planned.inside
+        if step.examined:
+            ended = (
+                state.plan.spaces[one] for one in sorted(state.ended_inside & {*inside.values()})
+            )
+            keys = {one.key for one in ended} & step.items.keys()
+            found = [step.items[key] for key in sorted(keys, key=step.places.__getitem__)]
+        step.examined = True
+        state.ended_inside.difference_update(inside.values())
+        found = [one for one in found if not state.unsettled_inside[inside[one.key]]]
+    elif planned.itemwise is not None:
         source = state.steps[planned.itemwise]
         if step.examined:
             keys = {key for name, key in state.changed if name == planned.itemwise}
@@ -147,11 +187,11 @@ class _Surroundings:
     @cached_property
     def shut(self) -> str | None:
         """An enclosing `include` whose condition does not hold; None if all hold."""
-        for outer, include in self.state.plan.spaces[self.planned.space].enclosing():
+        for space, _, include in self.state.plan.spaces[self.planned.space].inclusions():
             if include.if_ is not None:
-                scope = scope_in(outer, include.if_, namespace_facts(self.state))
+                scope = scope_of_include(space, include.if_, namespace_facts(self.state))
                 if not condition(include.if_, scope):
-                    return inlined_name(outer.id, include.id)
+                    return label(space.include, space.key)
         return None
 
     @cached_property
@@ -169,8 +209,8 @@ def _evaluate_item(
     around: _Surroundings, item: ItemState, failed: str | None, room: int
 ) -> ItemState:
     state, planned = around.state, around.planned
-    if around.step_id in state.plan.spaces:
-        return _finish_include(state, around.step_id, item)
+    if planned.includes:
+        return _finish_include(state, planned.inside[item.key], item)
     if planned.skipped or failed:
         return item.skip(planned.skipped or failed or "")
     if planned.itemwise is not None and not item.variables:
@@ -216,22 +256,31 @@ def _not_made(around: _Surroundings, item: ItemState) -> str | None:
     return f"{source} {'failed' if followed.phase is Phase.FAILED else 'was skipped'}"
 
 
-def _finish_include(state: State, name: str, item: ItemState) -> ItemState:
+def _finish_include(state: State, space: str, item: ItemState) -> ItemState:
     """The item of an `include`: its outputs, once all steps inside have ended."""
-    space = state.plan.spaces[name]
-    inside = [inlined_name(name, one) for one in space.workflow.steps]
-    inside += [again for one in inside for again in state.planned_step(one).rounds]
-    found = {one: state.steps[one].status for one in inside}
+    plan = state.plan
+    spent = sum(state.steps[one].tally.spent for one in plan.steps_inside(space))
+    item = item._replace(inside=spent)
+    found = {one: state.steps[one].status for one in plan.steps_of[space]}
     if failed := sorted(one for one, status in found.items() if status == "failed"):
-        return item.fail("included", f"{', '.join(failed)} failed")
+        unpaid = any(state.steps[one].tally.unpaid for one in failed)
+        reason = f"{', '.join(failed)} failed"
+        return item.fail("included", reason)._replace(unpaid=unpaid)
     if set(found.values()) == {"skipped"}:
-        reasons = [one.reason for one in state.steps[inside[0]].items.values() if one.reason]
+        reasons = [
+            one.reason
+            for name in map(partial(inlined_name, space), plan.spaces[space].workflow.steps)
+            for one in state.steps[name].items.values()
+            if one.reason
+        ]
         return item.skip((reasons or ["all of it was skipped"])[0])
-    outputs = outputs_of(state, name)
+    outputs = outputs_of(state, space)
     if outputs.failed:
         reason = "; ".join(f"its output {one!r}: {why}" for one, why in outputs.failed.items())
         return item.fail("bad_output", reason)
-    return item._replace(phase=Phase.COMPLETED, outputs={"outputs": outputs.values}, reason=None)
+    media: list[JsonValue] = [one.as_json() for one in assets_in(outputs.values)]
+    made: Outputs = {"outputs": outputs.values, "assets": media}
+    return item._replace(phase=Phase.COMPLETED, outputs=made, reason=None)
 
 
 def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) -> str | None:

@@ -133,9 +133,9 @@ class NamesInScope:
 
     def _step(self, step: WrittenStep, included: Mapping[str, Shape] | None) -> Shape:
         """The shape of the output of a step; those that it is made of are known."""
-        if included is not None:
-            return of_include(included)
         single = ANY if step.kind is None else step.kind.gives(step.arguments or {}, self)
+        if included is not None:
+            single = of_include(included)
         if not step.loops:
             return single
         axes = step.get("zip") if step.get("matrix") is None else step.get("matrix")
