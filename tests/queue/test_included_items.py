@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.queue.events import dump, parse
+from rivya_flows.queue.forks import fork_of
 from rivya_flows.queue.queue import replay
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.scope import fields_of, outputs_of
@@ -142,6 +144,10 @@ def test_no_order_and_no_crash_changes_what_is_bought(text: str) -> None:
         run.execute(order)
         assert run.service.charges == smooth.service.charges
         assert facts(run.state) == facts(smooth.state)
+        open_inside = Counter(
+            one.planned.space for one in run.state.steps.values() if not one.settled
+        )
+        assert +run.state.unsettled_inside == open_inside
 
 
 class Losing(NaiveService):
@@ -150,7 +156,7 @@ class Losing(NaiveService):
     lost = "push, de"
 
     def fails(self, key: str) -> bool:
-        return self.lost in self.bodies[key]
+        return self.lost in self.bodies[key] or super().fails(key)
 
 
 def test_a_campaign_that_fails_counts_as_one_item() -> None:
@@ -268,3 +274,106 @@ def test_a_list_with_more_steps_than_a_plan_may_have_fails_before_anything_is_bo
         "5,001 items, each with the steps of market, make more than 10,000 steps: take fewer items"
     )
     assert (run.item("market").reason, run.bought, run.ended) == (why, [], ["failed"])
+
+
+SHOWN = """
+version: 1
+name: launch
+steps:
+  stills:
+    uses: generate
+    foreach: [a, b, c]
+    allow_failures: 1
+    with: {model: z-image, prompt: "lamp ${{ item }}"}
+  market:
+    uses: include
+    foreach: ${{ steps.stills.LIST }}
+    as: still
+    with: {spec: shown.yaml, inputs: {photo: "${{ MEDIUM }}"}}
+  broken: {uses: generate, with: {model: seedream-5-lite, prompt: never}}
+"""
+SHOWN_INSIDE = """
+version: 1
+name: shown
+inputs: {photo: {type: file, kind: image}}
+steps:
+  film: {uses: generate, with: {model: veo3-1-lite, prompt: push, references: ["${{ inputs.photo }}"]}}
+outputs: {film: "${{ steps.film.asset }}"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("listed", "medium", "before", "after"),
+    [
+        ("items", "still.asset", ["completed", "skipped", "completed"], ["completed"] * 3),
+        ("assets", "still", ["completed"] * 2, ["completed"] * 2),
+    ],
+)
+def test_a_resume_reads_the_list_again_but_not_its_places_once_something_was_bought(
+    listed: str, medium: str, before: list[str], after: list[str]
+) -> None:
+    text = SHOWN.replace("LIST", listed).replace("MEDIUM", medium)
+    service = Losing(failing_models={"seedream-5-lite"})
+    service.lost = "lamp b"
+    run = played(text, service, includes={"shown.yaml": SHOWN_INSIDE})
+    assert run.ended == ["failed"]
+    assert run.phases("market") == before
+    service.lost = "nothing"
+    run.execute(regenerate=("stills[b]",))
+    assert run.phases("market") == after
+    films = [name for name in run.bought if name.endswith("__film")]
+    assert len(films) == len(set(films)) == len(after)
+    assert facts(replay(run.journal)) == facts(run.state)
+
+
+def test_what_a_shorter_list_leaves_out_is_not_made() -> None:
+    text = SHOWN.replace("steps.stills.LIST", "['a', 'b', 'c'][0:NUMBER]").replace(
+        "MEDIUM", "still"
+    )
+    text = text.replace("NUMBER", "2 if steps.stills.items[1].asset is defined else 3")
+    text = text.replace('"${{ still }}"', '"${{ still }} ${{ steps.broken.task_id }}"')
+    inside = SHOWN_INSIDE.replace("{type: file, kind: image}", "{type: string}")
+    inside = inside.replace('references: ["${{ inputs.photo }}"]', "").replace(
+        "prompt: push, ", 'prompt: "${{ inputs.photo }}"'
+    )
+    service = Losing(failing_models={"seedream-5-lite"})
+    service.lost = "lamp b"
+    run = played(text, service, includes={"shown.yaml": inside})
+    assert run.phases("market") == ["skipped"] * 3
+    assert run.item("market", "c").reason == "broken failed"
+    service.lost, service.failing_models = "nothing", ()
+    run.execute(regenerate=("stills[b]", "broken"))
+    assert run.phases("market") == ["completed"] * 2
+    assert run.item("market__c__film").reason == "market has no such item any more"
+    assert facts(replay(run.journal)) == facts(run.state)
+
+
+def forked(run: Rehearsal, step: str | None, text: str) -> Rehearsal:
+    start = frozen(text, includes=INCLUDES)
+    return Rehearsal(start.model_copy(update={"fork": fork_of(run.state, step)}))
+
+
+@pytest.mark.parametrize(
+    ("step", "again"),
+    [
+        ("market", {*OF_FOUND, "market"}),
+        ("market[light]", {"market__light__still", "market__light__film", "market"}),
+        ("market__light__film", {"market__light__film", "market"}),
+    ],
+)
+def test_a_fork_makes_all_campaigns_one_or_a_part_of_one_again(step: str, again: set[str]) -> None:
+    first = run_of(FOUND)
+    fork = forked(first, step, FOUND)
+    fork.execute()
+    assert fork.state.again == again
+    assert fork.ended == ["completed"]
+
+
+def test_an_item_that_could_not_be_paid_fails_the_step_whatever_may_fail() -> None:
+    run = run_of(WRITTEN, NaiveService(), budget=12)
+    assert run.state.steps["market"].status == "failed"
+    assert run.ended == ["failed"]
+    assert run.most <= 12
+    run.execute(budget=200)
+    assert run.ended == ["failed", "completed"]
+    assert len(set(run.service.charges)) == len(run.bought)

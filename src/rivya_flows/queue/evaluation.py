@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -29,6 +29,7 @@ from rivya_flows.steps.request import (
 )
 
 _TOO_LARGE = "plan_too_large"
+_LATER = "its list is not known yet"
 
 
 def expand_step(state: State, step_id: str) -> None:
@@ -38,6 +39,10 @@ def expand_step(state: State, step_id: str) -> None:
         return
     if planned.skipped:
         _placeholder(state, step_id, Phase.SKIPPED, planned.skipped)
+        return
+    if unlisted := _why_unlisted(state, planned):
+        if unlisted != _LATER:
+            _placeholder(state, step_id, Phase.SKIPPED, unlisted)
         return
     if planned.itemwise is not None and planned.step.key is None:
         source = state.steps[planned.itemwise]
@@ -55,15 +60,29 @@ def expand_step(state: State, step_id: str) -> None:
         return
     try:
         scope = scope_for(state, planned, names)
-        items = items_from(planned.step, evaluate(planned.step.fan_out[1], scope), scope)
+        listed = items_from(planned.step, evaluate(planned.step.fan_out[1], scope), scope)
+        items = [*map(new_item, listed)]
         if planned.includes:
+            items = _still_listed(state, planned, state.steps[step_id].before, items)
             open_campaigns(state, step_id, [one.key for one in items])
     except UsesNull as null:
         _placeholder(state, step_id, Phase.SKIPPED, str(null))
     except ExpressionError as error:
         _placeholder(state, step_id, Phase.FAILED, str(error))
     else:
-        state.expand(step_id, map(new_item, items))
+        state.expand(step_id, items)
+
+
+def _still_listed(
+    state: State, planned: PlannedStep, before: Mapping[str, ItemState], now: list[ItemState]
+) -> list[ItemState]:
+    """The items of an `include` by its list; as before, if that has other keys and something was bought."""
+    known = [one for one in before.values() if one.key in planned.inside]
+    if not known or [one.key for one in known] == [one.key for one in now]:
+        return now
+    inside = (one for key in planned.inside.values() for one in state.plan.steps_inside(key))
+    bought = any(item.purchases for one in inside for item in state.steps[one].items.values())
+    return [one.reset() for one in known] if bought else now
 
 
 def open_campaigns(state: State, step_id: str, keys: Sequence[str]) -> None:
@@ -80,7 +99,7 @@ def evaluate_items(state: State, step_id: str) -> None:
     if not state.steps[step_id].tally.phases[Phase.WAITING]:
         return
     unlisted = _why_unlisted(state, planned)
-    if unlisted == "later":
+    if unlisted == _LATER:
         return
     pick = _unasking_pick(state, planned)
     if pick is not None and pick.phase not in TERMINAL:
@@ -122,7 +141,7 @@ def _why_unlisted(state: State, planned: PlannedStep) -> str | None:
     for space, _, _ in state.plan.spaces[planned.space].inclusions():
         include = state.steps[space.include]
         if not include.expanded:
-            return "later"
+            return _LATER
         if space.key not in include.items:
             return f"{space.include} has no such item any more"
     return None
@@ -133,14 +152,13 @@ def _evaluable(state: State, planned: PlannedStep, step: StepState) -> list[Item
     found = [*step.items.values()]
     if planned.includes:
         inside = planned.inside
+        spaces = map(state.plan.spaces.__getitem__, state.ended_inside)
+        ended = [one for one in spaces if inside.get(one.key) == one.id]
         if step.examined:
-            ended = (
-                state.plan.spaces[one] for one in sorted(state.ended_inside & {*inside.values()})
-            )
             keys = {one.key for one in ended} & step.items.keys()
             found = [step.items[key] for key in sorted(keys, key=step.places.__getitem__)]
         step.examined = True
-        state.ended_inside.difference_update(inside.values())
+        state.ended_inside.difference_update(one.id for one in ended)
         found = [one for one in found if not state.unsettled_inside[inside[one.key]]]
     elif planned.itemwise is not None:
         source = state.steps[planned.itemwise]

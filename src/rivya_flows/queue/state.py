@@ -58,6 +58,9 @@ class StepState:
     planned: PlannedStep
     items: dict[str, ItemState] = field(default_factory=dict)  # by key, in the order of the list
     expanded: bool = False  # its list of items is known
+    before: dict[str, ItemState] = field(
+        default_factory=dict
+    )  # items that wait for their list again
     balances: dict[str, int | None] = field(default_factory=dict)  # by `before` and `after`
     places: dict[str, int] = field(default_factory=dict)  # of the items in the list, by key
     tally: Tally = field(default_factory=Tally)
@@ -224,6 +227,8 @@ class State:
         old = self.steps[step_id]
         step = StepState(old.planned, expanded=items is not None)
         step.balances = old.balances
+        if items is None:
+            step.before = old.items or old.before
         step.items = {item.key: item for item in items or ()}
         step.places = {key: place for place, key in enumerate(step.items)}
         for item in old.items.values():
