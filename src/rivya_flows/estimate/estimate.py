@@ -11,11 +11,12 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from rivya_client.catalogue.prices import Price
+from rivya_client.catalogue.prices import Price, price_of
 from rivya_flows.estimate.films import Film, films
 from rivya_flows.plans.plan import PlannedStep
 from rivya_flows.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.queue.budget import judge_price, prices_by_spec
+from rivya_flows.queue.evaluation import open_campaigns
 from rivya_flows.queue.events import (
     BalanceRead,
     CacheAnswered,
@@ -273,7 +274,9 @@ def _step_estimate(
         return StepEstimate(step_id, uses, (), planned.skipped)
     items = tuple(_item_estimate(state, planned, item) for item in current.items.values())
     if not current.expanded:
-        items = (_runtime_estimate(state, step_id),)
+        known = (usual, made, unsure, fresh)
+        one = _campaign_estimate(state, step_id, *known) if planned.includes else None
+        items = (_runtime_estimate(state, step_id, one),)
     lacking = sorted((planned.upstream - planned.tolerates) & unsure)
     if lacking:
         items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
@@ -299,8 +302,8 @@ def _step_estimate(
     names = {
         one.model or f"{state.plan.workflow.name}/{step_id}" for one in items if not one.cached
     }
-    known = [usual[name] for name in names if name in usual]
-    seconds = round(max(known), 1) if known else None
+    found = [usual[name] for name in names if name in usual]
+    seconds = round(max(found), 1) if found else None
     brand_prompt = _brand_prompt(state, planned, items)
     return StepEstimate(step_id, uses, items, None, seconds, brand_prompt)
 
@@ -384,9 +387,28 @@ def _is_bought(item: ItemState) -> bool:
     )
 
 
-def _runtime_estimate(state: State, step_id: str) -> ItemEstimate:
+def _campaign_estimate(
+    state: State,
+    step_id: str,
+    usual: Mapping[str, float],
+    made: Mapping[tuple[str, str], Film],
+    unsure: set[str],
+    fresh: set[str],
+) -> ItemEstimate:
+    """One more item of an `include` step, whatever it is: all that the steps inside cost."""
+    state = state.copy()
+    open_campaigns(state, step_id, [RUNTIME])
+    inside = state.plan.steps_inside(state.planned_step(step_id).inside[RUNTIME])
+    found = [_step_estimate(state, name, usual, made, unsure, fresh) for name in inside]
+    items = [item for step in found for item in step.items]
+    least, most = sum(one.price.min for one in items), greatest(one.price for one in items)
+    price = Price(least, most, f"each {price_of(least, most)}")
+    return ItemEstimate(RUNTIME, None, price, sum(one.reserve for one in items))
+
+
+def _runtime_estimate(state: State, step_id: str, one: ItemEstimate | None = None) -> ItemEstimate:
     planned = state.planned_step(step_id)
-    one = _with_fallbacks(planned, RUNTIME, prices_by_spec(state, planned, {}))
+    one = one or _with_fallbacks(planned, RUNTIME, prices_by_spec(state, planned, {}))
     least, most = item_range(state, step_id)
     many = f"{most} items" if least == most else f"up to {most} items"
     why = f"{many}, known during the run"
@@ -395,6 +417,9 @@ def _runtime_estimate(state: State, step_id: str) -> ItemEstimate:
     elif most == planned.step.max_items:
         written = "max_items" in planned.step.model_fields_set
         why += "; it fails with more" if written else ", unless `max_items` says fewer"
+    if planned.includes:
+        most = max(0, most - len(planned.inside))
+        why += f", {one.price.assumption}"
     found = _perhaps(one, why, times=most)
     if planned.conditional:
         return found

@@ -34,7 +34,15 @@ from rivya_flows.language.expressions.resolve import (
 from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.wording import cut, preview
 from rivya_flows.plans.expand import items_from, with_followed_items
-from rivya_flows.plans.plan import PlannedStep, RunPlan, Space, brand_in, inputs_for, steps_in
+from rivya_flows.plans.plan import (
+    PlannedStep,
+    RunPlan,
+    Space,
+    brand_in,
+    inputs_for,
+    steps_in,
+    steps_of_include,
+)
 from rivya_flows.plans.requests import (
     Scope,
     alternatives_of,
@@ -69,11 +77,12 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
     state = state.copy(plan=with_followed_items(state.plan))
     certain = dict(_certain_steps(state))
     for step_id, planned in certain.items():
-        if (space := state.plan.spaces.get(step_id)) is not None:
+        if planned.includes:
             # A failed step of the included spec may have reported the same input already.
             reported = {reason for _, _, reason in failed}
-            wrong = (reason for reason in _unfit_inputs(state, space) if reason not in reported)
-            yield from ((step_id, "", reason) for reason in wrong)
+            for key, space in planned.inside.items():
+                wrong = _unfit_inputs(state, state.plan.spaces[space])
+                yield from ((step_id, key, reason) for reason in wrong if reason not in reported)
             continue
         try:
             scope = known_scope(state, planned)
@@ -150,9 +159,9 @@ def _certain_steps(state: State) -> Iterator[tuple[str, PlannedStep]]:
         if state.steps[step_id].status == "skipped":
             continue  # its results are known: null
         space = state.plan.spaces[planned.space]
-        guards = ((space, planned.step), *space.enclosing())
+        guards = [steps_of_include(here, include.if_) for here, _, include in space.inclusions()]
         unsure = planned.skipped or planned.round_of or planned.upstream & optional
-        if unsure or any(steps_in(place, guard.if_) for place, guard in guards):
+        if unsure or steps_in(space, planned.step.if_) or any(guards):
             optional.add(step_id)
         else:
             yield step_id, planned
@@ -161,7 +170,7 @@ def _certain_steps(state: State) -> Iterator[tuple[str, PlannedStep]]:
 def _unfit_inputs(state: State, space: Space) -> Iterator[str]:
     """Why values given to an included spec do not match its inputs."""
     for name in space.workflow.inputs:
-        if space.outer and not steps_in(space.outer, space.given_value(name)):
+        if not steps_of_include(space, space.given_value(name)):
             try:
                 inputs_for(space, [name], namespace_facts(state))
             except UsesNull:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from graphlib import TopologicalSorter
@@ -18,7 +18,6 @@ from rivya_flows.language.expressions.resolve import (
     condition,
     evaluate,
     items_named,
-    references,
 )
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.lineage import (
@@ -31,7 +30,7 @@ from rivya_flows.language.lineage import (
 from rivya_flows.language.matrix import OwnKey, item_keys, rows_of
 from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import PARTS, Inputs, Part, Step, Workflow
-from rivya_flows.plans.names import round_name
+from rivya_flows.plans.names import round_name, space_names
 from rivya_flows.plans.plan import (
     NamespaceFacts,
     PlannedItem,
@@ -40,12 +39,16 @@ from rivya_flows.plans.plan import (
     Space,
     inputs_in,
     own_values,
+    reads_loop,
     scope_in,
+    scope_of_include,
     space_of_include,
     steps_in,
+    steps_of_include,
 )
 from rivya_flows.plans.requests import PartlyKnown, known_part
-from rivya_flows.spec.files import inlined_name
+from rivya_flows.spec.files import MAX_STEPS, inlined_name, names_in
+from rivya_flows.steps.connections import IncludeWith
 from rivya_flows.steps.pick import MODES, Mode, PickWith, mode_of
 from rivya_flows.steps.registry import kind_of_step
 
@@ -59,91 +62,181 @@ def expand(
     files: Mapping[str, Asset] | None = None,
 ) -> RunPlan:
     """The plan of one run of a checked workflow; `files` are assets by the path that it wrote."""
-    # No step has outputs yet.
-    facts = NamespaceFacts(inputs, files or {}, dict[str, Mapping[str, Any]]().__getitem__)
-    expansion = _Expansion(workflow, facts)
+    main = Space("", workflow)
+    expansion = _Expansion(inputs, files or {}, {"": main}, {})
     for part in PARTS:
-        expansion.add(part)
+        expansion.add(part, expansion.steps_of(main, workflow.part(part)))
     return RunPlan(workflow, inputs, catalogue, expansion.steps, files or {}, expansion.spaces)
+
+
+def extend_plan(plan: RunPlan, name: str, keys: Sequence[str]) -> RunPlan:
+    """The plan with the steps of each item of an `include` step that it does not have yet.
+
+    Raises:
+        ExpressionError: The plan would have more than `MAX_STEPS` steps.
+    """
+    include = plan.steps[name]
+    space, new = plan.spaces[include.space], [key for key in keys if key not in include.inside]
+    if not new:
+        return plan
+    expansion = _Expansion(plan.inputs, plan.files, dict(plan.spaces), dict(plan.steps))
+    if not expansion.has_room(space, include.step, len(new)):
+        raise ExpressionError(
+            f"{len(new):,} items, each with the steps of {space_of_include(space, include.step, name).workflow.name}, make more than"
+            f" {MAX_STEPS:,} steps: take fewer items"
+        )
+    expansion.add(include.part, expansion.steps_of_items(space, include.step, name, new))
+    inside = expansion.inside[name]
+    steps: dict[str, PlannedStep] = {}
+    for one, planned in plan.steps.items():
+        if one == name:
+            steps |= {one: made for one, made in expansion.steps.items() if one not in plan.steps}
+            own = expansion.steps_before_end(name)
+            planned = replace(
+                planned,
+                upstream=planned.upstream | own,
+                tolerates=planned.tolerates | own,
+                inside={**planned.inside, **inside},
+            )
+        steps[one] = planned
+    return replace(plan, steps=steps, spaces=expansion.spaces)
 
 
 class _Expansion:
     """The steps of a plan, as far as they are planned, and the specs that they come from."""
 
-    def __init__(self, workflow: Workflow, known: NamespaceFacts) -> None:
-        self.spaces = {"": Space("", workflow)}
-        self.steps: dict[str, PlannedStep] = {}
-        self._known = known
+    def __init__(
+        self,
+        inputs: Inputs,
+        files: Mapping[str, Asset],
+        spaces: dict[str, Space],
+        steps: dict[str, PlannedStep],
+    ) -> None:
+        self.spaces, self.steps = spaces, steps
+        self.inside: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        self._items: dict[str, tuple[PlannedItem, ...] | None] = {}
         self._lineages: defaultdict[str, dict[str, Lineage]] = defaultdict(dict)  # by space
+        self._variables = {
+            (name, item.key): item.variables
+            for name, planned in steps.items()
+            if planned.includes
+            for item in planned.items or ()
+        }
+        self._count = len(steps)
+        # No step has outputs yet.
+        fields = dict[str, Mapping[str, Any]]().__getitem__
+        self._known = NamespaceFacts(
+            inputs, files, fields, lambda name, key: self._variables.get((name, key), {})
+        )
 
-    def add(self, part: Part) -> None:
-        """Plans the steps of a part of the spec."""
-        placed = dict(self._steps_of(self.spaces[""], self.spaces[""].workflow.part(part)))
+    def add(self, part: Part, placed: Iterable[tuple[str, tuple[Space, Step]]]) -> None:
+        """Plans steps of a part of the spec."""
+        found = dict(placed)
         upstream = {
-            name: _whole(space, step, name) | steps_in(space, [step.fan_out[1], step.limit])
-            for name, (space, step) in placed.items()
+            name: self._upstream(space, step, name) for name, (space, step) in found.items()
         }
         for name in _sort_steps(upstream):
-            space, step = placed[name]
+            space, step = found[name]
             planned = self._plan_step(part, space, step, upstream[name])
             rounds = self._plan_rounds(space, name, planned)
             self.steps |= rounds
             self.steps[name] = replace(planned, rounds=tuple(rounds))
 
-    def _steps_of(
+    def steps_of(
         self, space: Space, steps: Mapping[str, Step]
     ) -> Iterator[tuple[str, tuple[Space, Step]]]:
         """All steps by their names in the plan, included steps before their `include`."""
         for step_id, step in steps.items():
             name = inlined_name(space.id, step_id)
-            inner = space_of_include(space, step_id, name)
-            if inner is not None:
-                self.spaces[name] = inner
-                yield from self._steps_of(inner, inner.workflow.steps)
+            if isinstance(step.with_, IncludeWith):
+                items = self._items_of(space, step)
+                if step.fans_out and items and not self.has_room(space, step, len(items)):
+                    items = None  # the run reports it
+                self._items[name] = items
+                self._variables |= {(name, one.key): one.variables for one in items or ()}
+                yield from self.steps_of_items(space, step, name, [one.key for one in items or ()])
             yield name, (space, step)
+
+    def steps_of_items(
+        self, space: Space, step: Step, name: str, keys: Sequence[str]
+    ) -> Iterator[tuple[str, tuple[Space, Step]]]:
+        """The steps of the items of an `include` step, in a namespace for each."""
+        known = self.steps[name].inside.values() if name in self.steps else ()
+        spaces = space_names(name, keys, known) if step.fans_out else {"": name}
+        for key, space_id in spaces.items():
+            inner = space_of_include(space, step, space_id, key)
+            self.spaces[space_id], self.inside[name][key] = inner, space_id
+            yield from self.steps_of(inner, inner.workflow.steps)
+
+    def steps_before_end(self, name: str) -> frozenset[str]:
+        """The steps of an `include` step, all of whose items are done once these are."""
+        found = map(self.spaces.__getitem__, self.inside[name].values())
+        return frozenset(inlined_name(one.id, step) for one in found for step in one.workflow.steps)
+
+    def has_room(self, space: Space, step: Step, many: int) -> bool:
+        """Whether the plan may have the steps of so many items, which then count as planned."""
+        inner = space_of_include(space, step, "").workflow
+        self._count += many * sum(1 for _ in names_in(inner))
+        return self._count <= MAX_STEPS
+
+    def _upstream(self, space: Space, step: Step, name: str) -> frozenset[str]:
+        found = _whole(space, step) | steps_in(space, [step.fan_out[1], step.limit])
+        found |= self.steps_before_end(name)
+        if step.fans_out and name in self._items and self._items[name] is None:
+            # So that its place is behind what its items will read.
+            found |= _steps_before(space, step, _arguments_of(step))
+        return found
+
+    def _items_of(self, space: Space, step: Step) -> tuple[PlannedItem, ...] | None:
+        """The items of a step as far as inputs decide them; None if the run does."""
+        if not step.fans_out:
+            return (PlannedItem("", {}),)
+        written = step.fan_out[1]
+        if steps_in(space, [written, step.limit]):
+            return None
+        return self._try(
+            space,
+            [written, step.key, step.limit],
+            lambda scope: items_from(step, evaluate(written, scope), scope),
+            None,
+        )
 
     def _plan_step(
         self, part: Part, space: Space, step: Step, upstream: frozenset[str]
     ) -> PlannedStep:
-        loop = ("matrix", "zip", step.as_)
-        conditional = any(one.namespace in loop for one in references(step.if_))
+        conditional = reads_loop(step, step.if_)
         skipped = None
-        for place, guard in ((space, step), *space.enclosing()):
+        guards = [(space, step), *((here, include) for here, _, include in space.inclusions())]
+        for place, guard in guards:
             if guard.if_ is None or (guard is step and conditional):
                 continue
-            if steps_in(place, guard.if_):
+            inside = guard is not step
+            if (steps_of_include if inside else steps_in)(place, guard.if_):
                 conditional = True
-            elif not self._try(place, guard.if_, partial(condition, guard.if_), True):
+            elif not self._try(place, guard.if_, partial(condition, guard.if_), True, inside):
                 whose = "its condition" if guard is step else f"the condition of {guard.id}"
                 skipped = f"{whose} is false for these inputs"
-        itemwise = _items_of(space, step.foreach)
-        items: tuple[PlannedItem, ...] | None = None
+        name = inlined_name(space.id, step.id)
+        read = [*_arguments_of(step), step.fan_out[1], step.limit]
+        is_include = name in self._items
+        items: tuple[PlannedItem, ...] | None
         limit = self._try(space, step.limit, partial(limit_of, step), None)
-        written = step.fan_out[1]
-        if not step.fans_out:
-            items = (PlannedItem("", {}),)
-        elif itemwise is not None:
+        itemwise = None if is_include else _items_step(space, step.foreach)
+        if itemwise is not None:
             # With the keys of the source; their loop variables follow during the run.
             known = step.key is None and not (step.limit is not None and limit is None)
             source = self.steps[itemwise].items if known else None
             items = source and tuple(
                 PlannedItem(one.key, {}, one.repeats) for one in source[:limit]
             )
-        elif not steps_in(space, [written, step.limit]):
-            items = self._try(
-                space,
-                [written, step.key, step.limit],
-                lambda scope: items_from(step, evaluate(written, scope), scope),
-                None,
-            )
-        name = inlined_name(space.id, step.id)
-        read = [*_arguments_of(step), written, step.limit]
+        else:
+            items = self._items[name] if is_include else self._items_of(space, step)
         return PlannedStep(
             step,
             items,
             skipped,
             upstream,
-            upstream if itemwise is None else _whole(space, step, name),
+            _whole(space, step) if itemwise or is_include else upstream,
             itemwise,
             conditional,
             part,
@@ -152,6 +245,7 @@ class _Expansion:
             upstream - _steps_before(space, step, read, more_than_status=True),
             limit=limit,
             lineage=self._lineage_of(space, step),
+            inside=self.inside[name] if is_include else {},
         )
 
     def _lineage_of(self, space: Space, step: Step) -> Lineage:
@@ -167,7 +261,7 @@ class _Expansion:
         """The steps that buy the candidates of a pick again, one for each round."""
         if (with_ := pick.pick) is None or pick.step.fans_out or pick.skipped:
             return {}
-        source = _items_of(space, with_.from_) or ""
+        source = _items_step(space, with_.from_) or ""
         first = self.steps.get(source)
         written = with_.mode
         unknown: Mode | None = MODES["human"]
@@ -187,21 +281,26 @@ class _Expansion:
             )
         return again
 
-    def _try(self, space: Space, value: Any, use: Callable[[dict[str, Any]], T], otherwise: T) -> T:
+    def _try(
+        self,
+        space: Space,
+        value: Any,
+        use: Callable[[dict[str, Any]], T],
+        otherwise: T,
+        of_include: bool = False,
+    ) -> T:
         """What inputs alone decide; else, or on a null or an error, which the queue reports, `otherwise`."""
         try:
-            return use(scope_in(space, value, self._known))
+            return use((scope_of_include if of_include else scope_in)(space, value, self._known))
         except (ExpressionError, UsesNull, KeyError):
             return otherwise
 
 
-def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
-    """Steps named outside the fan-out; for an `include`, all steps inside too."""
-    inner = space_of_include(space, step.id, name)
-    if inner is None:
+def _whole(space: Space, step: Step) -> frozenset[str]:
+    """Steps named outside the fan-out; of an `include`, whose arguments the steps inside read, in it."""
+    if not isinstance(step.with_, IncludeWith):
         return _steps_before(space, step, _arguments_of(step))
-    inside = {inlined_name(name, one) for one in inner.workflow.steps}
-    return _steps_before(space, step, [step.key, step.if_]) | inside
+    return _steps_before(space, step, [step.key, step.if_, step.fan_out[1], step.limit])
 
 
 def _steps_before(
@@ -210,8 +309,8 @@ def _steps_before(
     """The steps that values of a step read, and that it or an `include` around it needs."""
     named = steps_in(space, values, more_than_status=more_than_status)
     named |= {inlined_name(space.id, one) for one in step.needs}
-    for outer, include in space.enclosing():
-        named |= steps_in(outer, include.if_, more_than_status=more_than_status)
+    for here, outer, include in space.inclusions():
+        named |= steps_of_include(here, include.if_, more_than_status)
         named |= {inlined_name(outer.id, one) for one in include.needs}
     return named
 
@@ -222,7 +321,7 @@ def _arguments_of(step: Step) -> list[Any]:
     return [taken, step.key, step.if_]
 
 
-def _items_of(space: Space, value: Any) -> str | None:
+def _items_step(space: Space, value: Any) -> str | None:
     """The step with a fan-out whose items a value is; None for any other, such as a pick."""
     source = space.workflow.all_steps.get(items_named(value) or "")
     return inlined_name(space.id, source.id) if source is not None and source.fans_out else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -37,22 +37,30 @@ from rivya_flows.steps.structured_output import MAX_TURNS
 class Space:
     """One spec inside a run."""
 
-    id: str  # name of the `include` step in the plan; "" for the run's own spec
+    id: str  # what names of steps in it start with in the plan; "" for the run's own spec
     workflow: Workflow
     folder: str = ""  # relative to that of the main spec: "" or ``parts/``
     outer: Space | None = None  # the namespace that includes it
     step: Step | None = None  # the `include` step
+    key: str = ""  # of the item of that step, if it fans out
+
+    @property
+    def include(self) -> str:
+        """The name of the `include` step in the plan."""
+        assert self.outer is not None
+        assert self.step is not None
+        return inlined_name(self.outer.id, self.step.id)
 
     def given_value(self, name: str) -> Any:
         """The value that the `include` step gives for an input, as written; None if none."""
         arguments = self.step.with_ if self.step else None
         return arguments.inputs.get(name) if isinstance(arguments, IncludeWith) else None
 
-    def enclosing(self) -> Iterable[tuple[Space, Step]]:
-        """Each enclosing `include` step and its namespace, innermost first."""
+    def inclusions(self) -> Iterator[tuple[Space, Space, Step]]:
+        """Each namespace from here outwards that is included, with where, and by which step."""
         if self.outer is not None and self.step is not None:
-            yield self.outer, self.step
-            yield from self.outer.enclosing()
+            yield self, self.outer, self.step
+            yield from self.outer.inclusions()
 
 
 @dataclass(frozen=True)
@@ -62,18 +70,16 @@ class NamespaceFacts:
     inputs: Inputs = field(hash=False)
     files: Mapping[str, Asset] = field(hash=False)  # by path from the folder of the main spec
     fields: Callable[[str], Mapping[str, Any]]  # output fields of a step by its name in the plan
+    variables: Callable[[str, str], Variables]  # of an item, by the name of its step and its key
 
 
-def space_of_include(outer: Space, step_id: str, name: str) -> Space | None:
-    """The namespace that an `include` step, `name` in the plan, opens; None for other steps."""
-    included = included_by(outer.workflow, step_id)
-    if included is None:
-        return None
+def space_of_include(outer: Space, step: Step, name: str, key: str = "") -> Space:
+    """The namespace that an item of an `include` step opens."""
+    included = included_by(outer.workflow, step.id)
+    assert included is not None
     folder = str(PurePosixPath(included.path).parent)
-    step = outer.workflow.all_steps[step_id]
-    return Space(
-        name, included.workflow, "" if folder == "." else f"{folder}/", outer=outer, step=step
-    )
+    folder = "" if folder == "." else f"{folder}/"
+    return Space(name, included.workflow, folder, outer, step, key)
 
 
 def steps_in(space: Space, value: Any, *, more_than_status: bool = False) -> frozenset[str]:
@@ -88,9 +94,23 @@ def steps_in(space: Space, value: Any, *, more_than_status: bool = False) -> fro
                 found.add(inlined_name(space.id, reference.path[0]))
         elif reference.namespace == "inputs" and space.outer is not None:
             for name in reference.path[:1] or space.workflow.inputs:
-                given = space.given_value(name)
-                found |= steps_in(space.outer, given, more_than_status=more_than_status)
+                found |= steps_of_include(space, space.given_value(name), more_than_status)
     return frozenset(found)
+
+
+def steps_of_include(space: Space, value: Any, more_than_status: bool = False) -> frozenset[str]:
+    """As `steps_in`, of a value of the step that includes the namespace: a loop variable is of its list."""
+    assert space.outer is not None
+    assert space.step is not None
+    found = steps_in(space.outer, value, more_than_status=more_than_status)
+    if reads_loop(space.step, value):
+        found |= steps_in(space.outer, space.step.fan_out[1], more_than_status=more_than_status)
+    return found
+
+
+def reads_loop(step: Step, value: Any) -> bool:
+    """Whether a value reads a loop variable of the fan-out of its step."""
+    return any(one.namespace in ("matrix", "zip", step.as_) for one in references(value))
 
 
 def inputs_in(space: Space, value: Any) -> frozenset[str]:
@@ -105,6 +125,12 @@ def scope_in(space: Space, value: Any, known: NamespaceFacts) -> dict[str, Any]:
     steps = {name: known.fields(inlined_name(space.id, name)) for name in sorted(named)}
     inputs = inputs_for(space, inputs_in(space, value), known)
     return {"inputs": inputs, "steps": steps, **brand_in(space, known.files)}
+
+
+def scope_of_include(space: Space, value: Any, known: NamespaceFacts) -> dict[str, Any]:
+    """As `scope_in`, of a value of the step that includes the namespace, with its loop variables."""
+    assert space.outer is not None
+    return {**scope_in(space.outer, value, known), **known.variables(space.include, space.key)}
 
 
 def brand_in(space: Space, files: Mapping[str, Asset]) -> dict[str, Any]:
@@ -125,7 +151,7 @@ def _input(space: Space, outer: Space, name: str, known: NamespaceFacts) -> Any:
     written, value = space.given_value(name), None
     if written is not None:
         try:
-            value = evaluate(written, scope_in(outer, written, known))
+            value = evaluate(written, scope_of_include(space, written, known))
         except UsesNull:
             # As if it were not given: the default, or null if it is optional.
             if declared.required and declared.default is None:
@@ -180,7 +206,7 @@ class PlannedStep:
     itemwise: str | None  # the step whose items it follows one by one
     conditional: bool  # its `if` depends on other steps
     part: Part = "steps"  # the map of the spec that holds it; decides when it runs
-    space: str = ""  # name of the `include` step that it comes from; "" for the run's own
+    space: str = ""  # id of the namespace that it is in; "" for the run's own
     reads: frozenset[str] = frozenset()  # inputs of its spec
     tolerates: frozenset[str] = frozenset()  # steps whose status alone it reads
     rounds: tuple[str, ...] = ()  # of a pick: the steps that buy its candidates again
@@ -188,10 +214,16 @@ class PlannedStep:
     repeats: str | None = None  # of such a step: the step that it buys again
     limit: int | None = None  # how many items it takes, as far as that is known before the run
     lineage: Lineage = NO_LINEAGE  # the loops that its items come from
+    # Of an `include` step: the namespace of each item, by its key.
+    inside: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def kind(self) -> Kind:
         return kind_of_step(self.step)
+
+    @property
+    def includes(self) -> bool:
+        return isinstance(self.step.with_, IncludeWith)
 
     @property
     def pick(self) -> PickWith | None:
@@ -244,7 +276,7 @@ class RunPlan:
     catalogue: Catalogue = field(hash=False)
     steps: Mapping[str, PlannedStep] = field(hash=False)  # in topological order
     files: Mapping[str, Asset] = field(hash=False)  # by path from the folder of the main spec
-    spaces: Mapping[str, Space] = field(hash=False)  # by the name of the `include` step, or ""
+    spaces: Mapping[str, Space] = field(hash=False)  # by id
 
     def world_of(
         self, planned: PlannedStep, service: str = "", notes: tuple[str, ...] = ()
@@ -275,6 +307,21 @@ class RunPlan:
     def places(self) -> Mapping[str, int]:
         """The place of each step in the order of execution."""
         return {name: place for place, name in enumerate(self.steps)}
+
+    def steps_inside(self, space: str) -> Iterator[str]:
+        """All steps of an included namespace, and of those inside it."""
+        for name in self.steps_of[space]:
+            yield name
+            for inner in self.steps[name].inside.values():
+                yield from self.steps_inside(inner)
+
+    @cached_property
+    def steps_of(self) -> Mapping[str, tuple[str, ...]]:
+        """The steps of each namespace, in the order of execution."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name, planned in self.steps.items():
+            found[planned.space].append(name)
+        return {space: tuple(names) for space, names in found.items()}
 
     def follows(self, name: str) -> tuple[str, ...]:
         """The steps before a step in a graph, in plan order: a round follows what was looked at."""

@@ -144,6 +144,9 @@ def least_left(state: State) -> int:
             found = [_least_written(state, planned, ItemState("", {}))] * count
         if not certain or planned.step.allow_failures or None in found:
             may_not_run.add(step_id)
+        around = state.plan.spaces[planned.space].inclusions()
+        if any(include.allow_failures for _, _, include in around):
+            continue  # all that its item costs may be spared
         prices = sorted(one or 0 for one in found)
         total += sum(prices[: max(0, len(prices) - planned.step.allow_failures)])
     return total

@@ -83,7 +83,7 @@ def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozens
     assert state.fork is not None
     found, asked, planned = set[str](), frozenset(state.fork.asked), state.planned_step(step_id)
     kind, written = planned.kind, written_arguments(planned.step)
-    if step_id in state.plan.spaces or not kind.buys:
+    if planned.includes or not kind.buys:
         return frozenset()
     world = state.plan.world_of(planned)
     try:
@@ -110,12 +110,22 @@ def _each_hash(kind: Kind, arguments: Mapping[str, Any]) -> Iterator[str]:
             yield digest([kind.uses, model, name, value])
 
 
+def made_again_by(fork: Fork | None, plan: RunPlan) -> frozenset[str]:
+    """What a fork makes again though nothing changes, as far as the plan knows it."""
+    return made_again(plan, fork.step) if fork and fork.step else frozenset()
+
+
 def made_again(plan: RunPlan, step: str) -> frozenset[str]:
     """A step, those that it includes, and all that depends on them; of ``step[key]`` that alone."""
-    if step not in plan.steps:
+    name, _, key = step.partition("[")
+    spaces = plan.steps[name].inside if name in plan.steps else {}
+    if step in plan.steps:
+        waiting = [step, *(one for space in spaces.values() for one in plan.steps_inside(space))]
+    elif (space := spaces.get(key.removesuffix("]"))) is not None:
+        waiting = [*plan.steps_inside(space)]
+    else:
         return frozenset({step})
-    inside = (name for name, one in plan.steps.items() if f"{one.space}__".startswith(f"{step}__"))
-    found, waiting = set[str](), [step, *inside]
+    found = set[str]()
     while waiting:
         name = waiting.pop()
         if name not in found:

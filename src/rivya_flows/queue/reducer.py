@@ -16,7 +16,7 @@ from rivya_flows.queue import events, judging
 from rivya_flows.queue.budget import apply_budget_answer
 from rivya_flows.queue.evaluation import claim
 from rivya_flows.queue.events import AnswerGiven, Event, RunFrozen
-from rivya_flows.queue.forks import made_again
+from rivya_flows.queue.forks import made_again_by
 from rivya_flows.queue.items import ItemState, Phase, Purchase, next_round
 from rivya_flows.queue.outcomes import apply_resume, fall_back, is_refusal_of_request, jobs_left
 from rivya_flows.queue.state import PoolLimit, State
@@ -45,14 +45,8 @@ def initial_state(frozen: RunFrozen) -> State:
         enough=_enough(frozen, workflow),
         cache=frozen.cache,
         fork=fork,
-        again=made_again(plan, fork.step) if fork and fork.step else frozenset(),
+        again=made_again_by(fork, plan),
     )
-    for step_id, planned in plan.steps.items():
-        if planned.items is not None:
-            items = (
-                ItemState(one.key, one.variables, repeats=one.repeats) for one in planned.items
-            )
-            state.expand(step_id, items)
     state.touched.clear()
     return state
 

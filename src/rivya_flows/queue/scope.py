@@ -14,13 +14,13 @@ from rivya_flows.language.wording import preview
 from rivya_flows.plans.plan import (
     NamespaceFacts,
     PlannedStep,
-    Space,
     Variables,
     brand_in,
     inputs_for,
     own_values,
     scope_in,
     steps_in,
+    steps_of_include,
 )
 from rivya_flows.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.queue.state import State, StepState
@@ -42,7 +42,12 @@ def scope_for(
 
 
 def namespace_facts(state: State) -> NamespaceFacts:
-    return NamespaceFacts(state.plan.inputs, state.plan.files, lambda name: fields_of(state, name))
+    return NamespaceFacts(
+        state.plan.inputs,
+        state.plan.files,
+        lambda name: fields_of(state, name),
+        lambda name, key: item.variables if (item := state.steps[name].items.get(key)) else {},
+    )
 
 
 def fields_of(state: State, name: str) -> dict[str, Any]:
@@ -50,29 +55,19 @@ def fields_of(state: State, name: str) -> dict[str, Any]:
     step = state.steps[name]
     if not step.fields:
         step.fields.update(step_fields(step))
-    fields = dict(step.fields)
-    if name in state.plan.spaces:
-        inside = {one.id for one in state.plan.spaces.values() if _is_inside(one, name)}
-        steps = state.steps.values()
-        fields["credits"] = sum(one.tally.spent for one in steps if one.planned.space in inside)
-    return fields
-
-
-def _is_inside(space: Space | None, name: str) -> bool:
-    while space is not None and space.id != name:
-        space = space.outer
-    return space is not None
+    return dict(step.fields)
 
 
 def known_scope(state: State, planned: PlannedStep, *, steps: bool = True) -> dict[str, Any]:
     """As `scope_for`, of what is known: inputs, the brand, and with `steps` those that have ended."""
     space, reads = state.plan.spaces[planned.space], planned.reads
     if space.outer is not None:
-        outer = space.outer
         reads = frozenset(
             name
             for name in reads
-            if all(state.steps[one].settled for one in steps_in(outer, space.given_value(name)))
+            if all(
+                state.steps[one].settled for one in steps_of_include(space, space.given_value(name))
+            )
         )
     ended = [one for one in planned.upstream if steps and state.steps[one].settled]
     return scope_for(state, planned, ended, reads)
@@ -91,7 +86,7 @@ def known_variables(state: State, planned: PlannedStep, item: ItemState) -> Vari
 def step_fields(step: StepState) -> dict[str, Any]:
     """The output fields of a step; all null if it was skipped or failed."""
     planned, status, items = step.planned, step.status, [*step.items.values()]
-    ended = {"status": status, "credits": step.tally.spent}
+    ended = {"status": status, "credits": step.tally.spent + sum(one.inside for one in items)}
     if not planned.step.fans_out:
         return {**(item_fields(planned, items[0]) if items else {}), **ended}
     if status == "skipped" and planned.skipped:
@@ -116,7 +111,7 @@ def item_fields(planned: PlannedStep, item: ItemState) -> dict[str, Any]:
         fields["key"] = OwnKey(item.key)
     elif "key" in outputs and fields["key"] is not None:
         fields["key"] = OwnKey(fields["key"])
-    return {**fields, "status": item_status(item), "credits": item.credits}
+    return {**fields, "status": item_status(item), "credits": item.credits + item.inside}
 
 
 class ItemsByKey(dict[str, Any]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path as FilePath, PurePath, PurePosixPath
 from types import MappingProxyType
@@ -362,7 +362,7 @@ def check_expanded(
     """Reports names that two inlined steps would share, and too many steps."""
     taken = {step.id: step.path for step in spec.steps}
     sizes: dict[int, int] = {}
-    count = len(taken)
+    count, fan_outs = len(taken), set[str]()
     for step in spec.steps:
         if (included := found.get(step.id)) is None:
             continue
@@ -373,12 +373,22 @@ def check_expanded(
             hint = "remove steps, or run some of them as a spec of their own"
             report.add((*step.path, "with", "spec"), "too-large", message, hint)
             return
+        if step.loops:
+            fan_outs.add(step.id)
+            continue
+        fan_outs.update(fan_outs_in(included.workflow, step.id))
         for name in names_in(included.workflow, step.id):
             if name in taken:
-                message = f"{name!r} is also the name of an included step"
-                hint = "rename one of them"
-                report.add(taken[name], "duplicate-name", message, hint, key=True)
+                report.add(taken[name], *_shared_name(name), key=True)
             taken.setdefault(name, step.path)
+    for name, path in taken.items():
+        if is_inside(name, fan_outs):
+            report.add(path, *_shared_name(name), key=True)
+
+
+def _shared_name(name: str) -> tuple[str, str, str]:
+    message = f"{name!r} is also the name of an included step"
+    return "duplicate-name", message, "rename one of them"
 
 
 def _count_steps(workflow: Workflow, known: dict[int, int]) -> int:
@@ -402,12 +412,32 @@ def inlined_name(space: str, step_id: str) -> str:
 
 
 def names_in(workflow: Workflow, space: str = "") -> Iterator[str]:
-    """The names of all steps in the plan, those of an included spec after the step that includes it."""
-    for step_id in workflow.all_steps:
+    """The names of all steps in the plan, those of an included spec after the step that includes it.
+
+    Without those inside an `include` that fans out, which its items name.
+    """
+    for step_id, step in workflow.all_steps.items():
         name = inlined_name(space, step_id)
         yield name
-        if included := included_by(workflow, step_id):
+        if (included := included_by(workflow, step_id)) and not step.fans_out:
             yield from names_in(included.workflow, name)
+
+
+def fan_outs_in(workflow: Workflow, space: str = "") -> Iterator[str]:
+    """The names of the `include` steps that fan out, with which names of more steps will begin."""
+    for step_id, step in workflow.all_steps.items():
+        name = inlined_name(space, step_id)
+        if included := included_by(workflow, step_id):
+            if step.fans_out:
+                yield name
+            else:
+                yield from fan_outs_in(included.workflow, name)
+
+
+def is_inside(name: str, includes: Collection[str]) -> bool:
+    """Whether a name in the plan may be that of a step inside one of these."""
+    parts = name.split("__")
+    return any("__".join(parts[:end]) in includes for end in range(1, len(parts)))
 
 
 def included_texts(workflow: Workflow) -> dict[str, str]:

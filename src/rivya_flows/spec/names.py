@@ -146,9 +146,9 @@ class NamesInScope:
         elif isinstance(step.kind, Pick):
             written = (step.arguments or {}).get("from")
             self._lineages[step.id] = lineage_of_pick(written, self._lineages)
-        if included is not None:
-            return of_include(included)
         single = ANY if step.kind is None else step.kind.gives(step.arguments or {}, self)
+        if included is not None:
+            single = of_include(included)
         if not step.loops:
             return single
         over = ANY if step.get("foreach") is None else self.member(step.get("foreach"))

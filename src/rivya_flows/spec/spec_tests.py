@@ -16,7 +16,7 @@ from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import drop_unknown_keys, model_at
 from rivya_flows.spec.checks.input_values import check_values, missing
-from rivya_flows.spec.files import names_in
+from rivya_flows.spec.files import fan_outs_in, is_inside, names_in
 
 MAX_CASES = 200
 
@@ -218,7 +218,7 @@ def check_against(
     tests: SpecTests, workflow: Workflow, folder: Path, report: DiagnosticCollector
 ) -> None:
     """Reports what the spec does not have, and inputs that do not fit; files are relative to `folder`."""
-    steps = tuple(names_in(workflow))
+    steps, fan_outs = tuple(names_in(workflow)), frozenset(fan_outs_in(workflow))
     for index, case in enumerate(tests.cases):
         path: Place = ("cases", index)
         if case.name and not case.expect.diagnostics:  # else a wrong input may be what it shows
@@ -227,10 +227,11 @@ def check_against(
                 message, hint = f"the input {name!r} is required", hint_for(workflow.inputs[name])
                 report.add((*path, "inputs"), "missing-input", message, hint)
         for name in case.answers:
-            if name != "budget" and name.partition("[")[0] not in steps:
+            step = name.partition("[")[0]
+            if name != "budget" and step not in steps and not is_inside(step, fan_outs):
                 report.unknown((*path, "answers", name), "unknown-step", "step", steps)
         for name in case.expect.steps:
-            if name not in steps:
+            if name not in steps and not is_inside(name, fan_outs):
                 report.unknown((*path, "expect", "steps", name), "unknown-step", "step", steps)
         for name in case.expect.outputs:
             if name not in workflow.outputs:

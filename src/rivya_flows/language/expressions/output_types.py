@@ -203,7 +203,12 @@ def of_include(outputs: Mapping[str, Shape] | None) -> Shape:
     """The output fields of an included spec; None: unknown."""
     given = Shape("map") if outputs is None else map_of(outputs)
     lacks = {name: f"write outputs.{name}" for name in outputs or ()}
-    return map_of({"outputs": given, "status": PROSE, "credits": NUMBER}, lacks)
+    members = [
+        one.member if one.kind == "list" and one.member else one for one in (outputs or {}).values()
+    ]
+    media = [one for one in members if one.kind == "asset"]
+    assets = list_of(merge_shapes(media)) if media else Shape("list")
+    return map_of({"outputs": given, "assets": assets, "status": PROSE, "credits": NUMBER}, lacks)
 
 
 def of_fan_out(
@@ -235,6 +240,8 @@ def of_fan_out(
     fields = {"items": items, "by": by, "status": PROSE, "credits": NUMBER}
     if "asset" in single.fields:
         fields["assets"] = list_of(single.fields["asset"])
+    elif "assets" in single.fields:  # of an included spec
+        fields["assets"] = single.fields["assets"]
     lacks = {
         name: f"the step has several items: use .items, .by['KEY'].{name}"
         + (", or .assets" if name == "asset" else "")
