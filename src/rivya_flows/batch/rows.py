@@ -14,7 +14,7 @@ from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.diagnostic_report import MAX_PROBLEMS, suggest
 from rivya_flows.language.expressions.values import slug
-from rivya_flows.language.inputs import fit, hint_for, read_row
+from rivya_flows.language.inputs import fit, hint_of, paths_from, read_row
 from rivya_flows.language.tables import NOTE, Table, read_text
 from rivya_flows.language.workflow import Input, Inputs, Workflow
 from rivya_flows.questions.question import Question
@@ -188,7 +188,7 @@ def read_rows(
             try:
                 for_all[name] = fit(inputs[name], for_all[name], root=Path())
             except ValueError as error:
-                raise UsageError(f"{name}: {error}", hint_for(inputs[name])) from error
+                raise UsageError(f"{name}: {error}", hint_of(error, inputs[name])) from error
     table = Table(text, file=file, names=inputs, what="input")
     rows = () if table.problems else _rows(table, inputs, batch_id, for_all, keys)
     if table.problems:
@@ -210,8 +210,9 @@ def _rows(
     rows: list[Row] = []
     written: list[dict[str, str]] = []
     seen: Counter[str] = Counter()
+    moved = paths_from(Path(table.file).parent)
     for record in table.records():
-        values, fitted = read_row(table, record, inputs, given=given, root=Path())
+        values, fitted = read_row(table, record, inputs, given=given, root=Path(), change=moved)
         identity = {name: _identity(value) for name, value in fitted.items()}
         mark = digest(identity)[:10]
         seen[mark] += 1

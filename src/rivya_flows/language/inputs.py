@@ -199,7 +199,7 @@ def _fields(
     declared: Input, value: Mapping[str, Any], root: Path | None, inside: bool
 ) -> dict[str, Any]:
     """A map with each field that it may have; null are those that were left out."""
-    fields = declared.fields or {}
+    fields = declared.fields
     for name in value:
         if name not in fields and not str(name).startswith(NOTE):
             hint = suggest(str(name), fields)
@@ -296,13 +296,9 @@ def rows_from(
         raise ValueError(
             f"{preview(file)} has rows, and this takes one map: write it in JSON or YAML"
         )
-
-    def moved(_: Input, value: Any) -> Any:
-        path = None if isinstance(value, str) and is_uploaded(value) else written_path(value)
-        return value if path is None or path.startswith("~") else str(beside / path)
-
+    moved = paths_from(beside)
     if suffix in SUFFIXES:
-        fields = declared.fields or {}
+        fields = declared.fields
         table = Table(text, file=file, names=fields, what="field")
         rows = []
         for record in () if table.problems else table.records():
@@ -329,6 +325,16 @@ def rows_from(
     if report.diagnostics:
         raise TableError(report.diagnostics)
     return value
+
+
+def paths_from(folder: PurePath) -> Change:
+    """Makes a path that begins in this folder one that begins where the folder's own path does."""
+
+    def moved(_: Input, value: Any) -> Any:
+        path = None if isinstance(value, str) and is_uploaded(value) else written_path(value)
+        return value if path is None or path.startswith("~") else str(folder / path)
+
+    return moved
 
 
 def _refuse(constant: str) -> None:
@@ -436,7 +442,7 @@ def hint_for(declared: Input, value: object = None, *, paths: bool = True) -> st
 
 
 def _example(declared: Input) -> str:
-    names = [f"{name}: …" for name in declared.fields or ()]
+    names = [f"{name}: …" for name in declared.fields]
     return f"{{{', '.join(names[:_SHOWN_FIELDS])}{', …' if len(names) > _SHOWN_FIELDS else ''}}}"
 
 

@@ -56,7 +56,7 @@ class Input(SpecModel):
     title: str | None = None
     description: str | None = None
     of: InputType | None = None
-    fields: dict[Name, Input] | None = None
+    fields: dict[Name, Input] = Field(default_factory=dict)
     values: tuple[str | int | float | bool, ...] = ()
     default: Value = None
     required: Flag = True
@@ -78,7 +78,7 @@ class Input(SpecModel):
     @property
     def has_files(self) -> bool:
         """Whether files are among its values, at any depth."""
-        inside = self.fields.values() if self.fields else ()
+        inside = self.fields.values()
         return "file" in (self.type, self.of) or any(one.has_files for one in inside)
 
 
@@ -92,7 +92,7 @@ def change_files(declared: Input, value: Any, change: Change) -> Any:
     if declared.has_files and declared.type == "list" and isinstance(value, list | tuple):
         return [change_files(declared.member, one, change) for one in value]
     if declared.has_files and declared.type == "map" and isinstance(value, Mapping):
-        fields = declared.fields or {}
+        fields = declared.fields
         return {
             name: change_files(fields[name], one, change) if name in fields else one
             for name, one in value.items()

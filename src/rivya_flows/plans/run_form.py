@@ -245,7 +245,7 @@ def _map(name: str, given: Input) -> Any:
         field: _annotation(field, one, inside=True)
         if one.required and one.default is None
         else NotRequired[_annotation(field, one, inside=True)]
-        for field, one in (given.fields or {}).items()
+        for field, one in given.fields.items()
     }
     make: Any = TypedDict  # its name and fields are known at run time only
     made = make(name.replace("_", " ").title().replace(" ", ""), fields)

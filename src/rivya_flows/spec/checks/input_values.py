@@ -68,7 +68,7 @@ def _declared(inputs: Mapping[str, Input], path: tree.Path) -> Iterator[tuple[tr
         if "type" in declared.model_fields_set:
             at = (*path, name)
             yield at, declared
-            yield from _declared(declared.fields or {}, (*at, "fields"))
+            yield from _declared(declared.fields, (*at, "fields"))
 
 
 def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticCollector) -> bool:
