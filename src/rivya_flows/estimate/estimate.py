@@ -359,7 +359,7 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
         reserve = reserve_of(state.charges, requests[0].price_class)
         again = item.alternative == 0
         return replace(_with_fallbacks(planned, item.key, expected, again), reserve=reserve)
-    expected = prices_by_spec(state, planned, item.variables, item.round)
+    expected = prices_by_spec(state, planned, item)
     one = _with_fallbacks(planned, item.key, expected)
     return _perhaps(one, "only if its condition is met") if planned.conditional else one
 
@@ -384,7 +384,7 @@ def _is_bought(item: ItemState) -> bool:
 
 
 def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
-    one = _with_fallbacks(planned, RUNTIME, prices_by_spec(state, planned, {}))
+    one = _with_fallbacks(planned, RUNTIME, prices_by_spec(state, planned, ItemState("", {})))
     if planned.step.foreach is None:
         top = 0 if one.price.max == 0 else None
         return replace(one, price=Price(0, top, "the number of its items is known during the run"))

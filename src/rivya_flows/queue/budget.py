@@ -18,14 +18,14 @@ from rivya_flows.language.expressions.resolve import (
     references,
 )
 from rivya_flows.plans.names import label
-from rivya_flows.plans.plan import PlannedStep, Variables, candidates_step
+from rivya_flows.plans.plan import PlannedStep, candidates_step
 from rivya_flows.plans.requests import alternatives_of, known_arguments, known_value
 from rivya_flows.questions.question import BUDGET, Question
 from rivya_flows.queue.evaluation import evaluate_items, expand_step
 from rivya_flows.queue.events import AnswerGiven, Unpaid
 from rivya_flows.queue.forks import asks_anew
 from rivya_flows.queue.items import ItemState, Phase
-from rivya_flows.queue.scope import known_scope, known_variables
+from rivya_flows.queue.scope import item_scope, known_item, known_scope
 from rivya_flows.queue.state import PoolLimit, Rest, State, charged_price, item_range, reserve_of
 from rivya_flows.steps.judge import MAX_CANDIDATES
 from rivya_flows.steps.pick import PickWith, idle_keys
@@ -34,22 +34,20 @@ from rivya_flows.steps.structured_output import MAX_TURNS
 
 
 def prices_by_spec(
-    state: State, planned: PlannedStep, variables: Variables, rounds_rejected: int = 0
+    state: State, planned: PlannedStep, item: ItemState
 ) -> list[tuple[str | None, Price]]:
-    """The model and price of an item as written, then of each fallback, after so many rejected rounds."""
+    """The model and price of an item as written, then of each fallback."""
     alternatives = (replace(planned, step=one) for one in alternatives_of(planned.step))
-    return [_written_price(state, one, variables, rounds_rejected) for one in alternatives]
+    return [_written_price(state, one, item) for one in alternatives]
 
 
-def _written_price(
-    state: State, planned: PlannedStep, variables: Variables, rejected: int
-) -> tuple[str | None, Price]:
+def _written_price(state: State, planned: PlannedStep, item: ItemState) -> tuple[str | None, Price]:
     scope: dict[str, Any] = {"inputs": {}, "steps": {}}
     with contextlib.suppress(ExpressionError, UsesNull):
         scope = known_scope(state, planned, steps=False)
-    scope |= variables
+    scope = item_scope(state, planned, item, scope)
     if planned.pick:
-        return _written_judge_price(state, planned, planned.pick, scope, rejected)
+        return _written_judge_price(state, planned, planned.pick, scope, item.round)
     written = planned.step.with_.model_dump(by_alias=True)
     known = {name: _read_known(value, scope) for name, value in written.items()}
     world = state.plan.world_of(planned)
@@ -184,7 +182,9 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
             yield min(one.price.min for one in requests) if not item.request.chats else 0
         elif not certain:
             yield 0
-        elif _is_skipped(planned, {**known, **known_variables(state, planned, item)}):
+        elif _is_skipped(
+            planned, item_scope(state, planned, known_item(state, planned, item), known)
+        ):
             yield None
         elif item.variables:
             yield _least_written(state, planned, item)
@@ -194,7 +194,7 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
 
 
 def _least_written(state: State, planned: PlannedStep, item: ItemState) -> int:
-    return min(one.min for _, one in prices_by_spec(state, planned, item.variables, item.round))
+    return min(one.min for _, one in prices_by_spec(state, planned, item))
 
 
 def _reusable_keys(state: State, step_id: str) -> frozenset[str]:

@@ -6,13 +6,20 @@ from functools import cached_property
 from typing import Any
 
 from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
-from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition
 from rivya_flows.plans.expand import items_from
-from rivya_flows.plans.plan import PlannedStep, scope_in
+from rivya_flows.plans.plan import PlannedItem, PlannedStep, scope_in
 from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
 from rivya_flows.queue import forks, judging
 from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase
-from rivya_flows.queue.scope import fields_of, item_fields, namespace_facts, outputs_of, scope_for
+from rivya_flows.queue.scope import (
+    fields_of,
+    item_fields,
+    item_scope,
+    namespace_facts,
+    outputs_of,
+    scope_for,
+)
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.spec.files import inlined_name
 from rivya_flows.steps.candidates import nothing_to_pick
@@ -24,6 +31,11 @@ from rivya_flows.steps.request import (
 )
 
 _TOO_LARGE = "plan_too_large"
+
+
+def item_of(planned: PlannedItem) -> ItemState:
+    """An item as it is planned."""
+    return ItemState(planned.key, planned.variables, repeats=planned.repeats, places=planned.places)
 
 
 def expand_step(state: State, step_id: str) -> None:
@@ -49,14 +61,13 @@ def expand_step(state: State, step_id: str) -> None:
         return
     try:
         scope = scope_for(state, planned, planned.upstream)
-        items = items_from(planned.step, evaluate(planned.step.fan_out[1], scope), scope)
+        items = items_from(planned.step, scope)
     except UsesNull as null:
         _placeholder(state, step_id, Phase.SKIPPED, str(null))
     except ExpressionError as error:
         _placeholder(state, step_id, Phase.FAILED, str(error))
     else:
-        made = (ItemState(one.key, one.variables, repeats=one.repeats) for one in items)
-        state.expand(step_id, made)
+        state.expand(step_id, map(item_of, items))
 
 
 def evaluate_items(state: State, step_id: str) -> None:
@@ -185,7 +196,7 @@ def _evaluate_item(
     try:
         if around.shut:
             return item.skip(f"the condition of {around.shut} is false")
-        scope = {**around.scope, **item.variables}
+        scope = item_scope(state, planned, item, around.scope)
         if step.if_ is not None and not condition(step.if_, scope):
             return item.skip("its condition is false")
         # With all that it may fall back to: nothing is bought if one of them is wrong.

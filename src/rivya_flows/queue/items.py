@@ -109,6 +109,7 @@ class ItemState(NamedTuple):
 
     Attributes:
         repeats: The key of an earlier item if it was given the same one; else None.
+        places: Of a matrix: where each of its values is in the list of its axis.
         requests: What it does, as written, then what it falls back to; empty until its arguments are
             evaluated.
         notes: What people asked to be different, one for each round; "" where they said nothing.
@@ -144,6 +145,7 @@ class ItemState(NamedTuple):
     files: tuple[BroughtFile, ...] = ()
     unpaid: bool = False
     repeats: str | None = None
+    places: tuple[int, ...] = ()
 
     def fail(self, code: str, reason: str) -> ItemState:
         return self._replace(phase=Phase.FAILED, code=code, reason=reason)

@@ -14,7 +14,7 @@ from rivya_flows.plans.names import label
 from rivya_flows.questions.question import BUDGET
 from rivya_flows.queue import events, judging
 from rivya_flows.queue.budget import apply_budget_answer
-from rivya_flows.queue.evaluation import claim
+from rivya_flows.queue.evaluation import claim, item_of
 from rivya_flows.queue.events import AnswerGiven, Event, RunFrozen
 from rivya_flows.queue.forks import made_again
 from rivya_flows.queue.items import ItemState, Phase, Purchase, next_round
@@ -49,10 +49,7 @@ def initial_state(frozen: RunFrozen) -> State:
     )
     for step_id, planned in plan.steps.items():
         if planned.items is not None:
-            items = (
-                ItemState(one.key, one.variables, repeats=one.repeats) for one in planned.items
-            )
-            state.expand(step_id, items)
+            state.expand(step_id, map(item_of, planned.items))
     state.touched.clear()
     return state
 
