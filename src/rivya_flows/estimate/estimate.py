@@ -363,7 +363,7 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
         reserve = reserve_of(state.charges, requests[0].price_class)
         again = item.alternative == 0
         return replace(_with_fallbacks(planned, item.key, expected, again), reserve=reserve)
-    expected = prices_by_spec(state, planned, item.variables, item.round)
+    expected = prices_by_spec(state, planned, item)
     one = _with_fallbacks(planned, item.key, expected)
     return _perhaps(one, "only if its condition is met") if planned.conditional else one
 
@@ -408,7 +408,9 @@ def _campaign_estimate(
 
 def _runtime_estimate(state: State, step_id: str, one: ItemEstimate | None = None) -> ItemEstimate:
     planned = state.planned_step(step_id)
-    one = one or _with_fallbacks(planned, RUNTIME, prices_by_spec(state, planned, {}))
+    one = one or _with_fallbacks(
+        planned, RUNTIME, prices_by_spec(state, planned, ItemState("", {}))
+    )
     least, most = item_range(state, step_id)
     many = f"{most} items" if least == most else f"up to {most} items"
     why = f"{many}, known during the run"

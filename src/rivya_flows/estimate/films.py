@@ -20,7 +20,7 @@ from rivya_flows.language.expressions.values import is_number
 from rivya_flows.plans.requests import known_arguments
 from rivya_flows.queue.evaluation import expand_step
 from rivya_flows.queue.items import TERMINAL, Phase
-from rivya_flows.queue.scope import known_scope, known_variables
+from rivya_flows.queue.scope import item_scope, known_item, known_scope
 from rivya_flows.queue.state import State
 from rivya_flows.steps.cut_rules import (
     drawn_texts,
@@ -66,7 +66,8 @@ def films(state: State) -> dict[tuple[str, str], Film]:
                 continue
             scope: dict[str, Any] = {}
             with suppress(UsesNull, ExpressionError):
-                scope = {**known_scope(given, planned), **known_variables(given, planned, item)}
+                known = known_item(given, planned, item)
+                scope = item_scope(given, planned, known, known_scope(given, planned))
             arguments, _ = known_arguments(planned.step, scope)
             if kind.takes_brand:
                 drawn = plan.world_of(planned).branding.complete_arguments(arguments)

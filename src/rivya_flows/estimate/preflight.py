@@ -26,7 +26,6 @@ from rivya_flows.language.expressions.resolve import (
     UsesNull,
     as_reference,
     condition,
-    evaluate,
     expressions_in,
     is_computed,
     whole_reference,
@@ -57,7 +56,7 @@ from rivya_flows.plans.requests import (
 )
 from rivya_flows.queue.item_counts import item_range
 from rivya_flows.queue.items import ItemState, Phase
-from rivya_flows.queue.scope import known_scope, namespace_facts
+from rivya_flows.queue.scope import item_scope, known_scope, namespace_facts
 from rivya_flows.queue.state import State
 from rivya_flows.spec.files import inlined_name
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
@@ -104,7 +103,7 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
             if item.phase is not Phase.WAITING:
                 continue
             # One by one: all arguments together may not fit in memory.
-            reasons = _reasons(state, planned, {**scope, **item.variables}, absent)
+            reasons = _reasons(state, planned, item_scope(state, planned, item, scope), absent)
             if reasons is None:
                 continue
             yield from ((step_id, "", reason) for reason in absent if not is_reported)
@@ -140,7 +139,8 @@ def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
         try:
             scope = known_scope(state, planned)
             for item in _items(state, step_id, scope):
-                known = _known_arguments(state, planned, {**scope, **item.variables})
+                here = item_scope(state, planned, item, scope)
+                known = _known_arguments(state, planned, here)
                 if known is not None:
                     given = (known[0].get(name) for name in ("url", "secret"))
                     url, secret = (None if has_unknown(one) else one for one in given)
@@ -192,7 +192,7 @@ def _items(state: State, step_id: str, scope: Scope) -> Sequence[ItemState]:
         return [*current.items.values()]
     step, space = planned.step, state.plan.spaces[planned.space]
     if planned.itemwise is None and not steps_in(space, [step.fan_out[1], step.key, step.limit]):
-        items_from(step, evaluate(step.fan_out[1], scope), scope)  # raises the reason
+        items_from(step, scope)  # raises the reason
     return (ItemState("", {}),)
 
 

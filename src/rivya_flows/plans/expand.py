@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset
+from rivya_flows.language.expressions.evaluation import evaluated_together
 from rivya_flows.language.expressions.output_types import has_unknown
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
@@ -38,6 +39,7 @@ from rivya_flows.plans.plan import (
     RunPlan,
     Space,
     inputs_in,
+    own_fields,
     own_values,
     reads_loop,
     scope_in,
@@ -195,10 +197,7 @@ class _Expansion:
         if steps_in(space, [written, step.limit]):
             return None
         return self._try(
-            space,
-            [written, step.key, step.limit],
-            lambda scope: items_from(step, evaluate(written, scope), scope),
-            None,
+            space, [written, step.key, step.limit], lambda scope: items_from(step, scope), None
         )
 
     def _plan_step(
@@ -362,24 +361,27 @@ def refuse_more(step: Step, count: int) -> None:
         )
 
 
-def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
-    """The items of a fan-out, from its axes or list; `UsesNull` if a list or a key is null."""
-    loop, _ = step.fan_out
-    limit = limit_of(step, scope)
-    if loop == "foreach" and isinstance(evaluated, list):
-        evaluated = evaluated[:limit]
-        refuse_more(step, len(evaluated))
-    rows, variables = (found[:limit] for found in rows_of(loop, evaluated, step.as_))
-    written = None
-    if step.key is not None:
-        written = [evaluate(step.key, {**scope, **one}) for one in variables]
-    elif loop == "foreach":
-        members = [row["item"] for row in rows]
-        if members and all(isinstance(one, Mapping) and "key" in one for one in members):
-            written = [one["key"] for one in members]
-    keys = item_keys(rows, written)
+def items_from(step: Step, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
+    """The items of a fan-out; `UsesNull` if a list or a key is null."""
+    loop, written = step.fan_out
+    with evaluated_together():
+        rows = rows_of(loop, written, scope)[: limit_of(step, scope)]
+        if loop == "foreach":
+            refuse_more(step, len(rows))
+        made = [
+            {step.as_: row.values["item"]} if loop == "foreach" else {loop: row.values}
+            for row in rows
+        ]
+        keys = None
+        if step.key is not None:
+            keys = [
+                evaluate(step.key, {**scope, **one, **own_fields(place)})
+                for place, one in enumerate(made)
+            ]
+    named = item_keys([row.values for row in rows], keys, [row.places for row in rows])
     return tuple(
-        PlannedItem(key.text, one, key.repeats) for key, one in zip(keys, variables, strict=True)
+        PlannedItem(key.text, one, key.repeats, row.places)
+        for key, one, row in zip(named, made, rows, strict=True)
     )
 
 
@@ -415,10 +417,10 @@ def _items_that_follow(
             PlannedItem(item.key, {step.as_: member}, item.repeats)
             for item, member in zip(source.items[: planned.limit], members, strict=False)
         )
-    scope = {} if planned.space else {"inputs": plan.inputs}
+    scope: dict[str, Any] = {} if planned.space else {"inputs": plan.inputs}
     try:
-        if has_unknown(known_part(step.key, {**scope, step.as_: members[0]})):
+        if has_unknown(known_part(step.key, {**scope, step.as_: members[0], **own_fields(0)})):
             return None
-        return items_from(step, members, scope)
+        return items_from(step, {**scope, "steps": {source.step.id: {"items": members}}})
     except (ExpressionError, UsesNull):
         return None  # the run, or what reads the item, reports it

@@ -20,7 +20,7 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.lineage import NONE as NO_LINEAGE, Lineage
-from rivya_flows.language.matrix import ItemKey, shared_keys
+from rivya_flows.language.matrix import ItemKey, OwnKey, shared_keys
 from rivya_flows.language.syntax.media_references import written_path
 from rivya_flows.language.workflow import PARTS, Input, Inputs, Part, Step, Workflow, change_files
 from rivya_flows.spec.files import included_by, inlined_name
@@ -192,6 +192,7 @@ class PlannedItem:
     key: str
     variables: Variables = field(hash=False)
     repeats: str | None = None  # the key of an earlier item that was given the same one
+    places: tuple[int, ...] = ()  # of a matrix: where each value is in the list of its axis
 
 
 @dataclass(frozen=True)
@@ -254,6 +255,12 @@ def own_values(planned: PlannedStep, variables: Variables) -> Mapping[str, Any]:
         return cast(Mapping[str, Any], variables.get(loop, {}))
     name = planned.step.as_
     return {name: variables[name]} if name in variables else {}
+
+
+def own_fields(place: int | None, key: str | None = None) -> dict[str, Any]:
+    """The names `item.index` and `item.key` of the scope of an item, as far as they are known."""
+    fields = {"item.index": place, "item.key": None if key is None else OwnKey(key)}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def items_step(planned: PlannedStep, value: Any) -> str | None:

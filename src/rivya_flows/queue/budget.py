@@ -19,7 +19,7 @@ from rivya_flows.language.expressions.resolve import (
     references,
 )
 from rivya_flows.plans.names import label
-from rivya_flows.plans.plan import PlannedStep, Variables, candidates_step
+from rivya_flows.plans.plan import PlannedStep, candidates_step
 from rivya_flows.plans.requests import PartlyKnown, alternatives_of, known_arguments, known_value
 from rivya_flows.questions.question import BUDGET, Question
 from rivya_flows.queue.evaluation import evaluate_items, expand_step
@@ -27,7 +27,7 @@ from rivya_flows.queue.events import AnswerGiven, Unpaid
 from rivya_flows.queue.forks import asks_anew
 from rivya_flows.queue.item_counts import item_range
 from rivya_flows.queue.items import ItemState, Phase
-from rivya_flows.queue.scope import item_fields, known_scope, known_variables
+from rivya_flows.queue.scope import item_fields, item_scope, known_item, known_scope
 from rivya_flows.queue.state import PoolLimit, Rest, State, charged_price, reserve_of
 from rivya_flows.steps.judge import MAX_CANDIDATES
 from rivya_flows.steps.pick import PickWith, idle_keys
@@ -36,22 +36,20 @@ from rivya_flows.steps.structured_output import MAX_TURNS
 
 
 def prices_by_spec(
-    state: State, planned: PlannedStep, variables: Variables, rounds_rejected: int = 0
+    state: State, planned: PlannedStep, item: ItemState
 ) -> list[tuple[str | None, Price]]:
-    """The model and price of an item as written, then of each fallback, after so many rejected rounds."""
+    """The model and price of an item as written, then of each fallback."""
     alternatives = (replace(planned, step=one) for one in alternatives_of(planned.step))
-    return [_written_price(state, one, variables, rounds_rejected) for one in alternatives]
+    return [_written_price(state, one, item) for one in alternatives]
 
 
-def _written_price(
-    state: State, planned: PlannedStep, variables: Variables, rejected: int
-) -> tuple[str | None, Price]:
+def _written_price(state: State, planned: PlannedStep, item: ItemState) -> tuple[str | None, Price]:
     scope: dict[str, Any] = {"inputs": {}, "steps": {}}
     with contextlib.suppress(ExpressionError, UsesNull):
         scope = known_scope(state, planned, steps=False)
-    scope |= variables
+    scope = item_scope(state, planned, item, scope)
     if planned.pick:
-        return _written_judge_price(state, planned, planned.pick, scope, rejected)
+        return _written_judge_price(state, planned, planned.pick, scope, item.round)
     written = planned.step.with_.model_dump(by_alias=True)
     known = {name: _read_known(value, scope) for name, value in written.items()}
     world = state.plan.world_of(planned)
@@ -236,7 +234,9 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
             yield min(one.price.min for one in requests) if not item.request.chats else 0
         elif not certain:
             yield 0
-        elif _is_skipped(planned, {**known, **_known_variables(state, planned, item)}):
+        elif _is_skipped(
+            planned, item_scope(state, planned, _known_item(state, planned, item), known)
+        ):
             yield None
         elif item.variables:
             yield _least_written(state, planned, item)
@@ -245,17 +245,17 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
             yield shared
 
 
-def _known_variables(state: State, planned: PlannedStep, item: ItemState) -> Variables:
-    """As `known_variables`, with what is known of an item that one follows before that has ended."""
-    found = known_variables(state, planned, item)
+def _known_item(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
+    """As `known_item`, with what is known of an item that one follows before that has ended."""
+    found = known_item(state, planned, item)
     followed = state.steps[planned.itemwise].items.get(item.key) if planned.itemwise else None
-    if found or followed is None:
+    if found.variables or followed is None:
         return found
-    return {planned.step.as_: _known_of_source(state, planned, followed)}
+    return found._replace(variables={planned.step.as_: _known_of_source(state, planned, followed)})
 
 
 def _least_written(state: State, planned: PlannedStep, item: ItemState) -> int:
-    return min(one.min for _, one in prices_by_spec(state, planned, item.variables, item.round))
+    return min(one.min for _, one in prices_by_spec(state, planned, item))
 
 
 def _reusable_keys(state: State, step_id: str) -> frozenset[str]:

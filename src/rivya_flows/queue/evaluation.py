@@ -10,14 +10,21 @@ from pydantic import JsonValue
 
 from rivya_flows.assets import Outputs, assets_in
 from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
-from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition
 from rivya_flows.plans.expand import extend_plan, items_from, limit_of, refuse_more
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import PlannedStep, inputs_in, scope_of_include, steps_in
 from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
 from rivya_flows.queue import forks, judging
 from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase, new_item
-from rivya_flows.queue.scope import fields_of, item_fields, namespace_facts, outputs_of, scope_for
+from rivya_flows.queue.scope import (
+    fields_of,
+    item_fields,
+    item_scope,
+    namespace_facts,
+    outputs_of,
+    scope_for,
+)
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.spec.files import inlined_name
 from rivya_flows.steps.candidates import nothing_to_pick
@@ -64,8 +71,7 @@ def expand_step(state: State, step_id: str) -> None:
                 refuse_more(step, len(followed))
             items = [ItemState(one.key, {}, repeats=one.repeats) for one in followed]
         else:
-            scope = scope_for(state, planned, names)
-            listed = items_from(step, evaluate(step.fan_out[1], scope), scope)
+            listed = items_from(step, scope_for(state, planned, names))
             refuse_more(step, len(listed))
             items = [*map(new_item, listed)]
         if planned.includes:
@@ -249,7 +255,7 @@ def _evaluate_item(
     try:
         if around.shut:
             return item.skip(f"the condition of {around.shut} is false")
-        scope = {**around.scope, **item.variables}
+        scope = item_scope(state, planned, item, around.scope)
         if step.if_ is not None and not condition(step.if_, scope):
             return item.skip("its condition is false")
         # With all that it may fall back to: nothing is bought if one of them is wrong.

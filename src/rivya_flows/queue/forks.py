@@ -16,7 +16,7 @@ from rivya_flows.plans.plan import RunPlan
 from rivya_flows.plans.requests import given_of, known_part, written_arguments
 from rivya_flows.queue.events import AnsweredBy, DecidedPick, Fork
 from rivya_flows.queue.items import ItemState, Phase, next_round
-from rivya_flows.queue.scope import fields_of, known_scope, known_variables
+from rivya_flows.queue.scope import fields_of, item_scope, known_item, known_scope
 from rivya_flows.queue.state import State
 from rivya_flows.steps.candidates import Candidate, available
 from rivya_flows.steps.kind import Kind
@@ -91,7 +91,7 @@ def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozens
     except (UsesNull, ExpressionError):
         return frozenset()
     for item in items:
-        here = {**scope, **known_variables(state, planned, item)}
+        here = item_scope(state, planned, known_item(state, planned, item), scope)
         with suppress(UsesNull, ExpressionError):
             given = given_of(planned.step, known_part(written, here), here, "planned")
             if not asked.issuperset(_each_hash(kind, kind.sent_arguments(given, world))):

@@ -109,6 +109,7 @@ class ItemState(NamedTuple):
 
     Attributes:
         repeats: The key of an earlier item if it was given the same one; else None.
+        places: Of a matrix: where each of its values is in the list of its axis.
         requests: What it does, as written, then what it falls back to; empty until its arguments are
             evaluated.
         notes: What people asked to be different, one for each round; "" where they said nothing.
@@ -146,6 +147,7 @@ class ItemState(NamedTuple):
     unpaid: bool = False
     repeats: str | None = None
     inside: int = 0
+    places: tuple[int, ...] = ()
 
     def fail(self, code: str, reason: str) -> ItemState:
         return self._replace(phase=Phase.FAILED, code=code, reason=reason)
@@ -222,7 +224,7 @@ class ItemState(NamedTuple):
 
 
 def new_item(planned: PlannedItem) -> ItemState:
-    return ItemState(planned.key, planned.variables, repeats=planned.repeats)
+    return ItemState(planned.key, planned.variables, repeats=planned.repeats, places=planned.places)
 
 
 def next_round(item: ItemState, note: str) -> ItemState:

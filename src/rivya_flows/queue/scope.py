@@ -14,9 +14,9 @@ from rivya_flows.language.wording import preview
 from rivya_flows.plans.plan import (
     NamespaceFacts,
     PlannedStep,
-    Variables,
     brand_in,
     inputs_for,
+    own_fields,
     own_values,
     scope_in,
     steps_in,
@@ -24,6 +24,7 @@ from rivya_flows.plans.plan import (
 )
 from rivya_flows.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.queue.state import State, StepState
+from rivya_flows.spec.files import inlined_name
 
 
 def scope_for(
@@ -73,14 +74,25 @@ def known_scope(state: State, planned: PlannedStep, *, steps: bool = True) -> di
     return scope_for(state, planned, ended, reads)
 
 
-def known_variables(state: State, planned: PlannedStep, item: ItemState) -> Variables:
-    """The loop variables of an item, also of one that follows an item which has ended."""
+def known_item(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
+    """An item with its loop variables, also one that follows an item which has ended."""
     if item.variables or not planned.itemwise:
-        return item.variables
+        return item
     followed = state.steps[planned.itemwise].items.get(item.key)
     if followed is None or followed.phase not in TERMINAL:
-        return item.variables
-    return {planned.step.as_: item_fields(state.planned_step(planned.itemwise), followed)}
+        return item
+    fields = item_fields(state.planned_step(planned.itemwise), followed)
+    return item._replace(variables={planned.step.as_: fields})
+
+
+def item_scope(
+    state: State, planned: PlannedStep, item: ItemState, scope: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The scope of a step with what an item adds, once its loop variables are known."""
+    if not item.variables:
+        return {**scope}
+    place = state.steps[inlined_name(planned.space, planned.step.id)].places.get(item.key)
+    return {**scope, **item.variables, **own_fields(place, item.key)}
 
 
 def step_fields(step: StepState) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rivya_flows.language.brand import Brand, shape_of_brand
 from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.output_types import (
     ANY,
+    NUMBER,
     Scope,
     Shape,
     field_of,
@@ -22,6 +23,7 @@ from rivya_flows.language.expressions.output_types import (
     of_fan_out,
     of_include,
     of_input,
+    of_key,
 )
 from rivya_flows.language.expressions.resolve import Reference, is_computed, references
 from rivya_flows.language.expressions.values import ExpressionError
@@ -129,8 +131,15 @@ class NamesInScope:
         if (loop := step.get("foreach")) is not None:
             name = step.variable
             scope[name if isinstance(name, str) else "item"] = self.member(loop)
+        if step.loops:
+            keys = written_keys(step.keys) or ()
+            scope |= {"item.key": of_key(keys), "item.index": NUMBER}
         self._inside[step.path] = scope
         return scope
+
+    def in_key(self, step: WrittenStep) -> Scope:
+        """The scope of the `key` of a step, which has no key before that."""
+        return {name: one for name, one in self.inside(step).items() if name != "item.key"}
 
     def outputs(self) -> dict[str, Shape]:
         """The outputs of the spec."""
@@ -180,7 +189,10 @@ class NamesInScope:
     def _axes(self, matrix: Any) -> Shape:
         if not isinstance(matrix, dict):
             return ANY
-        axes = {axis: self.member(values) for axis, values in matrix.items() if axis not in SPECIAL}
+        axes: dict[str, Shape] = {}
+        for axis, values in matrix.items():
+            if axis not in SPECIAL:
+                axes[axis] = self.member(values, {"matrix": map_of(axes)})
         added = matrix.get("include")
         if isinstance(added, str):
             return Shape("map")
@@ -208,11 +220,22 @@ class NamesInScope:
         plain = tuple(one for one in found if one is not None and not is_computed(one))
         return plain, whole and len(plain) == len(found)
 
-    def member(self, values: Any) -> Shape:
-        """The shape of the items of a list, literal or computed."""
+    def before(self, step: WrittenStep, axis: str) -> Scope:
+        """The scope of an axis of a matrix, which sees those before it."""
+        axes = step.get("matrix")
+        names = [*axes]
+        earlier = {name: one for name, one in axes.items() if name in names[: names.index(axis)]}
+        lacks = {name: f"write it after {name!r}" for name in names if name not in earlier}
+        known = replace(
+            self._axes({k: v for k, v in earlier.items() if k not in SPECIAL}), lacks=lacks
+        )
+        return {**self.everywhere(step.part), "matrix": known}
+
+    def member(self, values: Any, axes: Scope | None = None) -> Shape:
+        """The shape of the items of a list, literal or computed; `axes` are those before it."""
         if isinstance(values, list):
             return merge_shapes([of_data(member) for member in values])
-        return self.shape_of(values).member or ANY
+        return known_shape(values, {**self.everywhere(), **(axes or {})}).member or ANY
 
     def shape_of(self, value: Any) -> Shape:
         """The shape of a value, as far as it is known without loop variables."""

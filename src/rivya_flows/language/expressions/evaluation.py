@@ -187,6 +187,8 @@ def _compute(tree: nodes.Node, here: Evaluation) -> Any:
             return here.scope[tree.name]
         case nodes.Const():
             return tree.value
+        case nodes.Getattr(node=nodes.Name(name=name)) if own_name(name, tree.attr, here.scope):
+            return here.scope[f"{name}.{tree.attr}"]
         case nodes.Getattr():
             return _item(tree.node, _require(tree.node, here), tree.attr)
         case nodes.Getitem():
@@ -216,6 +218,12 @@ def _compute(tree: nodes.Node, here: Evaluation) -> Any:
             return _arithmetic(tree, here)
         case _:
             raise ExpressionError(f"{type(tree).__name__.lower()!r} is not part of the language")
+
+
+def own_name(name: str, field: str, scope: Mapping[str, Any]) -> bool:
+    """Whether a field is a name of the scope itself, such as ``item.key``, and no field of what `name` is."""
+    held = scope.get(name)
+    return f"{name}.{field}" in scope and not (isinstance(held, Mapping) and field in held)
 
 
 def _pair(pair: nodes.Pair, here: Evaluation) -> tuple[str, Any]:

@@ -99,6 +99,11 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
             raise InferenceError("unnamed-step", message, "write steps.NAME")
         case nodes.Name():
             return _shape_of_name(tree, scope)
+        case nodes.Getattr(node=nodes.Name(name=name)) if (
+            own := scope.get(f"{name}.{tree.attr}")
+        ) is not None:
+            held = field_of(scope.get(name, own), tree.attr)
+            return own if held is None else held
         case nodes.Getattr():
             return _field(tree, _holder(tree.node, scope), tree.attr)
         case nodes.Getitem(arg=nodes.Const(value=place)):
@@ -174,7 +179,8 @@ def _shape_of_name(tree: nodes.Name, scope: Scope) -> Shape:
         "brand": "add `brand: brand.yaml` to the spec, or `brand: {name: …}`",
         "matrix": "only a step with `matrix:` has it, inside `with`, `if` and `key`",
         "zip": "only a step with `zip:` has it, inside `with`, `if` and `key`",
-        "item": "only a step with `foreach:` and no `as:` has it, inside `with`, `if` and `key`",
+        "item": "a step with `foreach:` and no `as:` has it inside `with`, `if` and `key`;"
+        " `item.key` and `item.index` are there in every fan-out, but no `item.key` in `key`",
     }
     if tree.name in hints:
         message = f"{tree.name!r} is not defined here"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -211,6 +211,11 @@ def of_include(outputs: Mapping[str, Shape] | None) -> Shape:
     return map_of({"outputs": given, "assets": assets, "status": PROSE, "credits": NUMBER}, lacks)
 
 
+def of_key(keys: Iterable[ItemKey]) -> Shape:
+    """The shape of the key of an item, which is one of these if there are any."""
+    return replace(PROSE, values=tuple(one.text for one in keys))
+
+
 def of_fan_out(
     single: Shape,
     keys: tuple[ItemKey, ...] | None = None,
@@ -226,7 +231,7 @@ def of_fan_out(
     """
     if single.fields is None:
         return ANY
-    key = replace(PROSE, values=tuple(one.text for one in keys or ()))
+    key = of_key(keys or ())
     given = None
     if values.fields is not None:
         given = {**values.fields, "key": key, **single.fields}

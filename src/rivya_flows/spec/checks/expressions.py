@@ -25,7 +25,7 @@ from rivya_flows.language.expressions.resolve import NAMESPACES, is_computed, re
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.field_types import fields_of
 from rivya_flows.language.final_cut import CUT_PARTS
-from rivya_flows.language.matrix import LOOPS
+from rivya_flows.language.matrix import LOOPS, SPECIAL
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, preview
 from rivya_flows.language.workflow import MAX_LABEL_VALUE, Input, is_label_value
@@ -50,9 +50,15 @@ def check_names(
     for step in names.spec.steps:
         outside, inside = names.everywhere(step.part), names.inside(step)
         for loop in LOOPS:
-            check_expressions(step.get(loop), (*step.path, loop), outside, report)
-        for key in ("if", "key"):
-            check_expressions(step.get(key), (*step.path, key), inside, report)
+            written = step.get(loop)
+            if loop == "matrix" and isinstance(written, dict):
+                for axis, values in written.items():
+                    scope = outside if axis in SPECIAL else names.before(step, axis)
+                    check_expressions(values, (*step.path, loop, axis), scope, report)
+            else:
+                check_expressions(written, (*step.path, loop), outside, report)
+        check_expressions(step.get("if"), (*step.path, "if"), inside, report)
+        check_expressions(step.get("key"), (*step.path, "key"), names.in_key(step), report)
         _check_limit(names, step, report)
         kind, arguments = step.kind, step.arguments
         if arguments is None or kind is None:

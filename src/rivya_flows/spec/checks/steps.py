@@ -114,7 +114,7 @@ class _FanOutCheck:
     def _has_constant_key(self) -> bool:
         """Whether a `key` gives several items one key: it reads nothing of them."""
         step = self._step
-        loop, over = (step.variable, "matrix", "zip"), step.get(step.loops[0])
+        loop, over = (step.variable, "item", "matrix", "zip"), step.get(step.loops[0])
         lists = list(over.values()) if isinstance(over, dict) else [over]
         if step.get("key") is None or all(isinstance(one, list) and len(one) < 2 for one in lists):
             return False
