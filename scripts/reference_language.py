@@ -92,7 +92,10 @@ def write_keys() -> str:
             parts += _several()
     rows = ", ".join(f"`{key}`" for key in keys_of(Defaults))
     parts.append("### `defaults`\n")
-    parts.append(f"By kind of step: {rows}, as in a step. `x-…` keys are notes, anywhere.\n")
+    parts.append(
+        f"By kind of step, and of `generate` also by `image`, `video` and `audio`: {rows}, as in a step."
+        " `x-…` keys are notes, anywhere.\n"
+    )
     for uses, kind in BUILT_IN.items():
         parts.append(f"### `with` of `{uses}`\n\n{kind.says}\n")
         parts.append(_keys(kind.takes))

@@ -395,6 +395,8 @@ class Workflow(SpecModel):
         title: For people; None shows the name.
         description: For people, or None.
         inputs: What a run starts with, by name.
+        models: Names for models, such as `still: z-image`: `model: still` is that one. An expression may use
+            inputs.
         labels: What its runs are counted under, such as `client: acme`; a value may use inputs.
         brand: How what it makes looks, or the path of a file beside the spec that says it; None for
             none.
@@ -418,6 +420,7 @@ class Workflow(SpecModel):
     title: str | None = None
     description: str | None = None
     inputs: dict[Name, Input] = Field(default_factory=dict)
+    models: dict[Name, str] = Field(default_factory=dict)
     brand: Brand | str | None = None
     budget: Budget | None = None
     labels: Annotated[dict[LabelName, str], Field(max_length=MAX_LABELS)] = Field(

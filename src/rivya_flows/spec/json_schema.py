@@ -24,7 +24,7 @@ from rivya_flows.language.workflow import (
     Resources,
     Workflow,
 )
-from rivya_flows.spec.build_models import TOP_KEYS
+from rivya_flows.spec.build_models import MEDIA, TOP_KEYS
 from rivya_flows.spec.names import RESERVED
 from rivya_flows.spec.schema_fragments import (
     DURATION,
@@ -60,7 +60,7 @@ Kinds = Mapping[str, Kind]
 Callables = Mapping[str, Sequence[Model]]
 """The models that steps of a kind may name."""
 
-_MAYBE_EMPTY = ("inputs", *PARTS[1:], "outputs", "deploy")
+_MAYBE_EMPTY = ("inputs", "models", *PARTS[1:], "outputs", "deploy")
 _NEVER_EMPTY = ("budget", "concurrency")  # a cap that is left empty must not pass for none
 
 
@@ -244,6 +244,8 @@ def _top(properties: dict[str, Schema], defaults: Schema, kinds: Kinds) -> dict[
         takes = or_null({"$ref": f"#/$defs/{kind.takes.__name__}"})
         own = {**defaults["properties"], "with": {**defaults["properties"]["with"], **takes}}
         defaulted[uses] = {**defaults, "title": f"Defaults of {uses}", "properties": own}
+    for medium in MEDIA if "generate" in defaulted else ():
+        defaulted[medium] = {"$ref": "#/properties/defaults/properties/generate"}
     top = {**properties, **{key: or_null(properties[key]) for key in _MAYBE_EMPTY}}
     for key in _NEVER_EMPTY:
         filled, *_ = top[key]["anyOf"]
@@ -251,7 +253,7 @@ def _top(properties: dict[str, Schema], defaults: Schema, kinds: Kinds) -> dict[
     top["steps"] = {**top["steps"], "minProperties": 1}
     top["defaults"] = {
         "title": "Defaults",
-        "description": "Defaults of all steps of a kind; a step's own values take precedence.",
+        "description": "Defaults of all steps of a kind, or of a medium; a step's own values take precedence.",
         "type": ["object", "null"],
         "properties": defaulted,
         "patternProperties": NOTES,
@@ -311,7 +313,8 @@ def model_ids(models: Iterable[Model]) -> Schema:
     listed = list(models)
     text = [f"{model.display_name}: {_price_text(model)}" for model in listed]
     # The second keyword is known to editors and passed over by validators.
-    return one_of([model.id for model in listed], enumDescriptions=text)
+    ids = one_of([model.id for model in listed], enumDescriptions=text)
+    return {"anyOf": [*ids["anyOf"], {"type": "string", "pattern": _AXIS}]}  # a name in `models`
 
 
 def rules(models: Iterable[Model]) -> list[Schema]:

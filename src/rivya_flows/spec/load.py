@@ -7,6 +7,7 @@ import typing
 from pathlib import Path as FilePath, PurePath, PurePosixPath
 
 from rivya_client.catalogue.catalogue import Catalogue
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
@@ -79,11 +80,13 @@ def check(
     return checked.workflow, checked.diagnostics
 
 
-def lint(text: str, *, file: str, workflow: Workflow) -> tuple[Diagnostic, ...]:
-    """Warnings about the text of a workflow: see `LINTS` of `diagnostics`."""
+def lint(
+    text: str, *, file: str, workflow: Workflow, catalogue: Catalogue | None = None
+) -> tuple[Diagnostic, ...]:
+    """Warnings about the text of a workflow: see `LINTS` of `diagnostics`; without a `catalogue`, by the shipped one."""
     report = DiagnosticCollector(file, text)
     if root := report.read_map("not-a-spec", *_NOT_A_MAP):
-        report.root = tree = normalize(root, report)
+        report.root = tree = normalize(root, report, catalogue or shipped())
         warn(WrittenSpec(plain(tree)), workflow, report)
     return tuple(one for one in report.diagnostics if one.code in LINTS)
 
@@ -99,7 +102,7 @@ def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) 
         hint = "name a spec that uses it, with `brand:`"
         report.add((), "not-a-spec", "the file is a brand and not a spec", hint)
         return Checked(None, diagnostics=report.diagnostics)
-    report.root = tree = normalize(root, report)
+    report.root = tree = normalize(root, report, catalogue)
     workflow = build(tree, report)
     spec = WrittenSpec(plain(tree))
     files = SpecFiles(place, sources, report)
