@@ -9,6 +9,7 @@ from typing import Any, get_args
 from rivya_client.catalogue.catalogue import Catalogue, Model, Param, option_text
 from rivya_client.catalogue.prices import price
 from rivya_cut.composition import MAX_CLIPS
+from rivya_cut.terms import TransitionKind
 from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes, fields_of
 from rivya_flows.language.matrix import SPECIAL
@@ -109,6 +110,12 @@ _AXIS = "^[a-z][a-z0-9_]{0,63}$"
 _LIST = or_whole("array", minItems=1)
 _RULES = or_whole("array", items=or_whole("object", minProperties=1))
 
+
+def _part(name: str, *alone: Schema) -> Schema:
+    """A part of a film: a map, or what may stand alone for it."""
+    return {"anyOf": [*alone, {"$ref": f"#/$defs/{name}With"}, {"type": "null"}]}
+
+
 _FORMS: Mapping[tuple[str, str], Schema] = {
     ("Step", "with"): {"type": "object"},
     ("Step", "matrix"): {
@@ -150,21 +157,22 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
         "items": {"$ref": "#/$defs/Fallback", "minProperties": 1},
         "maxItems": MAX_FALLBACKS,
     },
-    ("ComposeWith", "clips"): {
-        "anyOf": [
-            {
-                "type": "array",
-                "items": {"anyOf": [{"$ref": "#/$defs/ClipWith"}, _FILE]},
-                "minItems": 1,
-                "maxItems": MAX_CLIPS,
-            },
-            expression(),
-            {"type": "null"},
-        ]
-    },
-    ("ComposeWith", "end_card"): {
-        "anyOf": [{"$ref": "#/$defs/EndCardWith"}, {"const": True}, expression(), {"type": "null"}]
-    },
+    ("ComposeWith", "clips"): _part(
+        "Clip",
+        {
+            "type": "array",
+            "items": {"anyOf": [{"$ref": "#/$defs/ClipWith"}, _FILE]},
+            "minItems": 1,
+            "maxItems": MAX_CLIPS,
+        },
+        _FILE,
+    ),
+    ("ComposeWith", "transition"): _part(
+        "Transition", {"enum": [*get_args(TransitionKind)]}, expression()
+    ),
+    ("ComposeWith", "music"): _part("Music", _FILE),
+    ("ComposeWith", "captions"): _part("Captions", {"type": "string", "pattern": r"\S"}),
+    ("ComposeWith", "end_card"): _part("EndCard", {"const": True}, expression()),
     ("ClipWith", "media"): _FILE,
     ("MusicWith", "audio"): _FILE,
     **{(name, "image"): or_null(_FILE) for name in ("OverlayWith", "EndCardWith")},

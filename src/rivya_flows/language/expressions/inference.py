@@ -274,7 +274,7 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
     """How to fix a value of the wrong kind."""
     if "text" in fits and shape.kind == "asset":
         return "name one of its fields, such as .url"
-    if fits == ("text",) and shape.kind == "list":
+    if fits in (("text",), ("number", "text")) and shape.kind == "list":
         return "pick one item with [0], or fan out with `matrix` for each"
     if "text" in fits and shape.kind == "list" and "asset" not in fits:
         return "write `| join(', ')`, or pick one item with [0]"
