@@ -108,7 +108,7 @@ class DiagnosticCollector:
         """Adds a mistake in the value at `path`, or in its key; where it does not exist, in what should hold it.
 
         `instead` is the value or key that was surely meant: it becomes the fix, with the `value` of the
-        key as it is to be written, if that changes too. `at` is what is wrong of a long text.
+        key as it must be written, if that changes too. `at` is what is wrong of a long text.
         """
         key_mark, node = self._find(path)
         mark = key_mark if key or node is None else node.mark

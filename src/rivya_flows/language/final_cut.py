@@ -247,12 +247,14 @@ def whole_forms(arguments: Mapping[str, Any]) -> dict[str, Any]:
             made[key] = {SHORT[key]: value}
         if key in CUT_PARTS:
             held = made[key]
-            made[key] = [*map(_timed, held)] if isinstance(held, list | tuple) else _timed(held)
-    timed: dict[str, Any] = _timed(made)
-    return timed
+            made[key] = (
+                [*map(_with_times, held)] if isinstance(held, list | tuple) else _with_times(held)
+            )
+    changed: dict[str, Any] = _with_times(made)
+    return changed
 
 
-def _timed(part: Any) -> Any:
+def _with_times(part: Any) -> Any:
     """A part with its times as numbers; a wrong one, which its model reports, stays."""
     made = dict(part) if isinstance(part, Mapping) else part
     for key in ("start", "seconds", "length") if isinstance(part, Mapping) else ():

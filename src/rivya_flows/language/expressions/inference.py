@@ -113,12 +113,17 @@ def _computed_item(tree: nodes.Getitem, holder: Shape, key: Shape) -> Shape:
             hint = "name one of its fields, such as .key"
         message = f"{an(key.kind)} cannot be a key or a place{of}"
         raise InferenceError("wrong-type", message, hint, name_of(tree.arg))
-    lost = [name for name in key.values if name not in holder.lacks and not field_of(holder, name)]
-    if lost and len(lost) == len(key.values):
+    check_keys(tree, holder, key.values)
+    return holder.member or ANY
+
+
+def check_keys(tree: nodes.Getitem, holder: Shape, keys: Sequence[str]) -> None:
+    """Raises an `InferenceError` if a holder has none of the keys that a computed one may be."""
+    lost = [name for name in keys if name not in holder.lacks and not field_of(holder, name)]
+    if lost and len(lost) == len(keys):
         path, name = name_of(tree.node), lost[0]
         message = f"{path} has no {preview(name)}"
         raise InferenceError("unknown-field", message, _instead(holder, name), path)
-    return holder.member or ANY
 
 
 def known_shape(value: Any, scope: Scope) -> Shape:

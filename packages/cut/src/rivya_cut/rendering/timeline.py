@@ -92,9 +92,9 @@ def arrange(
     """The timeline of a composition.
 
     Its rate is that of the first film, at most 60, or 24. Clips follow each other, less what
-    they overlap: never more than half of a clip. If they are to last longer, as the leading sound
+    they overlap: never more than half of a clip. If they must last longer, as the leading sound
     does or `length` says, the stills without `seconds` share what is missing; without such a still,
-    the last frame of the last clip is held. If they are to be shorter, the picture ends there. The
+    the last frame of the last clip is held. If they must be shorter, the picture ends there. The
     end card comes after it. `lead_seconds` is None without a leading sound.
     """
     rates = (medium.rate for medium in media if medium.rate is not None)
@@ -118,7 +118,7 @@ def arrange(
     if length < 1:
         raise MediaError("the end card is as long as the film", "make `length` longer")
     open_ = [at for at, one in enumerate(clips) if one.seconds is None and media[at].rate is None]
-    shots = _lengthened(shots, open_, length - own)
+    shots = _lengthen(shots, open_, length - own)
     timeline = Timeline(rate, shots, overlaps, transition, length, card_frames)
     films = max(1, len(composition.formats)) * (2 if "clean" in composition.extras else 1)
     if timeline.frames * films > MAX_FRAMES:
@@ -154,7 +154,7 @@ def _overlaps(shots: Sequence[Shot], transition: Transition, rate: Fraction) -> 
     return tuple(min(wanted, one.frames // 2, other.frames // 2) for one, other in pairwise(shots))
 
 
-def _lengthened(shots: tuple[Shot, ...], stills: Sequence[int], missing: int) -> tuple[Shot, ...]:
+def _lengthen(shots: tuple[Shot, ...], stills: Sequence[int], missing: int) -> tuple[Shot, ...]:
     """The shots with as many more frames: shared by some stills, or else of the last shot."""
     made = [*shots]
     for place, at in enumerate(stills or (len(shots) - 1,)):
