@@ -177,11 +177,11 @@ def _takes(form: Mapping[str, Any]) -> str:
     """What a value may be, from its form in the schema."""
     if "anyOf" in form:
         text = [_takes(one) for one in form["anyOf"] if one != {"type": "null"}]
-        return next((one for one in text if one), "any")
+        return _or([*dict.fromkeys(filter(None, text))]) or "any"
     if "$ref" in form:
         return "" if form["$ref"].endswith("/expression") else "map"
     if "const" in form:
-        return f"`{form['const']}`"
+        return f"`{str(form['const']).lower()}`"
     if "enum" in form:
         some = [f"`{one}`" for one in form["enum"] if one is not None]
         return "id of a model" if form["enum"][0] in _MODELS else _or(some)

@@ -63,7 +63,7 @@ BEST = 'uses: pick, with: {from: "${{ steps.drafts.items }}", mode: best, by: "$
 RESTYLED = "uses: generate, with: {model: nano-banana, prompt: x, references: [REFERENCE]}"
 ABSENT = RESTYLED.replace("REFERENCE", "\"${{ steps.stills.by['old'].asset }}\"")
 FILM = 'uses: generate, with: {model: veo3-1-lite, prompt: x, references: "${{ OF }}"}'
-CUT = 'uses: compose, with: {images: ["${{ OF }}"]}'
+CUT = 'uses: compose, with: {clips: ["${{ OF }}"]}'
 INCLUDED = 'uses: include, with: {spec: part.yaml, inputs: {shape: "${{ inputs.word }}", text: "${{ steps.script.text }}"}}'
 MUCH = (
     PICTURE.removesuffix('"')
@@ -152,7 +152,7 @@ CERTAIN: dict[str, tuple[str, dict[str, Any], str]] = {
     "more to pick than there is": (
         JUDGED.replace("mode: human", "count: 3, mode: human"), {}, "a: 3 must be picked, and stills makes 2"),
     "an invalid sound": (
-        'uses: compose, with: {images: "${{ steps.stills.assets }}", audio: "${{ inputs.photo }}"}', {"photo": "own.png"},
+        'uses: compose, with: {clips: "${{ steps.stills.assets }}", audio: "${{ inputs.photo }}"}', {"photo": "own.png"},
         "a: 'audio' takes audio, but this is an image"),
     "a key that a fan-out will not have": (
         CUT.replace("OF", "steps.stills.by['neon'].asset"), {"words": ["studio", "noir"]}, "a: steps.stills.by has no 'neon'; it has: studio, noir"),

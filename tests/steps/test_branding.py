@@ -41,7 +41,7 @@ steps:
     with: {model: elevenlabs-sound-effect-v2, prompt: "${{ brand.name }} lights the evening"}
   film:
     uses: compose
-    with: {images: ["${{ steps.still.asset }}", "${{ brand.logo }}"]}
+    with: {clips: ["${{ steps.still.asset }}", "${{ brand.logo }}"]}
 outputs:
   logo: ${{ brand.logo }}
   name: ${{ brand.name }}
@@ -162,19 +162,19 @@ steps:
   film:
     uses: compose
     with:
-      video: https://example.com/film.mp4
+      clips: https://example.com/film.mp4
       captions: {file: subs.srt}
       end_card: true
       overlays: [{image: "${{ brand.logo }}"}]
   other:
     uses: compose
     with:
-      video: https://example.com/film.mp4
+      clips: https://example.com/film.mp4
       captions: {file: subs.srt, position: bottom, style: plain}
       end_card: {line: Order today, image: null}
   bare:
     uses: compose
-    with: {video: "https://example.com/film.mp4"}
+    with: {clips: "https://example.com/film.mp4"}
 """
 STYLED = (
     BRAND

@@ -48,21 +48,21 @@ steps:
       params: {voice: TX3LPaxmHKxFdv7VOQHJ}
   spot:
     uses: compose
-    with: {video: "${{ steps.hero.asset }}", audio: "${{ steps.voice.asset }}"}
+    with: {clips: "${{ steps.hero.asset }}", audio: "${{ steps.voice.asset }}"}
 on_failure:
   stand_in:
     uses: generate
     with: {model: z-image, prompt: "${{ steps.hero.status }}, ${{ steps.script.text | default('a lamp') }}"}
   loop:
     uses: compose
-    with: {images: ["${{ steps.stand_in.asset }}"]}
+    with: {clips: ["${{ steps.stand_in.asset }}"]}
 finally:
   card:
     uses: generate
     with: {model: z-image, prompt: "spot ${{ steps.spot.status }}, loop ${{ steps.loop.status }}"}
   reel:
     uses: compose
-    with: {images: ["${{ steps.card.asset }}"]}
+    with: {clips: ["${{ steps.card.asset }}"]}
 outputs:
   spot: ${{ steps.spot.asset }}
 """

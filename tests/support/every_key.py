@@ -46,7 +46,7 @@ steps:
     with: {model: z-image, prompt: x}
   z: {uses: generate, zip: {a: [1, 2], b: [1, 2]}, with: {model: z-image, prompt: x}}
   p: {uses: pick, with: {from: "${{ steps.g.items }}", mode: human, question: q, timeout: 5m, on_timeout: first}}
-  k: {uses: compose, with: {images: ["${{ steps.p.asset }}"], audio: ["https://a.b/c.mp3"], loudness: -14, fit: hold}}
+  k: {uses: compose, with: {clips: ["${{ steps.p.asset }}"], audio: ["https://a.b/c.mp3"], loudness: -14, length: speech}}
   b: {uses: pick, with: {from: "${{ steps.g.items }}", mode: best, by: "${{ item.key | length }}", order: min, count: 1}}
   j: {uses: pick, with: {from: "${{ steps.g.items }}", mode: judge, judge: {model: gpt-5-2-chat, criteria: [whole], least: 2.5}, on_none: regenerate}}
   h: {uses: pick, with: {from: "${{ steps.g.items }}", mode: human, judge: {model: gpt-5-2-chat, criteria: [whole]}, none: {rounds: 2}, sign: true}}
@@ -63,7 +63,7 @@ steps:
       formats: ["9:16", "1:1"]
       reframe: crop
       extras: [poster, gif, srt, clean]
-  v: {uses: compose, with: {video: "https://a.b/c.mp4"}}
+  v: {uses: compose, with: {clips: "https://a.b/c.mp4"}}
   y: {uses: layout, with: {image: "https://a.b/c.png", overlays: [{text: Sale}], formats: ["1:1"], reframe: pad}}
   u: {uses: upload, with: {file: "https://a.b/c.png", kind: image, model: nano-banana-2}}
 on_failure:

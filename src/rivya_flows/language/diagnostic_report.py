@@ -102,18 +102,21 @@ class DiagnosticCollector:
         *,
         key: bool = False,
         instead: str | float | bool | None = None,
+        value: str | None = None,
         at: str = "",
     ) -> None:
         """Adds a mistake in the value at `path`, or in its key; where it does not exist, in what should hold it.
 
-        `instead` is the value or key that was surely meant: it becomes the fix. `at` is what is wrong of
-        a long text.
+        `instead` is the value or key that was surely meant: it becomes the fix, with the `value` of the
+        key as it must be written, if that changes too. `at` is what is wrong of a long text.
         """
         key_mark, node = self._find(path)
         mark = key_mark if key or node is None else node.mark
         fix = None
         if instead is not None and key and node is not None:
             fix = key_fix(self._text, mark, str(path[-1]), str(instead))
+            if fix and value is not None:
+                fix = pair_fix(self._text, fix, node, value)
         elif instead is not None and isinstance(node, Scalar):
             fix = value_fix(self._text, node, instead)
         if at and isinstance(node, Scalar):
@@ -182,7 +185,7 @@ class DiagnosticCollector:
         self.add_located([replace(found, fix=self._name_fix(mark, error, about, inside))])
 
     def _find(self, path: Path) -> tuple[Mark, Node | None]:
-        """The mark of the last key of `path` that exists; the node at `path`, or None."""
+        """The mark of the last key of `path` that exists; the node at `path`, or the scalar in its stead."""
         node = self.root
         key_mark = node.mark if node is not None else Mark(0, 0, 0)
         for step in path:
@@ -191,8 +194,8 @@ class DiagnosticCollector:
             elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.members):
                 node = node.members[step]
                 key_mark = node.mark
-            else:
-                return key_mark, None
+            else:  # a scalar that stands for a map or a list
+                return key_mark, node if isinstance(node, Scalar) else None
         return key_mark, node
 
     def _name_fix(
@@ -272,6 +275,15 @@ def key_fix(text: str, mark: Mark, old: str, new: str) -> Fix | None:
         return None
     column = mark.column + 1 + start - mark.index
     return Fix(start, start + len(old), new, _summary(old, new), column)
+
+
+def pair_fix(text: str, fix: Fix, node: Node, value: str) -> Fix | None:
+    """Writes another key and another value; None for a value that is not on the line of the key."""
+    old = text[fix.start : node.end if isinstance(node, Scalar) else fix.end].rstrip()
+    if not isinstance(node, Scalar) or BREAK.search(old):
+        return None
+    new = f"{fix.text}: {value}"
+    return Fix(fix.start, fix.start + len(old), new, _summary(old, new), fix.column, 2)
 
 
 def value_fix(text: str, node: Scalar, new: str | float | bool) -> Fix | None:
@@ -374,7 +386,9 @@ def _is_better(before: _Found, after: _Found, fixes: list[Diagnostic]) -> bool:
     """Whether the fixes changed just their keys and values, and gave no other mistake there."""
     if before.tree is None:
         return after.tree is not None or len(after.diagnostics) < len(before.diagnostics)
-    if after.tree is None or _differences(before.tree, after.tree) > len(fixes):
+    if after.tree is None or _differences(before.tree, after.tree) > sum(
+        one.fix.changes for one in fixes if one.fix
+    ):
         return False
     known = {(one.line, one.code, one.message) for one in before.diagnostics}
     known -= {(one.line, one.code, one.message) for one in fixes}

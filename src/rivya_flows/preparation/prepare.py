@@ -34,7 +34,7 @@ from rivya_flows.language.expressions.evaluation import evaluated_together
 from rivya_flows.language.inputs import RESERVED_HINT, refusal, resolve_inputs
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import kind_of, written_path
-from rivya_flows.language.wording import preview
+from rivya_flows.language.wording import count_noun, preview
 from rivya_flows.language.workflow import PARTS, WARN_AT, Inputs, change_files
 from rivya_flows.plans.labels import labels_of
 from rivya_flows.plans.names import label
@@ -55,6 +55,7 @@ from rivya_flows.receipt.phrases import credits_of, pool_left, total_of, without
 from rivya_flows.receiver.addresses import medium_at
 from rivya_flows.settings import Settings, read_secret
 from rivya_flows.spec.files import included_texts, named_files
+from rivya_flows.spec.load import lint
 from rivya_flows.store.assets import AssetStore
 
 if TYPE_CHECKING:  # opens databases, and a plan without a service needs none
@@ -171,6 +172,10 @@ async def prepare_here(
     models = (name for item in items for name in (item.model, *item.fallback) if name)
     for line in price_changes(market.catalogue, shipped(), models):
         notify(line)
+    lints = lint(request.spec.text, file=request.spec.name, workflow=ready.plan.workflow)
+    if warned := [one for one in lints if one.code != "missing-characters"]:  # the plan has these
+        more = f", and {count_noun(len(warned) - 1, 'more warning')}" if warned[1:] else ""
+        notify(f"warning: {warned[0].message}{more}; `rivya-flows check` shows where")
     return ready
 
 

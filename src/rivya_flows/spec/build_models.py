@@ -32,6 +32,7 @@ from rivya_flows.language.workflow import (
     Workflow,
 )
 from rivya_flows.spec.model_names import medium_of, write_out_models
+from rivya_flows.spec.old_keys import OLD_KEYS
 from rivya_flows.steps import registry
 from rivya_flows.steps.connections import Include
 from rivya_flows.steps.function import BrokenKindError
@@ -345,6 +346,13 @@ def drop_unknown_keys(
                     held, (*path, key), partial(change, field.inner, report), by_name=field.by_name
                 )
             pairs[key] = (mark, held)
+        elif old := OLD_KEYS.get((model.__name__, key)):
+            value = old.values.get(str(held.value)) if isinstance(held, Scalar) else None
+            sure = old.key if value or not old.values else ""
+            message = f"{key!r} is an old key"
+            at: Path = (*path, key)
+            report.add(at, "unknown-key", message, old.hint, key=True,
+                       instead=sure or None, value=value)  # fmt: skip
         elif not key.startswith("x-"):
             fix = (hints or {}).get(key)
             if fix is None and (own := own_word(key, known)):

@@ -10,6 +10,8 @@ from rivya_client.catalogue.catalogue import Catalogue, Model, Param, option_tex
 from rivya_client.catalogue.common import COMMON, common_params
 from rivya_client.catalogue.prices import price
 from rivya_cut.composition import MAX_CLIPS
+from rivya_cut.durations import DURATION_PATTERN
+from rivya_cut.terms import TransitionKind
 from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language.common_params import MODELS_OWN
 from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes, fields_of
@@ -27,7 +29,6 @@ from rivya_flows.language.workflow import (
 from rivya_flows.spec.build_models import MEDIA, TOP_KEYS
 from rivya_flows.spec.names import RESERVED
 from rivya_flows.spec.schema_fragments import (
-    DURATION,
     NOTES,
     Schema,
     by_name,
@@ -113,6 +114,12 @@ _AXIS = "^[a-z][a-z0-9_]{0,63}$"
 _LIST = or_whole("array", minItems=1)
 _RULES = or_whole("array", items=or_whole("object", minProperties=1))
 
+
+def _part(name: str, *alone: Schema) -> Schema:
+    """A part of a film: a map, or what may stand alone for it."""
+    return {"anyOf": [*alone, {"$ref": f"#/$defs/{name}With"}, {"type": "null"}]}
+
+
 _FORMS: Mapping[tuple[str, str], Schema] = {
     ("Step", "with"): {"type": "object"},
     ("Step", "matrix"): {
@@ -154,21 +161,22 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
         "items": {"$ref": "#/$defs/Fallback", "minProperties": 1},
         "maxItems": MAX_FALLBACKS,
     },
-    ("ComposeWith", "clips"): {
-        "anyOf": [
-            {
-                "type": "array",
-                "items": {"anyOf": [{"$ref": "#/$defs/ClipWith"}, _FILE]},
-                "minItems": 1,
-                "maxItems": MAX_CLIPS,
-            },
-            expression(),
-            {"type": "null"},
-        ]
-    },
-    ("ComposeWith", "end_card"): {
-        "anyOf": [{"$ref": "#/$defs/EndCardWith"}, {"const": True}, expression(), {"type": "null"}]
-    },
+    ("ComposeWith", "clips"): _part(
+        "Clip",
+        {
+            "type": "array",
+            "items": {"anyOf": [{"$ref": "#/$defs/ClipWith"}, _FILE]},
+            "minItems": 1,
+            "maxItems": MAX_CLIPS,
+        },
+        _FILE,
+    ),
+    ("ComposeWith", "transition"): _part(
+        "Transition", {"enum": [*get_args(TransitionKind)]}, expression()
+    ),
+    ("ComposeWith", "music"): _part("Music", _FILE),
+    ("ComposeWith", "captions"): _part("Captions", {"type": "string", "pattern": r"\S"}),
+    ("ComposeWith", "end_card"): _part("EndCard", {"const": True}, expression()),
     ("ClipWith", "media"): _FILE,
     ("MusicWith", "audio"): _FILE,
     **{(name, "image"): or_null(_FILE) for name in ("OverlayWith", "EndCardWith")},
@@ -415,7 +423,7 @@ def _common(model: Model, name: str) -> Schema:
     about: Schema = {key: form.pop(key) for key in ("description", "default") if key in form}
     forms = [*form.get("anyOf", [form]), {"enum": [None, MODELS_OWN]}]
     if name == "seconds":
-        forms.append({"type": "string", "pattern": DURATION})
+        forms.append({"type": "string", "pattern": DURATION_PATTERN})
     return {**about, "anyOf": forms}
 
 

@@ -217,6 +217,9 @@ class NamesInScope:
                 whole = isinstance(values, list) and len(listed) == len(rules)
                 found = list(values) if isinstance(values, list) else []
                 found += [rule[axis] for rule in listed if axis in rule]
+            case loop, () if step and loop == step.variable:
+                whole = isinstance(step.get("foreach"), list)
+                found = step.get("foreach") if whole else []
         plain = tuple(one for one in found if one is not None and not is_computed(one))
         return plain, whole and len(plain) == len(found)
 

@@ -18,6 +18,7 @@ WRONG = {
     'colon at end': ('title: Launch☞:\nsteps: {}\n', 'yaml-syntax', 'unexpected colon: a key is not possible here', 'quote text that contains `: `'),
     'bad dedent': ('steps:\n  still:\n    uses: generate\n   ☞with: {model: z-image}\n', 'yaml-syntax', 'the indentation of this line matches no line above it', 'align it with the lines around it'),
     'over indent': ('steps:\n  still:\n    uses: generate\n      ☞with: {model: z-image}\n', 'yaml-syntax', 'the indentation makes this line part of the text above it', 'align it with the lines around it'),
+    'arguments without with': ('steps:\n  still:\n    uses: generate\n      ☞model: z-image\n', 'yaml-syntax', 'the indentation makes this line part of the text above it', 'write `with:` above it, as far in as `uses:`'),
     'over indent key': ('title: x\n  ☞budget: {credits: 5}\nsteps: {}\n', 'yaml-syntax', 'the indentation makes this line part of the text above it', 'align it with the lines around it'),
     'multi line plain colon': ('description: a\n  ☞b: c\nsteps: {}\n', 'yaml-syntax', 'the indentation makes this line part of the text above it', 'align it with the lines around it'),
     'first key indented': (' a: 1\n☞b: 2\n', 'yaml-syntax', 'this line is indented less than the first one', 'start both in the same column'),

@@ -133,12 +133,17 @@ def _computed_item(tree: nodes.Getitem, holder: Shape, key: Shape) -> Shape:
             hint = "name one of its fields, such as .key"
         message = f"{an(key.kind)} cannot be a key or a place{of}"
         raise InferenceError("wrong-type", message, hint, name_of(tree.arg))
-    lost = [name for name in key.values if name not in holder.lacks and not field_of(holder, name)]
-    if lost and len(lost) == len(key.values):
+    check_keys(tree, holder, key.values)
+    return holder.member or ANY
+
+
+def check_keys(tree: nodes.Getitem, holder: Shape, keys: Sequence[str]) -> None:
+    """Raises an `InferenceError` if a holder has none of the keys that a computed one may be."""
+    lost = [name for name in keys if name not in holder.lacks and not field_of(holder, name)]
+    if lost and len(lost) == len(keys):
         path, name = name_of(tree.node), lost[0]
         message = f"{path} has no {preview(name)}"
         raise InferenceError("unknown-field", message, _instead(holder, name), path)
-    return holder.member or ANY
 
 
 def known_shape(value: Any, scope: Scope) -> Shape:
@@ -295,7 +300,7 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
     """How to fix a value of the wrong kind."""
     if "text" in fits and shape.kind == "asset":
         return "name one of its fields, such as .url"
-    if fits == ("text",) and shape.kind == "list":
+    if fits in (("text",), ("number", "text")) and shape.kind == "list":
         return "pick one item with [0], or fan out with `matrix` for each"
     if "text" in fits and shape.kind == "list" and "asset" not in fits:
         return "write `| join(', ')`, or pick one item with [0]"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import product
+from math import prod
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -12,9 +14,11 @@ from jinja2 import nodes
 from rivya_cut.fonts import missing_characters, name_characters
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
 from rivya_flows.language.expressions.evaluation import name_of
-from rivya_flows.language.expressions.inference import shape_of
+from rivya_flows.language.expressions.filters import FILTERS
+from rivya_flows.language.expressions.inference import check_keys, shape_of
 from rivya_flows.language.expressions.output_types import Kind as ShapeKind, Scope
 from rivya_flows.language.expressions.resolve import (
+    Expression,
     Reference,
     expressions_in,
     is_whole,
@@ -24,7 +28,7 @@ from rivya_flows.language.expressions.resolve import (
     tree_references,
     whole_reference,
 )
-from rivya_flows.language.expressions.values import ExpressionError, InferenceError
+from rivya_flows.language.expressions.values import ExpressionError, InferenceError, as_text
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, preview
 from rivya_flows.language.workflow import PARTS, Part, Step, Workflow
@@ -87,6 +91,43 @@ def _check_values(
                     errors = [_never_equal(reference, operator, one, possible) for one in wrong]
             for error in errors:
                 report.expression(path, error, expression)
+        for item in expression.tree.find_all(nodes.Getitem):
+            _check_computed_key(item, (path, expression), names, step, report)
+
+
+def _check_computed_key(
+    tree: nodes.Getitem,
+    at: tuple[Path, Expression],
+    names: NamesInScope,
+    step: WrittenStep | None,
+    report: DiagnosticCollector,
+) -> None:
+    """Reports `by[scene ~ '-wide']` if no key that it may be exists."""
+    scope = names.everywhere() if step is None else names.inside(step)
+    try:
+        if not isinstance(tree.arg, nodes.Const) and (keys := _values_of(tree.arg, names, step)):
+            check_keys(tree, shape_of(tree.node, scope), [*map(as_text, keys)])
+    except InferenceError as error:
+        report.expression(at[0], error, at[1])
+    except ExpressionError:
+        return  # reported with the references
+
+
+def _values_of(tree: nodes.Node, names: NamesInScope, step: WrittenStep | None) -> tuple[Any, ...]:
+    """All values that a part of an expression can have; empty where they are not known."""
+    match tree:
+        case nodes.Const():
+            return (tree.value,)
+        case nodes.Concat():
+            parts = [_values_of(one, names, step) for one in tree.nodes]
+            if prod(map(len, parts)) > _MAX_VALUES:
+                return ()
+            return tuple("".join(map(as_text, one)) for one in product(*parts))
+        case nodes.Filter(node=nodes.Node() as inner, args=[], kwargs=[]):
+            values = _values_of(inner, names, step)
+            return tuple(FILTERS[tree.name](one) for one in values if isinstance(one, str))
+    reference = literal_reference(tree)
+    return () if reference is None else _possible_values(reference, names, step)
 
 
 def _unequal_types(tree: nodes.Compare, scope: Scope) -> Iterator[InferenceError]:
