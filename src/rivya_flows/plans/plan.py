@@ -135,10 +135,10 @@ def _input(space: Space, outer: Space, name: str, known: NamespaceFacts) -> Any:
         return None
     try:
 
-        def found(one: Input, written: Any) -> Any:
+        def find(one: Input, written: Any) -> Any:
             return _file(one, written, folder, known.files)
 
-        return fit(declared, change_files(declared, value, found))
+        return fit(declared, change_files(declared, value, find))
     except ValueError as error:
         raise ExpressionError(f"the input {name!r} of {space.id}: {error}") from error
 
@@ -198,7 +198,7 @@ class PlannedStep:
 
     @property
     def most(self) -> int | None:
-        """How many items it may have at most, whatever its list; None where nothing bounds them."""
+        """How many items it may have at most, whatever its list; None if nothing bounds them."""
         bounds = [self.limit, self.step.max_items if self.step.foreach is not None else None]
         return min((one for one in bounds if one is not None), default=None)
 
