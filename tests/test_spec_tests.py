@@ -76,6 +76,52 @@ def lines(folder: Path, case: str, spec: str = SPEC) -> tuple[str, ...]:
     return result.lines
 
 
+TABLE = """
+version: 1
+name: stills
+inputs:
+  products:
+    type: list
+    of: map
+    fields: {name: {type: string}, photo: {type: file, kind: image, required: false}}
+    default: products.csv
+budget: {credits: 30}
+steps:
+  stills:
+    uses: generate
+    foreach: ${{ inputs.products }}
+    limit: 2
+    with:
+      model: nano-banana-2
+      prompt: ${{ item.name }}
+      references: ["${{ item.photo or none }}"]
+outputs:
+  stills: ${{ steps.stills.assets }}
+"""
+
+
+def test_a_case_may_give_rows_or_the_file_of_a_table_beside_the_cases(folder: Path) -> None:
+    Image.new("RGB", (64, 64), "red").save(folder / "red.png")
+    (folder / "products.csv").write_text("name,photo\nLamp,red.png\nCup,\nDesk,\n")
+    (folder / "one.json").write_text('[{"name": "Chair", "photo": "red.png"}]')
+    cases = """
+  - name: the table of the spec
+    expect: {credits: 10, steps: {stills: {items: 2}}, outputs: {stills: {count: 2, kind: image}}}
+  - name: another file
+    inputs: {products: one.json}
+    expect: {credits: 5, outputs: {stills: {count: 1}}}
+  - name: rows
+    inputs: {products: [{name: Sofa}]}
+    expect: {credits: 5, outputs: {stills: {count: 1}}}
+  - name: a row that does not fit
+    inputs: {products: [{nam: Sofa}]}
+    expect: {diagnostics: [wrong-input]}
+"""
+    found = results(folder, cases, TABLE)
+    assert [(one.name, one.lines) for one in found if not one.passed] == []
+    assert len(found) == 4
+
+
 def test_a_case_passes_if_all_comes_as_expected(folder: Path) -> None:
     [result] = results(
         folder,

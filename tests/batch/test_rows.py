@@ -184,6 +184,34 @@ def test_a_row_has_a_folder_that_people_can_read(
     assert folder(workflow, text) == names
 
 
+def test_paths_count_from_the_folder_of_the_table(
+    workflow: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tables").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "tables" / "a.png")
+    text = "product,photo\nLamp,a.png\nDesk,https://example.com/a.png\n"
+    rows = read_rows(text, file="tables/rows.csv", workflow=workflow, batch_id="batch-1")
+    assert [row.values["photo"] for row in rows] == ["tables/a.png", "https://example.com/a.png"]
+
+
+def test_an_input_of_a_batch_may_be_a_table_for_all_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = SPEC.replace(
+        "inputs:", "inputs:\n  lines: {type: list, of: map, fields: {text: {type: string}}}"
+    )
+    made = load(spec, file="spec.yaml", catalogue=shipped())
+    (tmp_path / "lines.csv").write_text("text\nFirst\n")
+    [row] = read(made, "product\nLamp\n", lines="@lines.csv")
+    assert row.values["lines"] == [{"text": "First"}]
+    [row] = read(made, 'product,lines\nLamp,"[{text: Own}]"\n', lines="@lines.csv")
+    assert row.values["lines"] == [{"text": "Own"}]
+    with pytest.raises(UsageError, match=r"lines: there is no file 'none\.csv'"):
+        read(made, "product\nLamp\n", lines="none.csv")
+
+
 def test_tables_of_files_are_named_after_them(workflow: Workflow, tmp_path: Path) -> None:
     for name in ("front.png", "Back side.png"):
         Image.new("RGB", (8, 8)).save(tmp_path / name)

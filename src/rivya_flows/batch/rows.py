@@ -165,7 +165,7 @@ def row_folder(batch: Path, row: Row, taken: Container[Path]) -> Path:
 
 
 def read_table(path: Path) -> str:
-    return read_text(path, _MAX_BYTES, shown=str(path))
+    return read_text(path, _MAX_BYTES, label=str(path))
 
 
 def read_rows(

@@ -123,10 +123,10 @@ def resolve_inputs(
 def _stored_default(declared: Input, default: Any, files: Mapping[str, Asset]) -> Any:
     """A default whose files are stored assets."""
 
-    def stored(_: Input, value: Any) -> Any:
+    def take_asset(_: Input, value: Any) -> Any:
         return files.get(written_path(value) or "") or value
 
-    return fit(declared, change_files(declared, default, stored))
+    return fit(declared, change_files(declared, default, take_asset))
 
 
 _EXPECTED = {
@@ -266,7 +266,7 @@ def _read_file(declared: Input, written: str, root: Path, inside: bool) -> Any:
         raise ValueError(f"{preview(written)} is outside the folder of the spec")
     if not path.is_file():
         raise ValueError(f"there is no file {str(named)!r:.200}")
-    text = read_text(path, source.MAX_BYTES, shown=str(named))
+    text = read_text(path, source.MAX_BYTES, label=str(named))
     return rows_from(declared, text, file=str(named), beside=named.parent, root=root, inside=inside)
 
 
@@ -330,11 +330,11 @@ def rows_from(
 def paths_from(folder: PurePath) -> Change:
     """Makes a path that begins in this folder one that begins where the folder's own path does."""
 
-    def moved(_: Input, value: Any) -> Any:
+    def move(_: Input, value: Any) -> Any:
         path = None if isinstance(value, str) and is_uploaded(value) else written_path(value)
         return value if path is None or path.startswith("~") else str(folder / path)
 
-    return moved
+    return move
 
 
 def _refuse(constant: str) -> None:
@@ -366,20 +366,20 @@ def read_row(
                 values[name] = change_files(fields[name], _read(fields[name], text), change)
             except ValueError as error:
                 hint = hint_for(fields[name])
-                table.add(record.line, name, "wrong-input", f"{name}: {error}", hint)
+                table.add_at(record.line, name, "wrong-input", f"{name}: {error}", hint)
                 values.pop(name, None)
                 wrong.add(name)
     for name, declared in fields.items():
         if values.get(name) is None:
             if declared.required and declared.default is None and name not in wrong:
                 message = f"missing {table.what} {name!r}"
-                table.add(record.line, name, "missing-input", message, hint_for(declared))
+                table.add_at(record.line, name, "missing-input", message, hint_for(declared))
         elif root is not None or not declared.has_files:
             try:
                 fitted[name] = _fit(declared, values[name], root, inside)
             except ValueError as error:
                 hint = hint_of(error, declared, values[name])
-                table.add(record.line, name, "wrong-input", f"{name}: {error}", hint)
+                table.add_at(record.line, name, "wrong-input", f"{name}: {error}", hint)
     return values, fitted
 
 

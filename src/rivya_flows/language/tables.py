@@ -55,18 +55,18 @@ class Table:
         count = 0
         for line, cells in self._records:
             if (count := count + 1) > MAX_ROWS:
-                self.add(line, None, "too-many-rows", f"a table has at most {MAX_ROWS:,} rows")
+                self.add_at(line, None, "too-many-rows", f"a table has at most {MAX_ROWS:,} rows")
                 return
             if len(cells) != len(self.columns):
                 message = f"{len(cells)} cells, but the header has {len(self.columns)}"
                 hint = "write a cell with a comma in quotes"
-                self.add(line, None, "wrong-cells", message, hint)
+                self.add_at(line, None, "wrong-cells", message, hint)
                 continue
             written = dict(zip(self.columns, cells, strict=True))
             notes = {name: text for name, text in written.items() if name.startswith(NOTE)}
             yield Record(line, written, notes)
         if not count and not self.problems:
-            self.add(self._first, None, "no-rows", "no rows below the header")
+            self.add_at(self._first, None, "no-rows", "no rows below the header")
 
     def _read(self) -> Iterator[tuple[int, list[str]]]:
         """Each record with the line on which it begins, without blank lines."""
@@ -80,27 +80,27 @@ class Table:
                 line = reader.line_num + 1
         except csv.Error as error:
             hint = 'write a cell with a quote or a line break as "so ""quoted"" here"'
-            self.add(line, None, "not-csv", f"not valid CSV: {error}", hint)
+            self.add_at(line, None, "not-csv", f"not valid CSV: {error}", hint)
 
     def _check_header(self, names: Collection[str]) -> None:
         if not self.columns and not self.problems:
             hint = f"write the names of the {self.what}s into the first line"
-            self.add(self._first, None, "no-rows", "the file is empty", hint)
+            self.add_at(self._first, None, "no-rows", "the file is empty", hint)
         earlier = set[str]()
         for index, name in enumerate(self.columns):
             if len(self.problems) >= MAX_PROBLEMS:
                 break  # no more are reported, and each one scans the line
             if name in earlier:
                 message = f"repeated column {name!r:.60}"
-                self.add(self._first, index, "repeated-column", message)
+                self.add_at(self._first, index, "repeated-column", message)
             elif name not in names and not name.startswith(NOTE):
                 hint = suggest(name, names) or f"the spec has no {self.what}s"
                 hint += f"; a column of notes begins with {NOTE}"
                 message = f"unknown {self.what} {name!r:.60}"
-                self.add(self._first, index, f"unknown-{self.what}", message, hint)
+                self.add_at(self._first, index, f"unknown-{self.what}", message, hint)
             earlier.add(name)
 
-    def add(
+    def add_at(
         self, line: int, at: int | str | None, code: str, message: str, hint: str | None = None
     ) -> None:
         """Adds a diagnostic at a cell of a line, by its place from 0 or its column, or at the line's begin."""
@@ -115,20 +115,20 @@ class Table:
         )
 
 
-def read_text(path: Path, limit: int, *, shown: str) -> str:
-    """The text of a file, called `shown`, with its line ends: those inside a cell belong to the cell."""
+def read_text(path: Path, limit: int, *, label: str) -> str:
+    """The text of a file, called `label`, with its line ends: those inside a cell belong to the cell."""
     try:
         with path.open("rb") as file:
             content = file.read(limit + 1)  # a device or a pipe has no size, and perhaps no end
         if len(content) > limit:
             size = f"{limit >> 20} MiB"
-            raise UsageError(f"{shown}: larger than {size}", "split it into several tables")
+            raise UsageError(f"{label}: larger than {size}", "split it into several tables")
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         hint = 'save it as UTF-8; spreadsheets call that "CSV UTF-8"'
-        raise UsageError(f"{shown}: is not UTF-8 text", hint) from error
+        raise UsageError(f"{label}: is not UTF-8 text", hint) from error
     except OSError as error:
-        raise UsageError(f"{shown}: {error.strerror or error}", "check the path") from error
+        raise UsageError(f"{label}: {error.strerror or error}", "check the path") from error
 
 
 def _columns(text: str, delimiter: str) -> list[int]:

@@ -162,10 +162,10 @@ def _input(space: Space, outer: Space, name: str, known: NamespaceFacts) -> Any:
         return None
     try:
 
-        def found(one: Input, written: Any) -> Any:
+        def find(one: Input, written: Any) -> Any:
             return _file(one, written, folder, known.files)
 
-        return fit(declared, change_files(declared, value, found))
+        return fit(declared, change_files(declared, value, find))
     except ValueError as error:
         raise ExpressionError(f"the input {name!r} of {space.id}: {error}") from error
 

@@ -32,7 +32,7 @@ def check_declarations(
 ) -> None:
     """Reports declarations that are not valid, and defaults that do not fit them."""
     parts = 0
-    for path, declared in _declared(inputs, ("inputs",)):
+    for path, declared in _each_declaration(inputs, ("inputs",)):
         sound = _check_declaration(declared, path, report)
         if sound and declared.pattern is not None:
             parts += parts_of(declared.pattern)
@@ -61,14 +61,16 @@ def check_declarations(
             report.add(at, "wrong-default", f"invalid default: {error}", hint)
 
 
-def _declared(inputs: Mapping[str, Input], path: tree.Path) -> Iterator[tuple[tree.Path, Input]]:
+def _each_declaration(
+    inputs: Mapping[str, Input], path: tree.Path
+) -> Iterator[tuple[tree.Path, Input]]:
     """Each declaration, and those of its fields, with its place."""
     for name, declared in inputs.items():
         # A declaration that does not fit its model has no fields, and was reported.
         if "type" in declared.model_fields_set:
             at = (*path, name)
             yield at, declared
-            yield from _declared(declared.fields, (*at, "fields"))
+            yield from _each_declaration(declared.fields, (*at, "fields"))
 
 
 def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticCollector) -> bool:
