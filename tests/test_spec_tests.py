@@ -53,6 +53,32 @@ finally:
 """
 
 
+MARKET = """
+version: 1
+name: market
+inputs: {country: {type: string}, photo: {type: file, kind: image}}
+steps:
+  posters:
+    uses: generate
+    foreach: [wide, tall]
+    with: {model: nano-banana, prompt: "${{ inputs.country }} ${{ item }}", references: ["${{ inputs.photo }}"]}
+  hero: {uses: pick, with: {from: "${{ steps.posters.items }}", mode: human}}
+outputs: {poster: "${{ steps.hero.asset }}"}
+"""
+MARKETS = """
+version: 1
+name: launch
+steps:
+  stills: {uses: generate, foreach: [oslo, bern], with: {model: z-image, prompt: "lamp, ${{ item }}"}}
+  market:
+    uses: include
+    foreach: ${{ steps.stills.items }}
+    allow_failures: 1
+    with: {spec: market.yaml, inputs: {country: "${{ item.key }}", photo: "${{ item.asset }}"}}
+outputs: {posters: "${{ steps.market.assets }}"}
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RIVYA_FLOWS_DATA", str(tmp_path / "data"))
@@ -120,6 +146,26 @@ def test_a_case_may_give_rows_or_the_file_of_a_table_beside_the_cases(folder: Pa
     found = results(folder, cases, TABLE)
     assert [(one.name, one.lines) for one in found if not one.passed] == []
     assert len(found) == 4
+
+
+def test_a_case_answers_for_each_item_of_an_include_and_expects_how_its_steps_end(
+    folder: Path,
+) -> None:
+    (folder / "market.yaml").write_text(MARKET)
+    cases = """
+  - name: each campaign asks
+    answers: {market__oslo__hero: tall, market__bern__hero: wide}
+    expect:
+      credits: 14
+      steps: {market: {items: 2}, market__oslo__posters: {items: 2}, market__bern__hero: completed}
+      outputs: {posters: {count: 2, kind: image}}
+  - name: one campaign may fail
+    answers: {market__bern__hero: wide}
+    faults: [{on: generation, model: nano-banana, do: fail, prompt: oslo}]
+    expect: {credits: 8, outputs: {posters: {count: 1}}}
+"""
+    found = results(folder, cases, MARKETS)
+    assert [one.lines for one in found] == [(), ()]
 
 
 def test_a_case_passes_if_all_comes_as_expected(folder: Path) -> None:

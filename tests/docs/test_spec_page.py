@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "spec.md").read_text("utf-8")
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+FILES = dict(re.findall(r"```yaml (parts/\S+)\n(.*?)```", PAGE, re.DOTALL))
 WHOLE = {block.split("\n")[1].removeprefix("name: "): block for block in BLOCKS if block[:8] == "version:"}  # fmt: skip
 PARTS = {match[1]: block for block in BLOCKS if (match := re.match(r"\w+:\n  (\w+):\n", block))}
 LOGO = """\
@@ -67,8 +68,11 @@ def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
 
 
 @pytest.mark.parametrize("text", WHOLE.values(), ids=WHOLE.keys())
-def test_whole_example_runs_to_its_end(text: str, studio: Studio) -> None:
-    state = studio.run(text)
+def test_whole_example_runs_to_its_end(text: str, studio: Studio, tmp_path: Path) -> None:
+    for name, part in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(part)
+    state = studio.run(text, folder=tmp_path)
     assert state.ended == "completed"
     outputs = studio.receipt("run-1")["outputs"]
     written = text.partition("\noutputs:\n")[2].partition("\ndeploy:")[0]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rivya_flows.language.workflow import Inputs, Workflow
 
 _LONGEST_KEY = 40  # characters of a key in a message
-_LONGEST_SLUG = 40  # characters of a key in the name of a step
+_LONGEST_SLUG = 24  # characters of a key in the name of a step
 
 BATCH_LABEL = "batch"
 """The label of the runs of a batch, whose value is the batch's id; one that the user gives stays."""

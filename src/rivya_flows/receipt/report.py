@@ -34,6 +34,7 @@ from rivya_flows.receipt.from_journal import receipt_of, recorded_asset
 from rivya_flows.receipt.ledger import History
 from rivya_flows.receipt.model import Receipt, Step, iso, with_paths
 from rivya_flows.receipt.summary import full_sentence
+from rivya_flows.steps.connections import Include
 from rivya_flows.store.assets import AssetStore, file_hash
 from rivya_flows.store.journal import Journal, RunRow
 
@@ -304,6 +305,11 @@ def _names(receipt: Receipt) -> Iterator[tuple[str, str]]:
         for digest, formats in item.formats.items()
     }
     keys = {one.sha256: one.made_by.key for one in reversed(receipt.assets) if one.made_by}
+    for step, item in items:  # those of an included spec, whose own steps come before it
+        for digest in {one.sha256 for one in item.media} if step.uses == Include.uses else ():
+            key = keys[digest] = "-".join(filter(None, (item.key, keys.get(digest))))
+            if digest in rendered:
+                rendered[digest] = key, rendered[digest][1]
     seen = set[str]()
     for name, value in receipt.outputs.items():
         used: Counter[str] = Counter()
