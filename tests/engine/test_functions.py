@@ -166,7 +166,7 @@ def test_files_named_by_address_or_id_are_fetched_for_a_function(studio: Studio)
     spec = (
         HEAD + "inputs:\n  photo: {type: file, kind: image}\n  more: {type: file, kind: image}\n"
         "steps:\n  sizes:\n    uses: sizes\n"
-        "    with: {clips: ['${{ inputs.photo }}', '${{ inputs.more }}']}\n"
+        "    with: {images: ['${{ inputs.photo }}', '${{ inputs.more }}']}\n"
         "outputs: {words: '${{ steps.sizes.words }}'}\n"
     )
     receipt = studio.started(spec, "run-2", inputs={"photo": given["url"], "more": given["id"]})

@@ -195,7 +195,7 @@ POSSIBLE: dict[str, tuple[str, dict[str, Any]]] = {
         {"words": ["1:1", "9:17"], "word": "1:1"}),
     "default stands ready": (prompted(" ${{ inputs.words[4] | default('') }}"), {}),
     "there is no item that would ask for the member": (f'foreach: "${{{{ inputs.none }}}}", {ABSENT}', {}),
-    "every item that would ask for the member is skipped": (f'foreach: [1], if: "${{{{ item == 2 }}}}", {ABSENT}', {}),
+    "every item that would ask for the member is skipped": (f'foreach: [1], if: "${{{{ item > 1 }}}}", {ABSENT}', {}),
     "who asks for the member lacks something else and is skipped": (
         ABSENT.replace("references: [", 'references: ["${{ inputs.photo }}", '), {}),
     "as many references as may fail with what they follow": (

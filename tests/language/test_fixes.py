@@ -96,6 +96,7 @@ def test_arguments_are_fixed(wrong: str, right: str) -> None:
 def test_old_keys_are_rewritten() -> None:
     head = GOOD.partition("{model")[0].replace("generate", "compose")
     for old in "video: a.mp4", '"video": a.mp4', "images: [a.png, b.png]":
+        assert len(diagnostics_of(f"{head}{{{old}}}\n")) == 1
         found = apply_fixes(f"{head}{{{old}}}\n", "spec.yaml", diagnostics_of)
         key = old.partition(":")[0]
         assert found.text == f"{head}{{{old.replace(key.strip(chr(34)), 'clips')}}}\n"

@@ -91,7 +91,7 @@ def test_the_words_of_the_brand_are_in_the_prompts_of_pictures_and_in_their_hash
 def test_the_logo_of_a_brand_is_a_medium(state: State) -> None:
     assert [one.source for one in request(state, "restyled").uploads] == ["logo"]
     film = arguments(state, "film")
-    assert film["images"][1]["sha256"] == "logo"
+    assert film["clips"][1]["media"]["sha256"] == "logo"
     assert film["look"] == {"colours": ["#0b3d2e"], "font": "poppins"}
 
 
@@ -137,7 +137,7 @@ outputs: {name: "${{ steps.part.outputs.name }}", own: "${{ brand.name }}"}
     state = run_of(whole, **{"parts/part.yaml": part, **subtitles}).state
     assert arguments(state, "part__still")["prompt"] == "a lamp, cold light"
     assert arguments(state, "part__film")["look"]["colours"] == ["#ffffff"]
-    assert arguments(state, "part__film")["images"][1]["sha256"] == "logo"
+    assert arguments(state, "part__film")["clips"][1]["media"]["sha256"] == "logo"
     assert arguments(state, "part__film")["captions"]["cues"][0]["text"] == "One lamp"
     own = part.replace("inputs:", "brand: look/brand.yaml\ninputs:", 1)
     texts = {"parts/part.yaml": own, "parts/look/brand.yaml": BRAND, **subtitles}

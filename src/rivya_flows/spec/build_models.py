@@ -349,6 +349,8 @@ def drop_unknown_keys(
         elif old := OLD_KEYS.get((model.__name__, key)):
             value = old.values.get(str(held.value)) if isinstance(held, Scalar) else None
             sure = old.key if value or not old.values else ""
+            if sure and value is None and sure not in node.pairs:
+                pairs[sure] = mark, held  # so that it is the only mistake
             message = f"{key!r} is an old key"
             at: Path = (*path, key)
             report.add(at, "unknown-key", message, old.hint, key=True,

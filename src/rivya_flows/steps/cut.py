@@ -193,7 +193,7 @@ class Layout(Cut):
 def cut_request(
     kind: Cut, arguments: Mapping[str, Any], files: Mapping[str, Asset]
 ) -> tuple[dict[str, Any], str]:
-    """The arguments with defaults and media filled in, without nulls and defaults that have no effect, and
+    """The arguments with defaults and media filled in, without nulls and short forms, and
     the hash of the request. Raises an `ItemRequestError` with all mistakes.
     """
     if problems := _mistakes(kind, arguments, files):

@@ -192,7 +192,7 @@ def length_problems(given: Values) -> Iterator[Diagnostic]:
             hint = "show it longer, or make the transition shorter"
             yield _wrong(_at(clips, index, "seconds"), message, hint)
     known = [length for length in lengths if length is not None]
-    if len(known) < len(lengths) or {"narration", "audio"} & given.keys():
+    if len(known) < len(lengths) or {"narration", "audio", "length"} & given.keys():
         return
     end = sum(known) - overlap * (len(known) - 1)
     for index, overlay in _maps(given.get("overlays")):

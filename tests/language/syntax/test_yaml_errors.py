@@ -36,7 +36,7 @@ WRONG = {
     'missing comma list2': ("inputs: {a: {type: enum, values: ['a' ☞'b']}}\nsteps: {}\n", 'yaml-syntax', 'missing a comma or ] before this', 'separate entries with commas, and quote text that contains `: `'),
     'colon in flow': ('inputs: {a: {type: string, default: Launch☞: x}}\nsteps: {}\n', 'yaml-syntax', 'missing a comma or } before this', 'separate entries with commas, and quote text that contains `: `'),
     'json comments': ('☞{"version": 1, // c\n "name": "test"}', 'yaml-syntax', 'this { is never closed', 'end it with }'),
-    'json with trailing': ('☞{"version": 1, "name": "test", "steps": {"a": {"uses": "compose", "with": {"video": "x"}},}', 'yaml-syntax', 'this { is never closed', 'end it with }'),
+    'json with trailing': ('☞{"version": 1, "name": "test", "steps": {"a": {"uses": "compose", "with": {"clips": "x"}},}', 'yaml-syntax', 'this { is never closed', 'end it with }'),
     'at': ('title: ☞@home\nsteps: {}\n', 'yaml-syntax', "text cannot start with '@'", 'put the text in quotes'),
     'percent': ('title: ☞%x\nsteps: {}\n', 'yaml-syntax', "text cannot start with '%'", 'put the text in quotes'),
     'percent at line': ('☞%x\nsteps: {}\n', 'yaml-syntax', 'a line that starts with % is a YAML directive', 'remove the %'),

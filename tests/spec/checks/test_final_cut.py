@@ -72,6 +72,8 @@ GOOD = {
       length: 15s
 """,
     "one clip in a map": 'clips: {media: a.png, seconds: 2s}\n      length: picture',
+    "an overlay after the clips of a longer film":
+        'clips: a.png\n      length: 15s\n      overlays: [{text: Late, start: 9s}]',
 }  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def arrange(
     if length < 1:
         raise MediaError("the end card is as long as the film", "make `length` longer")
     open_ = [at for at, one in enumerate(clips) if one.seconds is None and media[at].rate is None]
-    shots = _lengthen(shots, open_, length - own)
+    shots = _lengthen(shots, open_, max(0, length - own))
     timeline = Timeline(rate, shots, overlaps, transition, length, card_frames)
     films = max(1, len(composition.formats)) * (2 if "clean" in composition.extras else 1)
     if timeline.frames * films > MAX_FRAMES:
@@ -156,11 +156,9 @@ def _overlaps(shots: Sequence[Shot], transition: Transition, rate: Fraction) -> 
 
 def _lengthen(shots: tuple[Shot, ...], stills: Sequence[int], missing: int) -> tuple[Shot, ...]:
     """The shots with as many more frames: shared by some stills, or else of the last shot."""
-    made = [*shots]
-    for place, at in enumerate(stills or (len(shots) - 1,)):
-        count = max(1, len(stills))
-        frames = made[at].frames + max(0, missing) * (place + 1) // count
-        frames -= max(0, missing) * place // count
-        own = frames if made[at].medium.rate is None else made[at].own
-        made[at] = replace(made[at], frames=frames, own=own)
+    made, longer = [*shots], stills or (len(shots) - 1,)
+    for place, at in enumerate(longer):
+        more = missing * (place + 1) // len(longer) - missing * place // len(longer)
+        frames, is_still = made[at].frames + more, made[at].medium.rate is None
+        made[at] = replace(made[at], frames=frames, own=frames if is_still else made[at].own)
     return tuple(made)
