@@ -13,6 +13,8 @@ from pydantic import JsonValue
 
 from rivya_client.catalogue.prices import Price
 from rivya_flows.estimate.films import Film, films
+from rivya_flows.language.expressions.resolve import whole_reference
+from rivya_flows.plans.answer_lists import answer_range
 from rivya_flows.plans.plan import PlannedStep, items_step
 from rivya_flows.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.queue.budget import judge_price, prices_by_spec
@@ -394,6 +396,10 @@ def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
         most = min(most, listed)
         if planned.conditional or state.planned_step(name).conditional:
             least = 0
+    elif (named := whole_reference(planned.step.foreach)) is not None:
+        least, declared = answer_range(state.plan, planned, named)
+        most = most if declared is None else min(most, declared)
+        least = 0 if planned.conditional else least
     many = f"{most} items" if least >= most else f"up to {most} items"
     why = f"{many}, known during the run"
     if most == planned.step.max_items:

@@ -14,7 +14,9 @@ from datetime import datetime
 from heapq import heappush
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+from rivya_flows.language.expressions.resolve import whole_reference
 from rivya_flows.language.workflow import WARN_AT, Part, Step
+from rivya_flows.plans.answer_lists import answer_range
 from rivya_flows.plans.plan import PlannedStep, RunPlan
 from rivya_flows.questions.question import Question, QuestionName
 from rivya_flows.queue.events import AnswerGiven, Fork, Unpaid
@@ -298,4 +300,8 @@ def item_range(state: State, step_id: str) -> tuple[int, int]:
     )
     if pick and not written.fans_out:
         return pick.count, pick.count
-    return (len(step.items), len(step.items)) if step.expanded else (0, written.max_items)
+    if step.expanded:
+        return len(step.items), len(step.items)
+    named = whole_reference(written.foreach)
+    least, most = answer_range(state.plan, step.planned, named) if named else (0, None)
+    return least, written.max_items if most is None else min(most, written.max_items)

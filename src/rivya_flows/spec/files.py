@@ -12,15 +12,17 @@ from pydantic import ValidationError
 
 from rivya_cut.subtitles import parse_subtitles
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.answers import UNREAD
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
 from rivya_flows.language.field_types import EVALUATED, keys_of
 from rivya_flows.language.final_cut import CaptionsWith
 from rivya_flows.language.syntax import media_references, source
-from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
+from rivya_flows.language.syntax.tree import FileText, Mapping as Tree, Node, Path, Scalar, plain
 from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import PARTS, Included, Input, Workflow
+from rivya_flows.spec.answer_schema import answer_schema, node_of, texts_beside
 from rivya_flows.spec.build_models import TOP_KEYS, drop_unknown_keys, model_at
 from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.steps.connections import IncludeWith
@@ -129,6 +131,8 @@ class _TextFile(NamedTuple):
 
 _SPEC = _TextFile("an included spec", "bad-include", "parts/intro.yaml")
 _BRAND = _TextFile("a brand file", "bad-brand", "brand.yaml")
+_TEXT = _TextFile("a prompt or a message", "bad-file", "prompts/hero.md")
+_SCHEMA = _TextFile("a JSON Schema", "bad-expect", "schemas/script.json")
 _SUBTITLES = _TextFile("a subtitle file", "bad-captions", "subs.srt")
 _NOT_A_BRAND = (
     "a brand file is a map of keys such as `name` and `colours`",
@@ -137,10 +141,15 @@ _NOT_A_BRAND = (
 
 
 class SpecFiles:
-    """Reads the files that the spec at `place` names; reports those that cannot be read."""
+    """Reads the files that the spec at `place` names; reports those that cannot be read.
+
+    Attributes:
+        in_files: Mistakes in JSON Schemas.
+    """
 
     def __init__(self, place: Place, sources: Sources, report: DiagnosticCollector) -> None:
         self._place, self._sources, self._report = place, sources, report
+        self.in_files: list[Diagnostic] = []
 
     def read_includes(
         self, spec: WrittenSpec, brand: Brand | None
@@ -226,6 +235,35 @@ class SpecFiles:
                 if wrong := _subtitle_problem(text):
                     message = f"{written}: {wrong}"
                     self._report.add(at, "bad-captions", message, "mend the file")
+        return texts
+
+    def read_texts(self, tree: Tree) -> dict[str, str]:
+        """The texts of prompts, messages and JSON Schemas that steps name, by path; each is put in its place."""
+        texts: dict[str, str] = {}
+        for place, holder, key in texts_beside(tree):
+            mark, node = holder.pairs[key]
+            at, kind = (*place, key), _SCHEMA if key == "expect" else _TEXT
+            named = node.get("file") if isinstance(node, Tree) else node
+            if isinstance(node, Tree):
+                at = (*at, "file")
+            if not (isinstance(named, Scalar) and isinstance(named.value, str)):
+                message, hint = (
+                    "'file' must be the path of a text",
+                    f"write {{file: {kind.example}}}",
+                )
+                self._report.add(at, "wrong-type", message, hint)
+            elif found := self._read(named.value, at, kind):
+                path, text = found
+                texts[str(path)] = text
+                name, plain_text = self._sources.name_of(path), text.removeprefix("\ufeff").rstrip()
+                put: Node = FileText(node.mark, plain_text, named.end, name, plain_text)
+                if kind is _SCHEMA:
+                    put, wrong = answer_schema(text, name, named)
+                    self.in_files += wrong
+                holder.pairs[key] = (mark, put)
+                continue
+            unread = UNREAD if kind is _SCHEMA else "…"
+            holder.pairs[key] = (mark, node_of(unread, node.mark))
         return texts
 
     def _path_of(self, written: str, at: Path, kind: _TextFile) -> PurePosixPath | None:
