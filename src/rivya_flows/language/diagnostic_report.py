@@ -18,6 +18,7 @@ from rivya_flows.language.expressions.values import ExpressionError, InferenceEr
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.tree import (
     BREAK,
+    FileText,
     Mapping,
     Mark,
     Node,
@@ -56,6 +57,7 @@ class DiagnosticCollector:
         self._lines = lines_of(self._text)
         self._found: dict[tuple[int, int, str, str], Diagnostic] = {}
         self._plain: set[tuple[int, int]] = set()
+        self._files: dict[str, DiagnosticCollector] = {}
 
     def read_map(self, code: str, message: str, hint: str) -> Mapping | None:
         """The map in the text, which is the root from now on; None, and reported so, if there is none."""
@@ -84,7 +86,8 @@ class DiagnosticCollector:
             if one.code == "missing-dollar" or place[:2] not in plain
         ]
         found.sort(key=lambda one: (one.line, one.column))
-        if self.dropped:
+        found += [one for report in self._files.values() for one in report.diagnostics]
+        if self.dropped and found:
             message = f"there are more problems; the first {MAX_PROBLEMS} are shown"
             end = found[-1]
             found.append(
@@ -111,6 +114,9 @@ class DiagnosticCollector:
         key as it must be written, if that changes too. `at` is what is wrong of a long text.
         """
         key_mark, node = self._find(path)
+        if isinstance(node, FileText) and not key:
+            self._inside(node).add((), code, message, hint, at=at)
+            return
         mark = key_mark if key or node is None else node.mark
         fix = None
         if instead is not None and key and node is not None:
@@ -174,6 +180,9 @@ class DiagnosticCollector:
         """Adds a mistake in the text at `path`, in the expression `inside`, if `error` has no offset."""
         if self._is_full():
             return
+        if isinstance(node := self._find(path)[1], FileText):
+            self._inside(node).expression((), error, inside)
+            return
         code, hint, about = None, error.hint, error.about
         if isinstance(error, InferenceError):
             code, hint = error.code, error.find_hint() if error.find_hint else hint
@@ -183,6 +192,13 @@ class DiagnosticCollector:
         mark = self._expression_mark(path, offset, about)
         found = diagnostic_at(mark, code or "bad-expression", error.message, hint)
         self.add_located([replace(found, fix=self._name_fix(mark, error, about, inside))])
+
+    def _inside(self, node: FileText) -> DiagnosticCollector:
+        """The mistakes of a file beside the spec."""
+        if node.file not in self._files:
+            report = self._files[node.file] = DiagnosticCollector(node.file, node.text)
+            report.root = Scalar(Mark(0, 0, 0), node.text, len(node.text))
+        return self._files[node.file]
 
     def _find(self, path: Path) -> tuple[Mark, Node | None]:
         """The mark of the last key of `path` that exists; the node at `path`, or the scalar in its stead."""

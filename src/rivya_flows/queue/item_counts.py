@@ -7,8 +7,11 @@ from typing import Any
 
 from jinja2 import nodes
 
+from rivya_flows.language.answers import AnswerField, read_expect
+from rivya_flows.language.expressions.output_types import is_place
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
+    Reference,
     UsesNull,
     evaluate,
     is_whole,
@@ -16,7 +19,7 @@ from rivya_flows.language.expressions.resolve import (
     template,
 )
 from rivya_flows.language.matrix import MAX_ITEMS, SPECIAL
-from rivya_flows.plans.plan import PlannedStep
+from rivya_flows.plans.plan import PlannedStep, RunPlan
 from rivya_flows.queue.scope import known_scope
 from rivya_flows.queue.state import State
 from rivya_flows.spec.files import inlined_name
@@ -74,9 +77,28 @@ def _computed(state: State, planned: PlannedStep, tree: nodes.Node) -> _Range:
         ends = stop if most is None else min(stop, most)
         return max(0, min(least, stop) - start), max(0, ends - start)
     reference = literal_reference(tree)
-    if reference is None or reference.namespace != "steps" or reference.path[1:] != ("items",):
+    if reference is None or reference.namespace != "steps" or not reference.path:
         return 0, None
-    return item_range(state, inlined_name(planned.space, reference.path[0]))
+    if reference.path[1:] == ("items",):
+        return item_range(state, inlined_name(planned.space, reference.path[0]))
+    return _answer_range(state.plan, planned, reference)
+
+
+def _answer_range(plan: RunPlan, planned: PlannedStep, named: Reference) -> tuple[int, int | None]:
+    """The least and the most members of a list such as `steps.script.json.scenes`, which a step reads; None if
+    there may be any number.
+    """
+    if named.namespace != "steps" or named.path[1:2] != ("json",):
+        return 0, None
+    source = plan.steps.get(inlined_name(planned.space, named.path[0]))
+    expect = source.kind.expects(source.step.with_) if source else None
+    found: AnswerField | None = read_expect(expect)[0] if expect else None
+    for name in named.path[2:]:
+        if found is not None:
+            found = found.member if is_place(name) else found.fields.get(name)
+    if found is None or found.type != "list":
+        return 0, None
+    return int(found.min or 0), None if found.max is None else int(found.max)
 
 
 def _place(tree: nodes.Expr | None, otherwise: int) -> int | None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from rivya_cut.subtitles import parse_subtitles
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.answers import UNREAD
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
@@ -19,9 +20,10 @@ from rivya_flows.language.field_types import EVALUATED, keys_of
 from rivya_flows.language.final_cut import CaptionsWith
 from rivya_flows.language.inputs import TableError, rows_from
 from rivya_flows.language.syntax import media_references, source
-from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
+from rivya_flows.language.syntax.tree import FileText, Mapping as Tree, Node, Path, Scalar, plain
 from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import PARTS, Included, Input, Workflow, change_files
+from rivya_flows.spec.answer_schema import answer_schema, node_of, texts_beside
 from rivya_flows.spec.build_models import TOP_KEYS, drop_unknown_keys, model_at
 from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.steps.connections import IncludeWith
@@ -131,6 +133,8 @@ class _TextFile(NamedTuple):
 _SPEC = _TextFile("an included spec", "bad-include", "parts/intro.yaml")
 _BRAND = _TextFile("a brand file", "bad-brand", "brand.yaml")
 _TABLE = _TextFile("a table", "wrong-default", "products.csv")
+_TEXT = _TextFile("a prompt or a message", "bad-file", "prompts/hero.md")
+_SCHEMA = _TextFile("a JSON Schema", "bad-expect", "schemas/script.json")
 _SUBTITLES = _TextFile("a subtitle file", "bad-captions", "subs.srt")
 _NOT_A_BRAND = (
     "a brand file is a map of keys such as `name` and `colours`",
@@ -139,10 +143,15 @@ _NOT_A_BRAND = (
 
 
 class SpecFiles:
-    """Reads the files that the spec at `place` names; reports those that cannot be read."""
+    """Reads the files that the spec at `place` names; reports those that cannot be read.
+
+    Attributes:
+        in_files: Mistakes in JSON Schemas.
+    """
 
     def __init__(self, place: Place, sources: Sources, report: DiagnosticCollector) -> None:
         self._place, self._sources, self._report = place, sources, report
+        self.in_files: list[Diagnostic] = []
 
     def read_includes(
         self, spec: WrittenSpec, brand: Brand | None
@@ -262,6 +271,35 @@ class SpecFiles:
                     self._report.add(at, "wrong-default", str(error), hint)
             found[name] = declared.model_copy(update={"default": rows})
         return found, texts, tuple(wrong)
+
+    def read_texts(self, tree: Tree) -> dict[str, str]:
+        """The texts of prompts, messages and JSON Schemas that steps name, by path; each is put in its place."""
+        texts: dict[str, str] = {}
+        for place, holder, key in texts_beside(tree):
+            mark, node = holder.pairs[key]
+            at, kind = (*place, key), _SCHEMA if key == "expect" else _TEXT
+            named = node.get("file") if isinstance(node, Tree) else node
+            if isinstance(node, Tree):
+                at = (*at, "file")
+            if not (isinstance(named, Scalar) and isinstance(named.value, str)):
+                message, hint = (
+                    "'file' must be the path of a text",
+                    f"write {{file: {kind.example}}}",
+                )
+                self._report.add(at, "wrong-type", message, hint)
+            elif found := self._read(named.value, at, kind):
+                path, text = found
+                texts[str(path)] = text
+                name, plain_text = self._sources.name_of(path), text.removeprefix("\ufeff").rstrip()
+                put: Node = FileText(node.mark, plain_text, named.end, name, plain_text)
+                if kind is _SCHEMA:
+                    put, wrong = answer_schema(text, name, named)
+                    self.in_files += wrong
+                holder.pairs[key] = (mark, put)
+                continue
+            unread = UNREAD if kind is _SCHEMA else "…"
+            holder.pairs[key] = (mark, node_of(unread, node.mark))
+        return texts
 
     def _path_of(self, written: str, at: Path, kind: _TextFile) -> PurePosixPath | None:
         """A written path from the folder of the outermost spec; None, and reported, if it leaves."""

@@ -13,6 +13,7 @@ from rivya_cut.composition import MAX_CLIPS
 from rivya_cut.durations import DURATION_PATTERN
 from rivya_cut.terms import TransitionKind
 from rivya_flows.diagnostics import CODES, REFUSALS
+from rivya_flows.language.answers import KEYS, SHORT, TYPES
 from rivya_flows.language.common_params import MODELS_OWN
 from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes, fields_of
 from rivya_flows.language.matrix import SPECIAL
@@ -40,7 +41,6 @@ from rivya_flows.spec.schema_fragments import (
     or_whole,
 )
 from rivya_flows.spec.spec_tests import SpecTests, StepEnd
-from rivya_flows.steps.chat import ANSWER_TYPES
 from rivya_flows.steps.kind import Kind
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -71,7 +71,7 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
     named = {uses: [model for model in listed if step_of(model) == uses] for uses in kinds}
     models = {uses: found for uses, found in named.items() if found}
     uses_form = {"enum": list(kinds), "enumDescriptions": [kind.says for kind in kinds.values()]}
-    instead = {**_FORMS, ("Step", "uses"): uses_form, **_argument_forms(kinds, models)}
+    instead = {**_argument_forms(kinds, models), **_FORMS, ("Step", "uses"): uses_form}
     built = of_models((Workflow, Defaults, *(one.takes for one in kinds.values())), instead)
     for uses, callables in models.items():
         built[kinds[uses].takes.__name__]["allOf"] = rules(callables)
@@ -98,6 +98,7 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
         "$defs": {
             "expression": _EXPRESSION,
             "nothing": _NOTHING,
+            "answer": _ANSWER_FIELD,
             **built,
             **{f"{uses}.needs": rule for uses, rule in needed.items()},
             **{one.id: definition(one) for listed in models.values() for one in listed},
@@ -108,8 +109,42 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
 _FILE: Schema = {"type": "string"}
 
 
-_ANSWERED = [{"enum": list(ANSWER_TYPES)}, {"$ref": "#/$defs/ChatWith/properties/expect"}]
-_LISTED = {"type": "array", "minItems": 1, "maxItems": 1, "items": {"anyOf": _ANSWERED}}
+_ANSWER: Schema = {"$ref": "#/$defs/answer"}
+_ANSWERS: Schema = {"type": "object", "minProperties": 1, "additionalProperties": _ANSWER}
+_DECLARED: Mapping[str, Schema] = {
+    **{key: {} for key in KEYS},
+    "type": {"enum": list(TYPES)},
+    "description": {"type": "string"},
+    "required": {"type": "boolean"},
+    "values": {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}},
+    "of": {"enum": [one for one in TYPES if one != "list"]},
+    "fields": _ANSWERS,
+    "min": {"type": "number"},
+    "max": {"type": "number"},
+    "pattern": {"type": "string"},
+}
+_ANSWER_FIELD: Schema = {
+    "title": "Field of an answer",
+    "description": "A type, [type], a map of fields, or a map with `type` that says more.",
+    "anyOf": [
+        {"enum": list(SHORT)},
+        {"type": "array", "minItems": 1, "maxItems": 1, "items": _ANSWER},
+        {
+            "type": "object",
+            "if": {"required": ["type"], "properties": {"type": {"type": "string"}}},
+            "then": {"properties": _DECLARED, "additionalProperties": False},
+            "else": _ANSWERS,
+        },
+    ],
+}
+_BESIDE: Schema = {
+    "type": "object",
+    "properties": {"file": {"type": "string", "not": expression()}},
+    "required": ["file"],
+    "additionalProperties": False,
+}
+"""A text in a file beside the spec."""
+
 _AXIS = "^[a-z][a-z0-9_]{0,63}$"
 _LIST = or_whole("array", minItems=1)
 _RULES = or_whole("array", items=or_whole("object", minProperties=1))
@@ -152,9 +187,12 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
         "anyOf": [{"type": ["string", "null"], "not": expression()}, {"$ref": "#/$defs/WorkPool"}]
     },
     ("ChatWith", "expect"): {
-        "type": ["object", "null"],
-        "minProperties": 1,
-        "additionalProperties": {"anyOf": [*_ANSWERED, _LISTED]},
+        "anyOf": [_ANSWERS, {"type": "string", "not": expression()}, {"type": "null"}]
+    },
+    ("ChatWith", "message"): {"anyOf": [{"type": "string"}, _BESIDE]},
+    **{
+        (holder, "prompt"): {"anyOf": [{"type": ["string", "null"]}, _BESIDE]}
+        for holder in ("GenerateWith", "Fallback")
     },
     ("Step", "fallback"): {
         "type": "array",

@@ -87,6 +87,9 @@ def lint(
     report = DiagnosticCollector(file, text)
     if root := report.read_map("not-a-spec", *_NOT_A_MAP):
         report.root = tree = normalize(root, report, catalogue or shipped())
+        place = Place(PurePosixPath(PurePath(file).name))
+        sources = Sources(file, None, workflow.texts, lambda *_: Checked(None))
+        SpecFiles(place, sources, report).read_texts(tree)
         warn(WrittenSpec(plain(tree)), workflow, report)
     return tuple(one for one in report.diagnostics if one.code in LINTS)
 
@@ -103,12 +106,13 @@ def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) 
         report.add((), "not-a-spec", "the file is a brand and not a spec", hint)
         return Checked(None, diagnostics=report.diagnostics)
     report.root = tree = normalize(root, report, catalogue)
+    files = SpecFiles(place, sources, report)
+    beside = files.read_texts(tree)
     workflow = build(tree, report)
     spec = WrittenSpec(plain(tree))
-    files = SpecFiles(place, sources, report)
     brand, texts, in_brand = files.read_brand(workflow.brand)
     brand = place.brand if spec.values.get("brand") is None else brand
-    texts |= files.read_subtitles(spec)
+    texts |= {**beside, **files.read_subtitles(spec)}
     inputs, tables, in_tables = files.read_tables(workflow.inputs)
     texts |= tables
     workflow = workflow.model_copy(update={"inputs": inputs})
@@ -133,7 +137,8 @@ def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) 
     if brand is not None or spec.values.get("brand") is None:
         check_end_cards(spec, brand, report)
     inner = [problem for _, one in found.values() for problem in one.diagnostics]
-    problems = (*report.diagnostics, *dict.fromkeys([*inner, *in_brand, *in_tables]))
+    in_files = [*in_brand, *in_tables, *files.in_files]
+    problems = (*report.diagnostics, *dict.fromkeys([*inner, *in_files]))
     if problems:
         return Checked(None, names.outputs(), problems)
     steps = workflow.all_steps

@@ -187,18 +187,6 @@ def of_input(declared: Mapping[str, Any]) -> Shape:
             return ANY
 
 
-def of_expect(expect: Any) -> Shape:
-    """The shape of a chat answer that `expect` describes; a text is words, but for `photo_url`."""
-    if isinstance(expect, dict):
-        made = {name: of_expect(part) for name, part in expect.items()}
-        return map_of({name: TEXT if one == PROSE and name.endswith("url") else one
-                       for name, one in made.items()})  # fmt: skip
-    if isinstance(expect, list):
-        return list_of(of_expect(expect[0]) if expect else ANY)
-    known = {"string": PROSE, "integer": NUMBER, "number": NUMBER, "boolean": BOOLEAN}
-    return known.get(expect, ANY) if isinstance(expect, str) else ANY
-
-
 def of_include(outputs: Mapping[str, Shape] | None) -> Shape:
     """The output fields of an included spec; None: unknown."""
     given = Shape("map") if outputs is None else map_of(outputs)

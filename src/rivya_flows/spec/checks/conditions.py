@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import nodes
 
 from rivya_cut.fonts import missing_characters, name_characters
+from rivya_flows.language.answers import AnswerField, read_expect
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
 from rivya_flows.language.expressions.evaluation import name_of
 from rivya_flows.language.expressions.filters import FILTERS
@@ -302,10 +303,10 @@ def _check_text_condition(
     if field is None or field.namespace != "steps" or field.path[1:2] != ("json",):
         return
     asked = steps[field.path[0]]
-    expect: Any = kind_of_step(asked).expects(asked.with_)
+    declared, _ = read_expect(kind_of_step(asked).expects(asked.with_))
     for key in field.path[2:]:
-        expect = expect.get(key) if isinstance(expect, dict) else None
-    if expect == "string":
+        declared = declared.fields.get(key, AnswerField("any"))
+    if declared.type in ("string", "text"):
         message = "this holds for every text but an empty one: for 'no' too"
         hint = f"compare it: `{field} == 'yes'`, or `{field} != ''` if any text will do"
         report.add((*step.path, "if"), "text-condition", message, hint)
