@@ -16,7 +16,7 @@ from rivya_flows.language.expressions.evaluation import default_of
 from rivya_flows.language.expressions.resolve import OPEN, template
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.matrix import SPECIAL
-from rivya_flows.language.wording import preview
+from rivya_flows.language.wording import cut
 
 # Choices of lists that name an item, and items behind each other: more than any campaign has.
 _MAX_KEYS = 16
@@ -148,7 +148,7 @@ def why_not_same(mine: Lineage, other: Lineage) -> str | None:
     lacking = min(
         (one - mine.lists for one in other.keys), key=lambda one: (len(one), *sorted(one))
     )
-    lists = " and ".join(preview(one) for one in sorted(lacking))
+    lists = " and ".join(cut(one, 60) for one in sorted(lacking))
     if other.lists & mine.lists:
         return f"several of its items may be meant, since it loops over {lists} too: do so here, {otherwise}"
     return f"it loops over {lists}, and this step does not: do so here, {otherwise}"
