@@ -245,6 +245,11 @@ class _Expansion:
             limit=limit,
             lineage=self._lineage_of(space, step),
             inside=self.inside[name] if is_include else {},
+            same=frozenset(
+                inlined_name(space.id, one.path[0])
+                for one in references(_arguments_of(step))
+                if one.namespace == "steps" and one.path[1:2] == ("same",)
+            ),
         )
 
     def _lineage_of(self, space: Space, step: Step) -> Lineage:
@@ -403,7 +408,7 @@ def _items_that_follow(
         return None
     if step.limit is not None and planned.limit is None:
         return None
-    values = (source.lineage.carried(own_values(source, one.variables)) for one in source.items)
+    values = (source.lineage.loop_values(own_values(source, one.variables)) for one in source.items)
     members = [
         # A value that is partly known itself is left out.
         PartlyKnown(

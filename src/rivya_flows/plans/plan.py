@@ -217,6 +217,7 @@ class PlannedStep:
     lineage: Lineage = NO_LINEAGE  # the loops that its items come from
     # Of an `include` step: the namespace of each item, by its key.
     inside: Mapping[str, str] = field(default_factory=dict, hash=False)
+    same: frozenset[str] = frozenset()  # steps of which each item reads the one of the same origin
 
     @property
     def kind(self) -> Kind:
