@@ -83,7 +83,14 @@ def test_the_json_schema_for_a_model_accepts_what_fits_and_refuses_what_does_not
     Draft202012Validator.check_schema(schema)
     accepts = Draft202012Validator(schema).is_valid
     assert accepts(GOOD)
-    for changed in ({"mood": "hot"}, {"score": 11}, {"scenes": []}, {"code": "ab"}, {"tones": [3]}):
+    wrong: list[dict[str, Any]] = [
+        {"mood": "hot"},
+        {"score": 11},
+        {"scenes": []},
+        {"code": "ab"},
+        {"tones": [3]},
+    ]
+    for changed in wrong:
         assert not accepts({**GOOD, **changed})
     assert schema["properties"]["note"]["description"] == "Only if something is wrong"
 

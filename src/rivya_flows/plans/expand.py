@@ -19,6 +19,7 @@ from rivya_flows.language.expressions.resolve import (
     condition,
     evaluate,
     items_named,
+    references,
 )
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.lineage import (
