@@ -205,7 +205,7 @@ def _remembered(state: State) -> dict[str, Any]:
 
 def miscounts(state: State) -> Iterator[str]:
     """Sums and sets that differ from a plain recount."""
-    every, unsettled = Tally(), Counter[str]()
+    every, unsettled, inside = Tally(), Counter[str](), Counter[str]()
     for name, current in state.steps.items():
         plain, gated = Tally(), defaultdict[PriceClass, set[str]](set)
         for item in current.items.values():
@@ -214,6 +214,7 @@ def miscounts(state: State) -> Iterator[str]:
             if item.gate is not None:
                 gated[item.gate].add(item.key)
         unsettled[current.planned.part] += not current.settled
+        inside[current.planned.space] += not current.settled
         if plain != current.tally:
             yield f"{name}: tally"
         if current.due != {key for key, item in current.items.items() if item.is_due}:
@@ -225,6 +226,8 @@ def miscounts(state: State) -> Iterator[str]:
         yield "tally"
     if unsettled != state.unsettled:
         yield "unsettled"
+    if inside != state.unsettled_inside:
+        yield "unsettled inside"
     items = [item for _, item in state.each()]
     if state.charges != _quoted(items):
         yield "quoted"

@@ -353,4 +353,6 @@ class RunPlan:
             looks_at = {*planned.upstream, *planned.rounds}
             for before in sorted(looks_at | ({planned.round_of[0]} if planned.round_of else set())):
                 found[planned.part, before] += (name,)
+            if planned.round_of and planned.space:  # the others are upstream of their `include`
+                found[planned.part, name] += (self.spaces[planned.space].include,)
         return found
