@@ -327,3 +327,40 @@ def test_tests_are_named_by_spec_folder_or_file(folder: Path) -> None:
         with pytest.raises(UsageError) as caught:
             find_cases([folder / name])
         assert caught.value.hint
+
+
+DECLARED = """
+version: 1
+name: stills
+models: {words: gemini-2-5-flash-chat, still: z-image}
+budget: {credits: 30}
+defaults: {generate: {with: {model: still}}, image: {with: {aspect: "16:9"}}}
+steps:
+  script:
+    uses: chat
+    with:
+      model: words
+      message: {file: prompts/script.md}
+      expect:
+        mood: {type: enum, values: [festive, gloomy]}
+        scenes: {type: list, of: map, fields: {picture: {type: text, max: 60}, note: {type: string, required: false}}, min: 4, max: 4}
+  stills:
+    uses: generate
+    foreach: ${{ steps.script.json.scenes }}
+    with: {prompt: {file: prompts/still.md}}
+outputs:
+  mood: ${{ steps.script.json.mood }}
+  stills: ${{ steps.stills.assets }}
+"""
+
+
+def test_a_declared_answer_decides_the_pictures_of_a_run_within_its_bounds(folder: Path) -> None:
+    (folder / "prompts").mkdir()
+    (folder / "prompts" / "script.md").write_text("Scenes for Aurora desk lamp: warm light, oak.\n")
+    (folder / "prompts" / "still.md").write_text(
+        "${{ item.picture }}, ${{ steps.script.json.mood }} ${{ item.note or '' }}\n"
+    )
+    expected = (
+        "{status: completed, credits: {min: 4, max: 7}, outputs: {stills: {count: 4, kind: image}}}"
+    )
+    assert lines(folder, f"    expect: {expected}\n", DECLARED) == ()

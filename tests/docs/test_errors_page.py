@@ -27,7 +27,7 @@ SECTIONS = dict(re.findall(r"^### `([a-z-]+)`\n(.*?)(?=^##|\Z)", GUIDE, re.MULTI
 FENCE = re.compile(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEAD = next(text for _, said, text in FENCE.findall(GUIDE) if said == "head")
 
-PLACES = {"Diagnostic": 0, "problem": 0, "InferenceError": 0, "_Refused": 0, "read_map": 0, "add": 1,
+PLACES = {"Diagnostic": 0, "problem": 0, "InferenceError": 0, "Refused": 0, "read_map": 0, "add": 1,
           "unknown": 1, "diagnostic_at": 1, "_Stop": 1, "_note": 1, "_TextFile": 1, "_add": 1,
           "add_at": 2, "_cell": 2}  # fmt: skip
 """Which argument of each call that makes a diagnostic is the code."""

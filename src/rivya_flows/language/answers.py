@@ -20,7 +20,7 @@ from rivya_flows.language.expressions.output_types import (
     map_of,
 )
 from rivya_flows.language.expressions.values import is_number
-from rivya_flows.language.inputs import fit, pattern_error
+from rivya_flows.language.inputs import fit as fit_input, pattern_error
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import Input
@@ -95,7 +95,7 @@ class AnswerField:
             case _:
                 return TEXT if name.endswith("url") else PROSE
 
-    def fitted(self, value: Any, place: str = "") -> Any:
+    def fit(self, value: Any, place: str = "") -> Any:
         """The value, with null for fields that may be missing and are.
 
         Raises:
@@ -105,14 +105,14 @@ class AnswerField:
         if self.type == "map":
             if not isinstance(value, dict):
                 raise MisfitError(f"{where} must be an object")
-            return {**value, **dict(self._fitted_fields(value, place))}
+            return {**value, **dict(self._fit_fields(value, place))}
         if self.type == "list":
             if not isinstance(value, list):
                 raise MisfitError(f"{where} must be a list")
             self._fit_bounds(value, where, "list")
             if self.member is None:
                 return value
-            return [self.member.fitted(one, f"{place}[{n}]") for n, one in enumerate(value)]
+            return [self.member.fit(one, f"{place}[{n}]") for n, one in enumerate(value)]
         kinds = _KINDS.get(self.type)
         if kinds and (
             not isinstance(value, kinds) or isinstance(value, bool) is not (kinds == _FLAG)
@@ -121,7 +121,7 @@ class AnswerField:
         self._fit_bounds(value, where, "text" if self.type == "string" else self.type)
         return value
 
-    def _fitted_fields(self, value: Mapping[str, Any], place: str) -> Iterator[tuple[str, Any]]:
+    def _fit_fields(self, value: Mapping[str, Any], place: str) -> Iterator[tuple[str, Any]]:
         for name, one in self.fields.items():
             inner = f"{place}.{name}" if place else name
             if value.get(name) is None and not one.required:
@@ -129,14 +129,14 @@ class AnswerField:
             elif name not in value:
                 raise MisfitError(f"{inner} is missing")
             else:
-                yield name, one.fitted(value[name], inner)
+                yield name, one.fit(value[name], inner)
 
     def _fit_bounds(self, value: Any, where: str, kind: Any) -> None:
         declared = Input(
             type=kind, values=self.values, min=self.min, max=self.max, pattern=self.pattern
         )
         try:
-            fit(declared, value)
+            fit_input(declared, value)
         except ValueError as error:
             raise MisfitError(f"{where}: {error}") from error
 
@@ -202,7 +202,7 @@ def _read(part: Any, path: Path, found: list[Diagnostic]) -> AnswerField:
     anything = AnswerField("any")
     if isinstance(part, Mapping):
         if _is_declaration(part):
-            return _declared(part, path, found)
+            return _read_declaration(part, path, found)
         return _map(part, path, found)
     if isinstance(part, list | tuple):
         if len(part) == 1 and isinstance(part[0], str | Mapping):
@@ -245,7 +245,7 @@ def _map(part: Mapping[str, Any], path: Path, found: list[Diagnostic]) -> Answer
     return AnswerField("map", fields=fields)
 
 
-def _declared(part: Mapping[str, Any], path: Path, found: list[Diagnostic]) -> AnswerField:
+def _read_declaration(part: Mapping[str, Any], path: Path, found: list[Diagnostic]) -> AnswerField:
     def wrong(key: str, message: str, hint: str, *, code: str = "bad-expect") -> None:
         at = (*path, key) if key in part else path
         sure = certain(key, KEYS) if code == "unknown-key" else None

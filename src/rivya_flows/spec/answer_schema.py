@@ -12,7 +12,7 @@ from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, 
 from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import PARTS
 
-_KEPT = ("type", "description", "enum", "properties", "required", "items", "pattern", "format",
+_USED_KEYS = ("type", "description", "enum", "properties", "required", "items", "pattern", "format",
          "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")  # fmt: skip
 _PASSED_OVER = ("$schema", "$id", "$comment", "title", "examples", "additionalProperties")
 """Of no use to a check: fields that are not declared are kept in an answer."""
@@ -69,7 +69,7 @@ def answer_schema(text: str, file: str, named: Scalar) -> tuple[Node, tuple[Diag
     root = report.read_map("bad-expect", "a JSON Schema is a map", 'start with {"type": "object"}')
     if root is None:
         return unread, report.diagnostics
-    declared = _declared(plain(root), (), report)
+    declared = _read_schema(plain(root), (), report)
     if declared.get("type") != "map" and not report.diagnostics:
         message, hint = "an answer is one object", 'write "type": "object" and "properties"'
         report.add((), "bad-expect", message, hint)
@@ -78,7 +78,7 @@ def answer_schema(text: str, file: str, named: Scalar) -> tuple[Node, tuple[Diag
     return node_of(declared, named.mark), ()
 
 
-def _declared(schema: Any, path: Path, report: DiagnosticCollector) -> dict[str, Any]:
+def _read_schema(schema: Any, path: Path, report: DiagnosticCollector) -> dict[str, Any]:
     if not isinstance(schema, dict):
         report.add(
             path,
@@ -88,16 +88,16 @@ def _declared(schema: Any, path: Path, report: DiagnosticCollector) -> dict[str,
         )
         return {"type": "string"}
     for key in schema:
-        if key not in (*_KEPT, *_PASSED_OVER):
+        if key not in (*_USED_KEYS, *_PASSED_OVER):
             message = f"{key!r} of JSON Schema is not supported here"
             report.add(
-                (*path, key), "bad-expect", message, f"there are: {', '.join(_KEPT)}", key=True
+                (*path, key), "bad-expect", message, f"there are: {', '.join(_USED_KEYS)}", key=True
             )
     kind, optional = schema.get("type"), False
     if isinstance(kind, list):
         optional = "null" in kind
-        others = [one for one in kind if one != "null"]
-        kind = others[0] if len(others) == 1 else kind
+        rest = [one for one in kind if one != "null"]
+        kind = rest[0] if len(rest) == 1 else kind
     made: dict[str, Any] = {"required": False} if optional else {}
     if isinstance(about := schema.get("description"), str):
         made["description"] = about
@@ -133,7 +133,7 @@ def _is_anchored(pattern: str) -> bool:
 
 
 def _items(schema: Any, path: Path, report: DiagnosticCollector) -> dict[str, Any]:
-    member = _declared(schema, path, report)
+    member = _read_schema(schema, path, report)
     of = member["type"]
     if of == "list":
         message = "a list of lists has no name for its parts"
@@ -153,7 +153,7 @@ def _fields(schema: dict[str, Any], path: Path, report: DiagnosticCollector) -> 
     needed = required if isinstance(required, list) else []
     fields = {}
     for name, inner in properties.items():
-        declared = _declared(inner, (*path, "properties", name), report)
+        declared = _read_schema(inner, (*path, "properties", name), report)
         fields[name] = declared if name in needed else {**declared, "required": False}
     return fields
 

@@ -204,7 +204,7 @@ MEDIA = ("image", "video", "audio")
 
 def normalize(root: Mapping, report: DiagnosticCollector, catalogue: Catalogue) -> Mapping:
     """The tree without `x-` keys, unknown keys and `defaults`, which are merged into the steps, with models
-    in place of their names.
+    instead of their names.
     """
     write_out_models(root, catalogue, report)
     # Keys that are not indented as far as their step.
@@ -254,16 +254,16 @@ def _normalize_step(
 def _with_defaults(step: Mapping, kind: Kind, defaults: Mapping, of_model: _OfModel) -> Mapping:
     """A step with the defaults of its kind; nearer are those of the medium that its model makes."""
     general = defaults.get(kind.uses)
-    merged = _completed(step, general, kind)
+    merged = _complete(step, general, kind)
     if isinstance(kind, Generate):
         arguments = merged.get("with")
         model = arguments.get("model") if isinstance(arguments, Mapping) else None
         nearer = defaults.get(of_model(step, model) or "")
-        merged = _completed(_completed(step, nearer, kind), general, kind)
+        merged = _complete(_complete(step, nearer, kind), general, kind)
     return merged
 
 
-def _completed(step: Mapping, given: Node | None, kind: Kind) -> Mapping:
+def _complete(step: Mapping, given: Node | None, kind: Kind) -> Mapping:
     if not isinstance(given, Mapping):
         return step
     return _merge(_effective_defaults(given, step, kind), step)

@@ -29,7 +29,7 @@ class _Use(NamedTuple):
 def write_out_models(root: Mapping, catalogue: Catalogue, report: DiagnosticCollector) -> None:
     """Puts models where steps and `defaults` have their names of `models`; wrong names are reported."""
     named = root.get("models")
-    known = _known(named, root, catalogue, report) if isinstance(named, Mapping) else {}
+    known = _read_models(named, root, catalogue, report) if isinstance(named, Mapping) else {}
     for path, holder in _uses(root) if known else ():
         mark, node = holder.pairs["model"]
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
@@ -39,9 +39,9 @@ def write_out_models(root: Mapping, catalogue: Catalogue, report: DiagnosticColl
             # What is wrong with it is not mended where it is named.
             written = replace(node, value=known[name], end=node.mark.index)
             holder.pairs["model"] = (mark, written)
-        elif catalogue.get(name) is None and (meant := nearest(name, known)):
+        elif catalogue.get(name) is None and (choice := nearest(name, known)):
             sure = certain(name, known)
-            message, hint = f"no model {name!r}", f"did you mean {meant!r}?"
+            message, hint = f"no model {name!r}", f"did you mean {choice!r}?"
             report.add(place, "unknown-model", message, hint, instead=sure)
             holder.pairs["model"] = (mark, replace(node, value=_REPORTED))
 
@@ -74,7 +74,7 @@ def _inside(node: Node | None, *keys: str) -> Node | None:
     return node
 
 
-def _known(
+def _read_models(
     named: Mapping, root: Mapping, catalogue: Catalogue, report: DiagnosticCollector
 ) -> dict[str, str]:
     known: dict[str, str] = {}

@@ -116,7 +116,7 @@ class Generate(Kind):
         text = prompt if isinstance(prompt, str) else None
         if text is not None:
             text = world.branding.full_prompt(model, text, wanted)
-        arguments = _sent(given.values)
+        arguments = _arguments_of_a_request(given.values)
         sent = {"model": model.id, "prompt": text, "params": params}
         identity = [world.service, *sent.values(), [one.source for one in media.media]]
         # A further argument of the kind makes another request without a line here.
@@ -134,7 +134,7 @@ class Generate(Kind):
         )
 
     def sent_arguments(self, given: Arguments, world: World) -> Mapping[str, Any]:
-        arguments = _sent(given.values)
+        arguments = _arguments_of_a_request(given.values)
         model = world.catalogue.get(str(given.get("model")))
         prompt, params = given.text("prompt"), given.get("params") or {}
         if model is not None and isinstance(prompt, str):
@@ -191,7 +191,7 @@ class Generate(Kind):
         return hints | {key: f"write `{name}:`, as for every model" for key, name in common.items()}
 
 
-def _sent(given: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments_of_a_request(given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments without those that are sent as others."""
     return {name: one for name, one in given.items() if name not in ("brand", *COMMON)}
 

@@ -28,10 +28,10 @@ class AnswerError(Exception):
 
 def instruction(expect: JsonValue) -> str:
     """The text added to a message that asks for a structured answer."""
-    what, shown = "of this shape", expect
+    what, text = "of this shape", expect
     if not is_short(expect):
-        what, shown = "that fits this JSON Schema", read_expect(expect)[0].json_schema()
-    written = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+        what, text = "that fits this JSON Schema", read_expect(expect)[0].json_schema()
+    written = json.dumps(text, ensure_ascii=False, separators=(",", ":"))
     return f"\n\nAnswer with one JSON object and nothing else, {what}: {written}"
 
 
@@ -57,7 +57,7 @@ def read(content: str, expect: JsonValue) -> dict[str, JsonValue]:
     if _is_deeper(value, MAX_DEPTH):
         raise AnswerError(f"it is nested deeper than {MAX_DEPTH}")
     try:
-        fitted = read_expect(expect)[0].fitted(value)
+        fitted = read_expect(expect)[0].fit(value)
     except MisfitError as error:
         raise AnswerError(str(error)) from error
     answer: dict[str, JsonValue] = json.loads(whole(canonical(fitted)))

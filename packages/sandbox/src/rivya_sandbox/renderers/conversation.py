@@ -69,5 +69,6 @@ def _split_instruction(message: str) -> tuple[str, dict[str, Any] | None, Schema
             break
         if instruction is SHAPE_INSTRUCTION or not isinstance(written, dict):
             return text.strip(), written if isinstance(written, dict) else None, None
-        return text.strip(), shape_of(written), written
+        shape = shape_of(written)
+        return text.strip(), shape if isinstance(shape, dict) else None, written
     return message, None, None
