@@ -45,14 +45,18 @@ def expand(
     inputs: Inputs,
     catalogue: Catalogue,
     files: Mapping[str, Asset] | None = None,
+    run: Mapping[str, Any] | None = None,
 ) -> RunPlan:
-    """The plan of one run of a checked workflow; `files` are assets by the path that it wrote."""
+    """The plan of one run of a checked workflow; `files` are assets by the path that it wrote, `run` what that name holds."""
     # No step has outputs yet.
-    facts = NamespaceFacts(inputs, files or {}, dict[str, Mapping[str, Any]]().__getitem__)
+    nothing = dict[str, Mapping[str, Any]]().__getitem__
+    facts = NamespaceFacts(inputs, files or {}, nothing, run or {})
     expansion = _Expansion(workflow, facts)
     for part in PARTS:
         expansion.add(part)
-    return RunPlan(workflow, inputs, catalogue, expansion.steps, files or {}, expansion.spaces)
+    return RunPlan(
+        workflow, inputs, catalogue, expansion.steps, facts.files, expansion.spaces, facts.run
+    )
 
 
 class _Expansion:
@@ -263,7 +267,7 @@ def _items_that_follow(
             PlannedItem(item.key, {step.as_: member}, item.repeats)
             for item, member in zip(source.items, members, strict=True)
         )
-    scope = {} if planned.space else {"inputs": plan.inputs}
+    scope = {"run": plan.run, **({} if planned.space else {"inputs": plan.inputs})}
     try:
         if has_unknown(known_part(step.key, {**scope, step.as_: members[0]})):
             return None

@@ -12,6 +12,7 @@ from rivya_cut.composition import MAX_CLIPS
 from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes, fields_of
 from rivya_flows.language.matrix import SPECIAL
+from rivya_flows.language.outputs import FILE_NAME
 from rivya_flows.language.request_checks import step_of
 from rivya_flows.language.syntax.source import read_scalar
 from rivya_flows.language.workflow import (
@@ -109,7 +110,23 @@ _AXIS = "^[a-z][a-z0-9_]{0,63}$"
 _LIST = or_whole("array", minItems=1)
 _RULES = or_whole("array", items=or_whole("object", minProperties=1))
 
+# Any value, but one with both keys names a file.
+_OUTPUT: Schema = {
+    "properties": {
+        "value": {"description": "The output, where it is a file too."},
+        "file": {"description": "Name of the file in the folder of the run, such as `letter.md`."},
+    },
+    "if": {"type": "object", "required": ["value", "file"]},
+    "then": {"properties": {"file": {"type": "string", "pattern": FILE_NAME}}, "maxProperties": 2},
+}
+
 _FORMS: Mapping[tuple[str, str], Schema] = {
+    ("Workflow", "outputs"): {
+        "type": "object",
+        "patternProperties": {"^[a-z][a-z0-9_]*$": _OUTPUT, "^x-": True},
+        "additionalProperties": False,
+        "propertyNames": {"anyOf": [{"maxLength": 64}, {"pattern": "^x-"}]},
+    },
     ("Step", "with"): {"type": "object"},
     ("Step", "matrix"): {
         "type": ["object", "null"],
