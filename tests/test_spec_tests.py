@@ -364,3 +364,23 @@ def test_a_declared_answer_decides_the_pictures_of_a_run_within_its_bounds(folde
         "{status: completed, credits: {min: 4, max: 7}, outputs: {stills: {count: 4, kind: image}}}"
     )
     assert lines(folder, f"    expect: {expected}\n", DECLARED) == ()
+
+
+def test_the_date_of_a_case_is_fixed_and_can_be_given(folder: Path) -> None:
+    spec = SPEC.replace("foreach: [a, b]", "foreach: ['${{ run.date }}']")
+    cases = "".join(
+        f"""
+  - name: of {day}
+    {given}
+    faults: [{{on: generation, do: fail, prompt: lamp {day}}}]
+    expect: {{status: failed, steps: {{stills: {{failed: 1}}}}}}
+"""
+        for given, day in (("budget: 9", "2026-01-01"), ("date: 2026-11-08", "2026-11-08"))
+    )
+    found = results(folder, cases, spec.replace("allow_failures: 1", "allow_failures: 0"))
+    assert [one.lines for one in found] == [(), ()]
+    (folder / "stills.test.yaml").write_text(
+        "version: 1\ncases:\n  - {name: one, date: 2026-13-08}\n"
+    )
+    [problem] = find_cases([folder / "stills.test.yaml"])[1]
+    assert "not a date" in str(problem)

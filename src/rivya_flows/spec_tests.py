@@ -219,7 +219,8 @@ async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcom
 async def _run(
     tested: SpecWithTests, case: Case, context: RunContext, runner: Runner, asked: GivenAnswers
 ) -> RunReport:
-    request = RunRequest(tested.spec, partial(_inputs, case, tested.path.parent), case.budget)
+    inputs = partial(_inputs, case, tested.path.parent)
+    request = RunRequest(tested.spec, inputs, case.budget, date=case.date)
     ready = await prepare_here(context, request, _RUN_ID, starts=False)
     refuse_over(ready.estimate)
     context.journal.create(ready.frozen, context.scratch / "run")

@@ -31,6 +31,7 @@ from rivya_flows.language.expressions.resolve import (
     whole_reference,
 )
 from rivya_flows.language.expressions.values import as_text
+from rivya_flows.language.outputs import read_output
 from rivya_flows.language.wording import cut, preview
 from rivya_flows.plans.expand import items_from, with_followed_items
 from rivya_flows.plans.plan import (
@@ -119,8 +120,9 @@ def failing_outputs(state: State) -> Iterator[tuple[str, str]]:
     plan = with_followed_items(state.plan)
     certain = {step_id for step_id, _ in _certain_steps(state)}
     space = plan.spaces[""]
-    scope = {"inputs": plan.inputs, **brand_in(space, plan.files)}
-    for name, written in plan.workflow.outputs.items():
+    scope = {"inputs": plan.inputs, "run": plan.run, **brand_in(space, plan.files)}
+    for name, output in plan.workflow.outputs.items():
+        written = read_output(output).value
         try:
             known_part(written, scope)
         except UsesNull:

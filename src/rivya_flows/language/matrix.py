@@ -261,6 +261,8 @@ def rows_of(loop: str, written: Any, scope: Mapping[str, Any]) -> list[Combinati
 
 
 def _require_list(value: Any) -> list[Any]:
+    if value is None:
+        raise ExpressionError("a fan-out needs a list, not null; write `or []` for no items")
     if not isinstance(value, list | tuple):
         raise ExpressionError(f"a fan-out needs a list, not {str(value)[:60]!r}")
     return list(value)

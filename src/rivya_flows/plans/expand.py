@@ -63,13 +63,16 @@ def expand(
     inputs: Inputs,
     catalogue: Catalogue,
     files: Mapping[str, Asset] | None = None,
+    run: Mapping[str, Any] | None = None,
 ) -> RunPlan:
-    """The plan of one run of a checked workflow; `files` are assets by the path that it wrote."""
-    main = Space("", workflow)
-    expansion = _Expansion(inputs, files or {}, {"": main}, {})
+    """The plan of one run of a checked workflow; `files` are assets by the path that it wrote, `run` what that
+    name holds.
+    """
+    main, run = Space("", workflow), run or {}
+    expansion = _Expansion(inputs, files or {}, run, {"": main}, {})
     for part in PARTS:
         expansion.add(part, expansion.steps_of(main, workflow.part(part)))
-    return RunPlan(workflow, inputs, catalogue, expansion.steps, files or {}, expansion.spaces)
+    return RunPlan(workflow, inputs, catalogue, expansion.steps, files or {}, expansion.spaces, run)
 
 
 def extend_plan(plan: RunPlan, name: str, keys: Sequence[str]) -> RunPlan:
@@ -82,7 +85,7 @@ def extend_plan(plan: RunPlan, name: str, keys: Sequence[str]) -> RunPlan:
     space, new = plan.spaces[include.space], [key for key in keys if key not in include.inside]
     if not new:
         return plan
-    expansion = _Expansion(plan.inputs, plan.files, dict(plan.spaces), dict(plan.steps))
+    expansion = _Expansion(plan.inputs, plan.files, plan.run, dict(plan.spaces), dict(plan.steps))
     if not expansion.has_room(space, include.step, len(new)):
         raise ExpressionError(
             f"{len(new):,} items, each with the steps of {space_of_include(space, include.step, name).workflow.name}, make more than"
@@ -112,6 +115,7 @@ class _Expansion:
         self,
         inputs: Inputs,
         files: Mapping[str, Asset],
+        run: Mapping[str, Any],
         spaces: dict[str, Space],
         steps: dict[str, PlannedStep],
     ) -> None:
@@ -129,7 +133,7 @@ class _Expansion:
         # No step has outputs yet.
         fields = dict[str, Mapping[str, Any]]().__getitem__
         self._known = NamespaceFacts(
-            inputs, files, fields, lambda name, key: self._variables.get((name, key), {})
+            inputs, files, fields, lambda name, key: self._variables.get((name, key), {}), run
         )
 
     def add(self, part: Part, placed: Iterable[tuple[str, tuple[Space, Step]]]) -> None:
@@ -418,7 +422,7 @@ def _items_that_follow(
             PlannedItem(item.key, {step.as_: member}, item.repeats)
             for item, member in zip(source.items[: planned.limit], members, strict=False)
         )
-    scope: dict[str, Any] = {} if planned.space else {"inputs": plan.inputs}
+    scope: dict[str, Any] = {"run": plan.run, **({} if planned.space else {"inputs": plan.inputs})}
     try:
         if has_unknown(known_part(step.key, {**scope, step.as_: members[0], **own_fields(0)})):
             return None

@@ -71,6 +71,7 @@ class NamespaceFacts:
     files: Mapping[str, Asset] = field(hash=False)  # by path from the folder of the main spec
     fields: Callable[[str], Mapping[str, Any]]  # output fields of a step by its name in the plan
     variables: Callable[[str, str], Variables]  # of an item, by the name of its step and its key
+    run: Mapping[str, Any] = field(default_factory=dict, hash=False)  # what `run` holds
 
 
 def space_of_include(outer: Space, step: Step, name: str, key: str = "") -> Space:
@@ -124,7 +125,7 @@ def scope_in(space: Space, value: Any, known: NamespaceFacts) -> dict[str, Any]:
     named = {one.path[0] for one in references(value) if one.namespace == "steps" and one.path}
     steps = {name: known.fields(inlined_name(space.id, name)) for name in sorted(named)}
     inputs = inputs_for(space, inputs_in(space, value), known)
-    return {"inputs": inputs, "steps": steps, **brand_in(space, known.files)}
+    return {"inputs": inputs, "steps": steps, "run": known.run, **brand_in(space, known.files)}
 
 
 def scope_of_include(space: Space, value: Any, known: NamespaceFacts) -> dict[str, Any]:
@@ -285,6 +286,7 @@ class RunPlan:
     steps: Mapping[str, PlannedStep] = field(hash=False)  # in topological order
     files: Mapping[str, Asset] = field(hash=False)  # by path from the folder of the main spec
     spaces: Mapping[str, Space] = field(hash=False)  # by id
+    run: Mapping[str, Any] = field(hash=False)  # what `run` holds: id, date, scheduled_for
 
     def world_of(
         self, planned: PlannedStep, service: str = "", notes: tuple[str, ...] = ()

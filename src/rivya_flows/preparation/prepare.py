@@ -68,6 +68,7 @@ CacheMode = Literal["off", "run", "spec"]
 class RunRequest:
     """A run that somebody asks for; `budget`, `cache` and `labels` override those of the spec.
 
+    `scheduled_for` is when a schedule wanted it, in its time zone; `date` what `run.date` is instead of its day.
     Finished work is taken from the run of `fork`, whose folder is `forked`, if not where the store has it, and
     which bought with `wallet`.
     """
@@ -84,6 +85,8 @@ class RunRequest:
     uncollected: tuple[str, ...] = ()
     wallet: str | None = None
     earlier: Inputs = field(default_factory=dict)
+    scheduled_for: datetime | None = None
+    date: str | None = None
 
 
 @dataclass(frozen=True)
@@ -236,13 +239,16 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
         service=market.service,
         wallet=market.wallet,
         started_at=now,
+        date=request.date,
+        scheduled_for=request.scheduled_for,
         nonce=secrets.token_hex(16),
         budget=budget,
         cache=request.cache,
-        labels=labels_of(workflow, inputs, request.labels),
         quote=request.quote,
         fork=request.fork,
     )
+    labels = labels_of(workflow, inputs, request.labels, frozen.run)
+    frozen = frozen.model_copy(update={"labels": labels})
     with evaluated_together() as work:
         state = rehearse(initial_state(frozen), now, place.look_up)
         refuse_known_failures(state, spec)

@@ -31,7 +31,7 @@ def initial_state(frozen: RunFrozen) -> State:
     workflow = load(
         frozen.spec_text, file=frozen.spec_file, catalogue=catalogue, includes=frozen.includes
     )
-    plan = expand(workflow, frozen.inputs, catalogue, frozen.files)
+    plan = expand(workflow, frozen.inputs, catalogue, frozen.files, frozen.run)
     fork = frozen.fork
     state = State(
         plan=plan,

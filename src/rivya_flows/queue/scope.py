@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.matrix import ItemKey, OwnKey, shared_keys
+from rivya_flows.language.outputs import read_output, written_name
 from rivya_flows.language.wording import preview
 from rivya_flows.plans.plan import (
     NamespaceFacts,
@@ -40,15 +41,18 @@ def scope_for(
     space = state.plan.spaces[planned.space]
     reads = planned.reads if reads is None else reads
     inputs = inputs_for(space, reads, namespace_facts(state))
-    return {"inputs": inputs, "steps": steps, **brand_in(space, state.plan.files)}
+    run = state.plan.run
+    return {"inputs": inputs, "steps": steps, "run": run, **brand_in(space, state.plan.files)}
 
 
 def namespace_facts(state: State) -> NamespaceFacts:
+    plan = state.plan
     return NamespaceFacts(
-        state.plan.inputs,
-        state.plan.files,
+        plan.inputs,
+        plan.files,
         lambda name: fields_of(state, name),
         lambda name, key: item.variables if (item := state.steps[name].items.get(key)) else {},
+        plan.run,
     )
 
 
@@ -176,10 +180,11 @@ def _assets(fields: Mapping[str, Any]) -> list[Any]:
 
 @dataclass(frozen=True)
 class SpecOutputs:
-    """Outputs by name, null while not there; and why some `failed` though all they use was made."""
+    """Outputs by name, null while not there; why some `failed` though all they use was made; and names of their files."""
 
     values: dict[str, JsonValue]
     failed: Mapping[str, str]
+    files: Mapping[str, str]
 
 
 def outputs_of(state: State, space: str = "") -> SpecOutputs:
@@ -187,14 +192,19 @@ def outputs_of(state: State, space: str = "") -> SpecOutputs:
     inside, known = state.plan.spaces[space], namespace_facts(state)
     values: dict[str, JsonValue] = {}
     failed: dict[str, str] = {}
-    for name, written in inside.workflow.outputs.items():
+    files: dict[str, str] = {}
+    for name, output in inside.workflow.outputs.items():
         values[name] = None
+        written, file = read_output(output)
         try:
-            values[name] = evaluate(written, scope_in(inside, written, known))
+            value = evaluate(written, scope_in(inside, written, known))
+            if file is not None and value is not None:
+                files[name] = written_name(value, file)
+            values[name] = value
         except UsesNull:
             continue
         except ExpressionError as error:
             used = (state.steps[one].status for one in steps_in(inside, written))
             if all(status in ("completed", "cached") for status in used):
                 failed[name] = str(error)
-    return SpecOutputs(values, failed)
+    return SpecOutputs(values, failed, files)

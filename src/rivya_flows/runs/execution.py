@@ -206,7 +206,7 @@ def fork_request(
         raise UsageError(f"--from: the run has no step {step!r}", hint)
     file = str(spec_path(frozen.spec_file, row.folder))
     # Those of its command; those of the spec may follow inputs that change.
-    written = labels_of(state.plan.workflow, frozen.inputs, {})
+    written = labels_of(state.plan.workflow, frozen.inputs, {}, frozen.run)
     given = {name: one for name, one in frozen.labels.items() if written.get(name) != one}
     if budget is None and (budget := _given_budget(frozen, state.plan.workflow)) is not None:
         notify(f"budget {budget}, as {row.run_id} was started with; --budget N gives another")

@@ -17,6 +17,7 @@ from rivya_flows.language.answers import KEYS, SHORT, TYPES
 from rivya_flows.language.common_params import MODELS_OWN
 from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes, fields_of
 from rivya_flows.language.matrix import SPECIAL
+from rivya_flows.language.outputs import FILE_NAME
 from rivya_flows.language.request_checks import step_of
 from rivya_flows.language.syntax.source import read_scalar
 from rivya_flows.language.workflow import (
@@ -155,7 +156,23 @@ def _part(name: str, *alone: Schema) -> Schema:
     return {"anyOf": [*alone, {"$ref": f"#/$defs/{name}With"}, {"type": "null"}]}
 
 
+# Any value, but one with both keys names a file.
+_OUTPUT: Schema = {
+    "properties": {
+        "value": {"description": "The output, where it is a file too."},
+        "file": {"description": "Name of the file in the folder of the run, such as `letter.md`."},
+    },
+    "if": {"type": "object", "required": ["value", "file"]},
+    "then": {"properties": {"file": {"type": "string", "pattern": FILE_NAME}}, "maxProperties": 2},
+}
+
 _FORMS: Mapping[tuple[str, str], Schema] = {
+    ("Workflow", "outputs"): {
+        "type": "object",
+        "patternProperties": {"^[a-z][a-z0-9_]*$": _OUTPUT, "^x-": True},
+        "additionalProperties": False,
+        "propertyNames": {"anyOf": [{"maxLength": 64}, {"pattern": "^x-"}]},
+    },
     ("Step", "with"): {"type": "object"},
     ("Step", "matrix"): {
         "type": ["object", "null"],

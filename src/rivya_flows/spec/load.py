@@ -17,6 +17,7 @@ from rivya_flows.spec.build_models import build, normalize
 from rivya_flows.spec.checks.conditions import check_conditions, warn
 from rivya_flows.spec.checks.expressions import check_names
 from rivya_flows.spec.checks.input_values import check_declarations, check_given
+from rivya_flows.spec.checks.output_files import check_output_files
 from rivya_flows.spec.checks.steps import check_order, check_requests, check_steps
 from rivya_flows.spec.deploy_block import check_deployments
 from rivya_flows.spec.files import (
@@ -124,6 +125,7 @@ def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) 
     check_steps(names, report)
     wanted = {step_id: one.workflow.inputs for step_id, one in included.items()}
     check_names(names, report, wanted)
+    check_output_files(names, report)
     if sources.texts is None:
         # A run or a deployment that an earlier version accepted must still run.
         check_conditions(names, report)

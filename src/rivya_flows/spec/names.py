@@ -14,6 +14,7 @@ from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.output_types import (
     ANY,
     NUMBER,
+    RUN,
     Scope,
     Shape,
     field_of,
@@ -36,13 +37,14 @@ from rivya_flows.language.lineage import (
     why_not_same,
 )
 from rivya_flows.language.matrix import LOOPS, SPECIAL, written_keys
+from rivya_flows.language.outputs import read_output
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.workflow import PARTS, Part, later, seen_from
 from rivya_flows.steps.kind import WrittenStep
 from rivya_flows.steps.pick import Pick
 from rivya_flows.steps.registry import known_kind
 
-RESERVED = ("inputs", "steps", "matrix", "zip", "none", "true", "false", "null", "not", "and", "or",
+RESERVED = ("inputs", "steps", "matrix", "zip", "run", "none", "true", "false", "null", "not", "and", "or",
             "in", "is", "if", "else")  # fmt: skip
 """Reserved words that cannot name a loop variable."""
 
@@ -125,7 +127,7 @@ class NamesInScope:
 
     def everywhere(self, part: Part = PARTS[-1]) -> Scope:
         """The scope of a fan-out's list in this part; of the last part: that of an output."""
-        return {"inputs": self.inputs, "steps": self._seen[part], **self._branded}
+        return {"inputs": self.inputs, "steps": self._seen[part], "run": RUN, **self._branded}
 
     def inside(self, step: WrittenStep) -> Scope:
         """The scope of a step's arguments, with its loop variables."""
@@ -173,7 +175,8 @@ class NamesInScope:
 
     def outputs(self) -> dict[str, Shape]:
         """The outputs of the spec."""
-        return {name: self.shape_of(value) for name, value in self.spec.outputs.items()}
+        written = self.spec.outputs.items()
+        return {name: self.shape_of(read_output(one).value) for name, one in written}
 
     def _step(self, step: WrittenStep, included: Mapping[str, Shape] | None) -> Shape:
         """The shape of the output of a step; those that it is made of are known."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
@@ -55,6 +56,13 @@ def _answer(value: Any) -> Answer:
     if not keys or any(isinstance(one, bool | list | dict | None) for one in keys):
         raise ValueError(f"this is not an answer; {_ANSWER}")
     return Answer(picked=tuple(map(str, keys)))
+
+
+def _checked_date(value: str) -> str:
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise ValueError("this is not a date; write 2026-11-08") from None
 
 
 class CreditRange(SpecModel):
@@ -136,6 +144,7 @@ class Case(SpecModel):
         name: What the case shows, in a few words; unique in the file.
         inputs: Values of inputs; those of type file are relative to the folder of this file.
         budget: Overrides the credit budget of the spec.
+        date: The `run.date` of the case, such as 2026-11-08.
         faults: What goes wrong in the sandbox.
         chat: Answers of chat models, instead of written ones.
         answers: Answers to the questions of the run, by step: a key, a list of keys, `{none: note}`,
@@ -146,6 +155,7 @@ class Case(SpecModel):
     name: Annotated[str, Field(min_length=1, max_length=100)]
     inputs: dict[str, Any] = Field(default_factory=dict)
     budget: Number | None = None
+    date: Annotated[str, AfterValidator(_checked_date)] = "2026-01-01"
     faults: Annotated[tuple[dict[str, Any], ...], Field(max_length=200)] = ()
     chat: Annotated[tuple[dict[str, Any], ...], Field(max_length=500)] = ()
     answers: dict[str, Annotated[tuple[Answer, ...], BeforeValidator(_answers)]] = Field(

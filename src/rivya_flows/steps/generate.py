@@ -203,6 +203,8 @@ def _params(model: Model, given: Arguments) -> dict[str, Any]:
     given.report(wrong_common)
     if not isinstance(params, Mapping):
         return {}
+    if not given.is_written:  # `${{ … or none }}` leaves one out; an author removes its key
+        params = {key: value for key, value in params.items() if value is not None}
     unknown = [key for key, value in params.items() if has_unknown(value)]
     coerced, wrong = coerce_params(model, params, unknown=unknown)
     given.report(wrong)

@@ -135,7 +135,7 @@ def _evaluate_sourced(tree: nodes.Node, here: Evaluation) -> tuple[Any, str | No
             left, source = _evaluate_sourced(tree.left, here)
             return _evaluate_sourced(tree.right, here) if left else (left, source)
         case nodes.Or():
-            left = _lenient(tree.left, here)
+            left = _present(tree.left, here)
             return (left, None) if left else _evaluate_sourced(tree.right, here)
         case nodes.Filter(name="default"):
             value = _present(tree.node, here)

@@ -85,6 +85,9 @@ NUMBER = Shape("number")
 BOOLEAN = Shape("boolean")
 
 
+RUN = Shape("map", dict.fromkeys(("id", "date", "scheduled_for"), PROSE))
+"""The run itself, as the name `run` gives it."""
+
 BY_SIZE = "by size"
 """Title of a map whose one key is a size in pixels, such as ``1024x576``."""
 

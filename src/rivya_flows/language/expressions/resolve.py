@@ -32,7 +32,7 @@ from rivya_flows.similar_names import nearest
 OPEN, CLOSE = "${{", "}}"
 MAX_CHARACTERS = 2_000
 MAX_DEPTH = 60
-NAMESPACES = ("inputs", "steps", "matrix", "zip", "brand", "item")
+NAMESPACES = ("inputs", "steps", "matrix", "zip", "brand", "run", "item")
 """The names that can be followed by a dot."""
 
 _FOREIGN = (

@@ -13,6 +13,7 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import TEXTS, is_bare, repair, shape_of
 from rivya_flows.language.expressions.output_types import (
     ANY,
+    RUN,
     TEXT,
     Kind as ShapeKind,
     Scope,
@@ -26,6 +27,7 @@ from rivya_flows.language.expressions.values import ExpressionError, InferenceEr
 from rivya_flows.language.field_types import fields_of
 from rivya_flows.language.final_cut import CUT_PARTS
 from rivya_flows.language.matrix import LOOPS, SPECIAL
+from rivya_flows.language.outputs import read_output
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, preview
 from rivya_flows.language.workflow import MAX_LABEL_VALUE, Input, is_label_value
@@ -72,12 +74,14 @@ def check_names(
             given = arguments.get("inputs")
             _check_given(given, wanted.get(step.id, {}), place, inside, report)
     _check_labels(names, report)
-    for name, value in names.spec.outputs.items():
+    for name, written in names.spec.outputs.items():
+        value, file = read_output(written)
+        path: Path = ("outputs", name) if file is None else ("outputs", name, "value")
         if value is None:
             hint = "write ${{ steps.NAME.asset }} after it, or remove it"
-            report.add(("outputs", name), "wrong-value", f"the output {name!r} is empty", hint)
-        check_expressions(value, ("outputs", name), names.everywhere(), report)
-        _lint_bare(value, ("outputs", name), names.everywhere(), report)
+            report.add(path, "wrong-value", f"the output {name!r} is empty", hint)
+        check_expressions(value, path, names.everywhere(), report)
+        _lint_bare(value, path, names.everywhere(), report)
 
 
 def _check_limit(names: NamesInScope, step: WrittenStep, report: DiagnosticCollector) -> None:
@@ -94,8 +98,8 @@ def _check_limit(names: NamesInScope, step: WrittenStep, report: DiagnosticColle
 
 def _check_labels(names: NamesInScope, report: DiagnosticCollector) -> None:
     """Labels are known before a run starts, and are shown everywhere."""
-    steps = {step.id: "a label may use inputs alone" for step in names.spec.steps}
-    scope = {"inputs": names.inputs, "steps": map_of({}, steps)}
+    steps = {step.id: "a label may use inputs and run alone" for step in names.spec.steps}
+    scope = {"inputs": names.inputs, "steps": map_of({}, steps), "run": RUN}
     for name, value in names.spec.items("labels"):
         path: Path = ("labels", name)
         if not isinstance(value, str):
