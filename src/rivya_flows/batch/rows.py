@@ -6,7 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from rivya_flows.language.canonical import digest
 from rivya_flows.language.diagnostic_report import MAX_PROBLEMS, suggest
 from rivya_flows.language.expressions.values import slug
 from rivya_flows.language.inputs import fit, hint_for, parse_assignments
+from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import Input, Inputs, Workflow
 from rivya_flows.questions.question import Question
 from rivya_flows.receipt.model import Receipt
@@ -26,6 +27,8 @@ from rivya_flows.store.assets import file_hash
 
 MAX_ROWS = 10_000
 NOTE = "x-"  # prefix of columns that are notes for people, as with keys of a spec
+BUDGET_COLUMN = "budget"
+"""The column with the most credits of each row's run, unless an input has this name."""
 _MAX_BYTES = 64 * 2**20
 _MAX_KEYS = 2
 _MAX_KEY = 40  # characters of a cell that names a row
@@ -58,8 +61,9 @@ class Row:
         number, line: From 1, `number` without the header and blank lines.
         keys: What names it, by column.
         removed: How many of its runs were removed.
+        budget: The most credits of its run, by its own column; None: as the spec says.
         least, most: Credits still to buy; `most` is None without an upper bound.
-        spec_cap: The cap that the spec sets for every run, or None.
+        spec_cap: The cap that its column or the spec sets for its run, or None.
         recap: Its journal has another cap than `spec_cap`, from an earlier batch.
         before: Of `spent`, what was spent before this batch began to run.
         cap: Of the whole run while it runs; None keeps the spec's own.
@@ -77,6 +81,7 @@ class Row:
     notes: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     removed: int = 0
+    budget: int | None = None
     least: int = 0
     most: int | None = 0
     spec_cap: int | None = None
@@ -243,8 +248,10 @@ class _RowReader:
             seen[mark] += 1
             repeat = f"-{seen[mark]}" if seen[mark] > 1 else ""
             run_id = "-".join(filter(None, [batch_id, self._short_text(identity), mark + repeat]))
-            rows.append(Row(run_id, "", len(rows) + 1, line, values, notes))
-            written.append(dict(zip(names, map(str.strip, cells), strict=False)))
+            given = dict(zip(names, map(str.strip, cells), strict=False))
+            row = Row(run_id, "", len(rows) + 1, line, values, notes)
+            rows.append(replace(row, budget=self._budget(line, names, given)))
+            written.append(given)
         if not rows and not self.problems:
             self._add(line, None, "no-rows", "no rows below the header")
         files = {name for name, declared in self._inputs.items() if declared.type == "file"}
@@ -293,7 +300,7 @@ class _RowReader:
             if name in earlier:
                 message = f"repeated column {name!r:.60}"
                 self._add(line, index, "repeated-column", message)
-            elif name not in self._inputs and not name.startswith(NOTE):
+            elif name not in {*self._inputs, BUDGET_COLUMN} and not name.startswith(NOTE):
                 hint = suggest(name, self._inputs) or "the spec has no inputs"
                 hint += f"; a column of notes begins with {NOTE}"
                 self._add(line, index, "unknown-input", f"unknown input {name!r:.60}", hint)
@@ -311,7 +318,7 @@ class _RowReader:
         notes = {name: text for name, text in written.items() if name.startswith(NOTE)}
         values, identity = dict(self._given), {}
         for index, (name, text) in enumerate(written.items()):
-            if name in notes or not text.strip():
+            if name not in self._inputs or not text.strip():
                 continue
             try:
                 values.update(parse_assignments([f"{name}={text}"], self._workflow))
@@ -335,6 +342,16 @@ class _RowReader:
             else:
                 identity[name] = _identity(fitted)
         return values, notes, identity
+
+    def _budget(self, line: int, names: Sequence[str], texts: Mapping[str, str]) -> int | None:
+        """What the column of budgets says, if it is one; None where its cell is empty."""
+        text = "" if BUDGET_COLUMN in self._inputs else texts.get(BUDGET_COLUMN, "")
+        if not text or (text.isascii() and text.isdecimal()):
+            return int(text[:18]) if text else None
+        message = f"{BUDGET_COLUMN}: {preview(text)} is not a number of credits"
+        hint = "write a number such as 12; an empty cell leaves it to the spec"
+        self._add(line, names.index(BUDGET_COLUMN), "wrong-input", message, hint)
+        return None
 
     def _add(
         self, line: int, cell: int | None, code: str, message: str, hint: str | None = None

@@ -20,7 +20,8 @@ from rivya_flows.language.expressions.resolve import (
     references,
 )
 from rivya_flows.language.matrix import OwnKey, item_keys, rows_of
-from rivya_flows.language.workflow import PARTS, Inputs, Part, Step, Workflow
+from rivya_flows.language.workflow import PARTS, Inputs, Part, Step, StepBudget, Workflow
+from rivya_flows.plans.budgets import evaluated
 from rivya_flows.plans.names import round_name
 from rivya_flows.plans.plan import (
     NamespaceFacts,
@@ -132,7 +133,17 @@ class _Expansion:
             space.id,
             inputs_in(space, read),
             upstream - _steps_before(space, step, read, more_than_status=True),
+            budget=self._budget(space, step, name),
         )
+
+    def _budget(self, space: Space, step: Step, name: str) -> StepBudget | None:
+        """The budget of a step; `UsageError` if inputs that are known before the run do not give it."""
+        if step.budget is None:
+            return None
+        written = step.budget.model_dump()
+        nothing: dict[str, Any] = {"inputs": {}}
+        scope = self._try(space, written, lambda known: known, nothing)
+        return evaluated(step.budget, scope, f"the budget of {name}")
 
     def _plan_rounds(self, space: Space, name: str, pick: PlannedStep) -> dict[str, PlannedStep]:
         """The steps that buy the candidates of a pick again, one for each round."""

@@ -21,7 +21,7 @@ from rivya_flows.language.expressions.resolve import (
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.matrix import ItemKey, shared_keys
 from rivya_flows.language.syntax.media_references import resolve, written_path
-from rivya_flows.language.workflow import PARTS, Input, Inputs, Part, Step, Workflow
+from rivya_flows.language.workflow import PARTS, Input, Inputs, Part, Step, StepBudget, Workflow
 from rivya_flows.spec.files import included_by, inlined_name
 from rivya_flows.steps.arguments import World
 from rivya_flows.steps.branding import Branding, brand_values
@@ -185,6 +185,7 @@ class PlannedStep:
     rounds: tuple[str, ...] = ()  # of a pick: the steps that buy its candidates again
     round_of: tuple[str, int] | None = None  # of such a step: the pick, and the round from 1
     repeats: str | None = None  # of such a step: the step that it buys again
+    budget: StepBudget | None = None  # evaluated
 
     @property
     def kind(self) -> Kind:
@@ -272,6 +273,11 @@ class RunPlan:
         """The step that makes the candidates of a pick with rounds, in a round; 0 is the first."""
         rounds = self.steps[pick].rounds
         return rounds[number - 1] if number else self.steps[rounds[0]].repeats or ""
+
+    def bought_with(self, name: str) -> tuple[str, ...]:
+        """A step, and all rounds of picks that buy its items again: one budget covers them."""
+        first = self.steps[name].repeats or name
+        return tuple(one for one, step in self.steps.items() if first in (one, step.repeats))
 
     @cached_property
     def downstream(self) -> Mapping[tuple[Part, str], tuple[str, ...]]:

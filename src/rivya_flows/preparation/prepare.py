@@ -36,6 +36,7 @@ from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import kind_of, written_path
 from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import PARTS, WARN_AT, Inputs
+from rivya_flows.plans.budgets import run_cap
 from rivya_flows.plans.labels import labels_of
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import RunPlan
@@ -68,7 +69,7 @@ class RunRequest:
     """A run that somebody asks for; `budget`, `cache` and `labels` override those of the spec.
 
     Finished work is taken from the run of `fork`, whose folder is `forked`, if not where the store has it, and
-    which bought with `wallet`.
+    which bought with `wallet`. The entry of `deploy` that is named `deployment` may have a budget of its own.
     """
 
     spec: SpecFile
@@ -83,6 +84,7 @@ class RunRequest:
     uncollected: tuple[str, ...] = ()
     wallet: str | None = None
     earlier: Inputs = field(default_factory=dict)
+    deployment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -213,8 +215,8 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
     if files is None:
         files = assets_at(named_files(workflow), spec.folder, assets)
     budget = request.budget
-    if budget is None and workflow.budget is not None:
-        budget = workflow.budget.credits
+    if budget is None:
+        budget = run_cap(workflow, inputs, request.deployment)
     now = datetime.now(UTC)
     frozen = RunFrozen(
         run_id=run_id,
@@ -325,6 +327,8 @@ def verdict(found: Estimate) -> str:
     if found.is_over_cap:
         least = credits_of(found.enough)
         return f"over the budget: at least {least}, and the budget is {found.budget}"
+    if (step := found.over_step) is not None:
+        return f"over the budget of the step {step.id}: {step.over}"
     if (pool := found.exceeded) is not None:
         return f"over the {pool_left(pool)}; it takes at least {credits_of(found.min)}"
     if found.verdict == "over_balance":
@@ -373,6 +377,8 @@ def refuse_over(found: Estimate, otherwise: str = ", or raise `budget:` in the s
     hint = f"add at least {credits_of(missing)}, then the same command; nothing was bought"
     if found.is_over_cap:
         hint = f"give --budget {found.enough} or more{otherwise}; nothing was bought"
+    elif found.over_step is not None:
+        hint = "raise the `budget` of the step; nothing was bought"
     elif (pool := found.exceeded) is not None:
         raised = f"rivya-flows budgets set {pool.name} --credits N"
         wait = ", or wait for its next period" if pool.until else ""

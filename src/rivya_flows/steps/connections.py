@@ -43,7 +43,7 @@ class Upload(Kind):
     says = "Uploads a file of your own to the service."
     takes = UploadWith
     outputs = ("asset", "id", "url")
-    idle = UNPAID
+    idle = (*UNPAID, "budget")
     reads = ("file",)
     fetches = True
     gives_media = True
@@ -132,7 +132,7 @@ class Notify(Kind):
     uses = "notify"
     says = "Sends a signed callback to a URL."
     takes = NotifyWith
-    idle = UNPAID
+    idle = (*UNPAID, "budget")
     is_for_results = False
     calls_back = True
     passes_on = True
@@ -181,7 +181,7 @@ class Include(Kind):
     takes = IncludeWith
     outputs = ("outputs",)
     idle = ("matrix", "foreach", "as", "zip", "key", "max_items", "allow_failures", "retry",
-            "regenerate", "fallback", "timeout", "max_parallel", "cache")  # fmt: skip
+            "regenerate", "fallback", "timeout", "max_parallel", "cache", "budget")  # fmt: skip
     buys = True
     is_for_results = False
     passes_on = True
