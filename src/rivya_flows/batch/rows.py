@@ -344,7 +344,7 @@ class _RowReader:
         return values, notes, identity
 
     def _budget(self, line: int, names: Sequence[str], texts: Mapping[str, str]) -> int | None:
-        """What the column of budgets says, if it is one; None where its cell is empty."""
+        """What the column of budgets says, if there is one; None if its cell is empty."""
         text = "" if BUDGET_COLUMN in self._inputs else texts.get(BUDGET_COLUMN, "")
         if not text or (text.isascii() and text.isdecimal()):
             return int(text[:18]) if text else None

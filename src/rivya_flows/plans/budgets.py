@@ -27,7 +27,7 @@ def run_budget(workflow: Workflow, inputs: Inputs) -> Budget | None:
     """The budget of a spec with its expressions evaluated; `UsageError` if one gives no budget."""
     if workflow.budget is None:
         return None
-    return evaluated(workflow.budget, {"inputs": dict(inputs)}, "budget")
+    return evaluate_budget(workflow.budget, {"inputs": dict(inputs)}, "budget")
 
 
 def run_cap(workflow: Workflow, inputs: Inputs, deployment: str | None = None) -> int | None:
@@ -35,7 +35,7 @@ def run_cap(workflow: Workflow, inputs: Inputs, deployment: str | None = None) -
     entry = next((one for one in workflow.deploy if one.name == deployment), None)
     if entry is not None and entry.budget is not None:
         scope = {"inputs": dict(inputs)}
-        return evaluated(entry.budget, scope, f"the budget of {deployment}").credits
+        return evaluate_budget(entry.budget, scope, f"the budget of {deployment}").credits
     budget = run_budget(workflow, inputs)
     return None if budget is None else budget.credits
 
@@ -57,13 +57,13 @@ def deployed_cap(workflow: Workflow, entry: Deploy | None) -> int | None:
     if not starts or any(is_computed(one.get(name)) for one in starts for name in read):
         return None
     try:
-        found = [evaluated(limit, {"inputs": inputs}, "").credits for inputs in starts]
+        found = [evaluate_budget(limit, {"inputs": inputs}, "").credits for inputs in starts]
     except UsageError:
         return None
     return max(found)
 
 
-def evaluated(budget: _B, scope: Mapping[str, Any], what: str) -> _B:
+def evaluate_budget(budget: _B, scope: Mapping[str, Any], what: str) -> _B:
     """A budget with its expressions evaluated, credits rounded down; `UsageError` if one gives none."""
     try:
         given = evaluate(budget.model_dump(exclude_unset=True), scope)

@@ -21,7 +21,7 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.language.matrix import OwnKey, item_keys, rows_of
 from rivya_flows.language.workflow import PARTS, Inputs, Part, Step, StepBudget, Workflow
-from rivya_flows.plans.budgets import evaluated
+from rivya_flows.plans.budgets import evaluate_budget
 from rivya_flows.plans.names import round_name
 from rivya_flows.plans.plan import (
     NamespaceFacts,
@@ -143,7 +143,7 @@ class _Expansion:
         written = step.budget.model_dump()
         nothing: dict[str, Any] = {"inputs": {}}
         scope = self._try(space, written, lambda known: known, nothing)
-        return evaluated(step.budget, scope, f"the budget of {name}")
+        return evaluate_budget(step.budget, scope, f"the budget of {name}")
 
     def _plan_rounds(self, space: Space, name: str, pick: PlannedStep) -> dict[str, PlannedStep]:
         """The steps that buy the candidates of a pick again, one for each round."""

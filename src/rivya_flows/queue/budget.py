@@ -394,8 +394,8 @@ def _afford_in_step(
         refused = [one.evaluated.price.min for one in items if one.code == OVER_STEP_BUDGET]
         least = _least_of_items(state, step_id, certain=False)
         prices = sorted([*refused, *(one or 0 for one in least)])
-        kept = max(0, len(prices) - planned.step.allow_failures)
-        needed = max(reserve, sum(prices[:kept]))
+        count = max(0, len(prices) - planned.step.allow_failures)
+        needed = max(reserve, sum(prices[:count]))
     if needed <= left:
         return "buy", needed
     return "wait" if any(one.tally.open for one in steps) else "over", needed
