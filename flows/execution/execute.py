@@ -226,8 +226,13 @@ async def run_deployment(
                 if late is not None:
                     logger.warning("%s", late.sentence)
                     return late
-                due = await scheduled_for()
-                request = RunRequest(spec, lambda _: inputs, local_files=False, scheduled_for=due)
+                request = RunRequest(
+                    spec,
+                    lambda _: inputs,
+                    local_files=False,
+                    scheduled_for=await scheduled_for(),
+                    deployment=await _deployed_as(workflow),
+                )
                 await _begin(context, run_id, request, logger.info)
             # Prefect may have started the flow run again while the process that executes it lives.
             driven = await context.leases.until_free(run_id)
@@ -252,6 +257,18 @@ async def run_deployment(
         return receipt_of(report)
     finally:
         end_heartbeats()
+
+
+async def _deployed_as(workflow: Workflow) -> str | None:
+    """The name of this flow run's deployment, if one of the spec has a budget of its own."""
+    run = flow_run_here()
+    if run is None or run.deployment_id is None or not any(one.budget for one in workflow.deploy):
+        return None
+    # `prefect.runtime` would name that of a flow that calls this one.
+    with suppress(ObjectNotFound):
+        async with get_client() as client:
+            return (await client.read_deployment(run.deployment_id)).name
+    return None
 
 
 def _checked_id(journal: Journal, here: RunId) -> str:

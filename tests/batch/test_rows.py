@@ -45,6 +45,21 @@ def problems(workflow: Workflow, text: str) -> list[str]:
     return [str(problem).splitlines()[0] for problem in caught.value.diagnostics]
 
 
+def test_the_column_of_budgets_takes_whole_numbers_and_is_an_input_where_the_spec_has_one(
+    workflow: Workflow,
+) -> None:
+    rows = read(workflow, "product,budget\nLamp, 12\nDesk,\n")
+    assert [row.budget for row in rows] == [12, None]
+    assert [row.run_id for row in rows] == [
+        row.run_id for row in read(workflow, "product\nLamp\nDesk\n")
+    ]
+    [problem] = problems(workflow, "product,budget\nLamp,a lot\n")
+    assert problem.endswith("budget: 'a lot' is not a number of credits [wrong-input]")
+    own = load(SPEC.replace("count:", "budget:"), file="spec.yaml", catalogue=shipped())
+    [row] = read(own, "product,budget\nLamp,3\n")
+    assert (row.budget, row.values["budget"]) == (None, 3)
+
+
 def test_each_cell_is_read_by_the_type_of_its_input(workflow: Workflow) -> None:
     text = (
         "product,count,language,sizes,x-note\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
@@ -15,13 +15,16 @@ from rivya_flows.language.canonical import digest
 from rivya_flows.language.diagnostic_report import MAX_PROBLEMS, suggest
 from rivya_flows.language.expressions.values import slug
 from rivya_flows.language.inputs import fit, hint_of, paths_from, read_row
-from rivya_flows.language.tables import NOTE, Table, read_text
+from rivya_flows.language.tables import NOTE, Record, Table, read_text
+from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import Input, Inputs, Workflow
 from rivya_flows.questions.question import Question
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.store.assets import file_hash
 
+BUDGET_COLUMN = "budget"
+"""The column with the most credits of each row's run, unless an input has this name."""
 _MAX_BYTES = 64 * 2**20
 _MAX_KEYS = 2
 _MAX_KEY = 40  # characters of a cell that names a row
@@ -52,8 +55,9 @@ class Row:
         number, line: From 1, `number` without the header and blank lines.
         keys: What names it, by column.
         removed: How many of its runs were removed.
+        budget: The most credits of its run, by its own column; None: as the spec says.
         least, most: Credits still to buy; `most` is None without an upper bound.
-        spec_cap: The cap that the spec sets for every run, or None.
+        spec_cap: The cap that its column or the spec sets for its run, or None.
         recap: Its journal has another cap than `spec_cap`, from an earlier batch.
         before: Of `spent`, what was spent before this batch began to run.
         cap: Of the whole run while it runs; None keeps the spec's own.
@@ -71,6 +75,7 @@ class Row:
     notes: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     removed: int = 0
+    budget: int | None = None
     least: int = 0
     most: int | None = 0
     spec_cap: int | None = None
@@ -189,7 +194,7 @@ def read_rows(
                 for_all[name] = fit(inputs[name], for_all[name], root=Path())
             except ValueError as error:
                 raise UsageError(f"{name}: {error}", hint_of(error, inputs[name])) from error
-    table = Table(text, file=file, names=inputs, what="input")
+    table = Table(text, file=file, names=[*inputs, BUDGET_COLUMN], what="input")
     rows = () if table.problems else _rows(table, inputs, batch_id, for_all, keys)
     if table.problems:
         raise SpecError(tuple(sorted(table.problems)[:MAX_PROBLEMS]))
@@ -219,7 +224,8 @@ def _rows(
         repeat = f"-{seen[mark]}" if seen[mark] > 1 else ""
         short = _short_text(identity, inputs)
         run_id = "-".join(filter(None, [batch_id, short, mark + repeat]))
-        rows.append(Row(run_id, "", len(rows) + 1, record.line, values, record.notes))
+        row = Row(run_id, "", len(rows) + 1, record.line, values, record.notes)
+        rows.append(replace(row, budget=_budget(table, record, inputs)))
         written.append({name: cell.strip() for name, cell in record.cells.items()})
     files = {name for name, declared in inputs.items() if declared.type == "file"}
     columns = {name: [row[name] for row in written] for name in table.columns}
@@ -232,6 +238,17 @@ def _rows(
     for row, own, text in zip(rows, of_rows, texts, strict=True):
         row.keys, row.name = own, _name(text, row.number, alone=many[text] == 1)
     return tuple(rows)
+
+
+def _budget(table: Table, record: Record, inputs: Mapping[str, Input]) -> int | None:
+    """What the column of budgets says, if there is one; None if its cell is empty."""
+    text = "" if BUDGET_COLUMN in inputs else record.cells.get(BUDGET_COLUMN, "").strip()
+    if not text or (text.isascii() and text.isdecimal()):
+        return int(text[:18]) if text else None
+    message = f"{BUDGET_COLUMN}: {preview(text)} is not a number of credits"
+    hint = "write a number such as 12; an empty cell leaves it to the spec"
+    table.add_at(record.line, BUDGET_COLUMN, "wrong-input", message, hint)
+    return None
 
 
 def _short_text(identity: Mapping[str, Any], inputs: Mapping[str, Input]) -> str:

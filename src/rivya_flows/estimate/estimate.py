@@ -15,7 +15,7 @@ from rivya_client.catalogue.prices import Price, price_of
 from rivya_flows.estimate.films import Film, films
 from rivya_flows.plans.plan import PlannedStep
 from rivya_flows.queue.actions import Action, AskCache, ReadBalance, Work
-from rivya_flows.queue.budget import judge_price, prices_by_spec
+from rivya_flows.queue.budget import judge_price, prices_by_spec, step_credits_left
 from rivya_flows.queue.evaluation import open_campaigns
 from rivya_flows.queue.events import (
     BalanceRead,
@@ -69,6 +69,8 @@ class StepEstimate:
     skipped: str | None
     usual_seconds: float | None = None
     brand_prompt: str | None = None
+    at_most: int | None = None  # by its own budget, which covers its rounds too
+    over: str | None = None  # what its own budget does not cover for certain
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,14 @@ class Estimate:
         return next((one for one in self.pools if self.min > one.left and not self.asks), None)
 
     @property
+    def over_step(self) -> StepEstimate | None:
+        """The first step whose own budget does not cover its remaining minimum."""
+        return next((one for one in self.steps if one.over), None)
+
+    @property
     def verdict(self) -> Verdict:
         """Whether the remaining minimum fits the budget and each pool, then the balance."""
-        if self.is_over_cap or self.exceeded is not None:
+        if self.is_over_cap or self.exceeded is not None or self.over_step is not None:
             return "over_budget"
         if self.balance is not None and self.min > self.balance:
             return "over_balance"
@@ -168,6 +175,7 @@ class Estimate:
                     "skipped": one.skipped,
                     "usual_seconds": one.usual_seconds,
                     "brand_prompt": one.brand_prompt,
+                    "at_most": one.at_most,
                     "items": [
                         {
                             "key": item.key,
@@ -201,12 +209,16 @@ def rehearse(
     budget = resume.budget if resume and resume.budget is not None else state.cap
     taken_up = resume.model_copy(update={"budget": None}) if resume else RunResumed(at=at)
     state.cap = state.pool = None
+    plan = state.plan
+    if any(step.budget for step in plan.steps.values()):
+        free = {name: replace(step, budget=None) for name, step in plan.steps.items()}
+        state.plan = replace(plan, steps=free)
     waiting = deque(advance(state, taken_up))
     while waiting:
         event = _free_answer(waiting.popleft(), look_up)
         if event is not None:
             waiting += advance(state, event)
-    state.cap = budget
+    state.cap, state.plan = budget, plan
     return state
 
 
@@ -232,12 +244,12 @@ def estimate(
     budget = state.plan.workflow.budget
     known = (usual, films(state), set[str](), set[str]())
     steps = tuple(_step_estimate(state, name, *known) for name in state.plan.steps)
-    prices = [item.price for step in steps for item in step.items]
+    price = _price_of_all(state, steps)
     return Estimate(
         name=state.plan.workflow.name,
         steps=steps,
-        min=sum(one.min for one in prices),
-        max=greatest(prices),
+        min=price.min,
+        max=price.max,
         spent=state.spent,
         budget=state.cap,
         balance=balance,
@@ -274,8 +286,8 @@ def _step_estimate(
         return StepEstimate(step_id, uses, (), planned.skipped)
     items = tuple(_item_estimate(state, planned, item) for item in current.items.values())
     if not current.expanded:
-        known = (usual, made, unsure, fresh)
-        one = _campaign_estimate(state, step_id, *known) if planned.includes else None
+        shared = (usual, made, unsure, fresh)
+        one = _campaign_estimate(state, step_id, *shared) if planned.includes else None
         items = (_runtime_estimate(state, step_id, one),)
     lacking = sorted((planned.upstream - planned.tolerates) & unsure)
     if lacking:
@@ -302,10 +314,54 @@ def _step_estimate(
     names = {
         one.model or f"{state.plan.workflow.name}/{step_id}" for one in items if not one.cached
     }
-    found = [usual[name] for name in names if name in usual]
-    seconds = round(max(found), 1) if found else None
-    brand_prompt = _brand_prompt(state, planned, items)
-    return StepEstimate(step_id, uses, items, None, seconds, brand_prompt)
+    known = [usual[name] for name in names if name in usual]
+    seconds = round(max(known), 1) if known else None
+    return StepEstimate(
+        step_id,
+        uses,
+        items,
+        None,
+        seconds,
+        _brand_prompt(state, planned, items),
+        step_credits_left(state, step_id, planned=False),
+        _over_own_budget(state, step_id, items),
+    )
+
+
+def _over_own_budget(state: State, step_id: str, items: tuple[ItemEstimate, ...]) -> str | None:
+    planned, left = state.planned_step(step_id), step_credits_left(state, step_id, planned=False)
+    if planned.budget is None or planned.step.allow_failures:
+        return None
+    least = sum(one.price.min for one in items)
+    if left is not None and least > left:
+        return f"at least {price_of(least, least)}, and it has {left} left"
+    most = planned.budget.per_item
+    dearest = max((one.price.min for one in items if one.key != RUNTIME), default=0)
+    if most is not None and dearest > most:
+        return f"an item costs at least {price_of(dearest, dearest)}, and may cost {most}"
+    return None
+
+
+def _price_of_all(state: State, steps: tuple[StepEstimate, ...]) -> Price:
+    """Of all steps together, each with its rounds as far as its own budget covers them."""
+    found: dict[str, list[Price]] = {}
+    caps = {step.id: None if step.over else step.at_most for step in steps}
+    for step in steps:
+        first = state.planned_step(step.id).repeats or step.id
+        found.setdefault(first, []).extend(item.price for item in step.items)
+    capped = [
+        _within(Price(sum(one.min for one in prices), greatest(prices), ""), caps.get(first))
+        for first, prices in found.items()
+    ]
+    return Price(sum(one.min for one in capped), greatest(capped), "")
+
+
+def _within(price: Price, cap: int | None) -> Price:
+    """A price as far as a budget covers it; without a greatest one a purchase may pass the budget."""
+    if cap is None:
+        return price
+    most = None if price.max is None else min(price.max, cap)
+    return replace(price, min=min(price.min, cap), max=most)
 
 
 def _is_waiting(step: StepState) -> bool:
@@ -442,12 +498,16 @@ def _with_fallbacks(
     if (times := planned.attempts if again else 1) > 1:
         top = None if price.max is None else price.max * times
         price = Price(price.min, top, f"{price.assumption}, at most {times} times")
-    if not fallbacks:
-        return ItemEstimate(key, model, price, reserve)
-    models, prices = zip(*fallbacks, strict=True)
-    more = _up_to(greatest(prices))
-    reason = f"{price.assumption}; {more} with its fallbacks: {_names(models)}"
-    price = Price(price.min, greatest([price, *prices]), reason)
+    models: tuple[str | None, ...] = ()
+    if fallbacks:
+        models, prices = zip(*fallbacks, strict=True)
+        more = _up_to(greatest(prices))
+        reason = f"{price.assumption}; {more} with its fallbacks: {_names(models)}"
+        price = Price(price.min, greatest([price, *prices]), reason)
+    limit = planned.budget.per_item if planned.budget else None
+    if limit is not None and price.max is not None and price.max > limit:
+        reason = f"{price.assumption}; at most {limit} by its budget"
+        price = Price(price.min, max(price.min, limit), reason)
     return ItemEstimate(key, model, price, reserve, fallback=models)
 
 

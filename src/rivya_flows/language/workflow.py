@@ -104,20 +104,44 @@ WARN_AT = 0.8
 """Default of `warn_at`."""
 
 
-class Budget(SpecModel):
+_Credits = Annotated[Annotated[Count, Field(ge=0)], COMPUTABLE]
+
+
+class CreditLimit(SpecModel):
+    """The most credits of one run of a deployment.
+
+    Attributes:
+        credits: The cap, in credits: a number, or an expression of inputs.
+    """
+
+    credits: _Credits
+
+
+class Budget(CreditLimit):
     """How many credits a run may spend, all attempts counted.
 
     Attributes:
-        credits: The cap, in credits.
+        credits: The cap, in credits: a number, or an expression of inputs.
         warn_at: Share of the cap at which a warning is shown, 0 to 1; with the default only if the
             plan may cost more than the cap.
         on_unfit: What happens once all that is left, or a purchase, does not fit: `fail` buys
             nothing more, `pause` asks, `go_on` buys what still fits.
     """
 
-    credits: Annotated[Count, Field(ge=0)]
-    warn_at: Annotated[Number, Field(ge=0, le=1)] = WARN_AT
+    warn_at: Annotated[Annotated[Number, Field(ge=0, le=1)], COMPUTABLE] = WARN_AT
     on_unfit: Literal["fail", "pause", "go_on"] = "fail"
+
+
+class StepBudget(SpecModel):
+    """How many credits a step may spend, all attempts, fallbacks and rounds counted.
+
+    Attributes:
+        credits: The cap of all its items together: a number, or an expression of inputs.
+        per_item: The cap of each of its items.
+    """
+
+    credits: _Credits | None = None
+    per_item: _Credits | None = None
 
 
 class Concurrency(SpecModel):
@@ -199,6 +223,7 @@ class Step(SpecModel):
             as `15m`.
         max_parallel: Jobs of this step in flight at once; unlimited if left out.
         cache: The cache mode of this step; the default is that of the spec.
+        budget: The most credits of this step, or of each of its items.
     """
 
     id: SkipJsonSchema[Name]
@@ -221,6 +246,7 @@ class Step(SpecModel):
     timeout: Seconds | None = None
     max_parallel: Annotated[Count, Field(ge=1)] | None = None
     cache: Caching | None = None
+    budget: StepBudget | None = None
 
     @property
     def fan_out(self) -> tuple[str, Any]:
@@ -358,6 +384,7 @@ class Deploy(SpecModel):
         work_pool: Prefect work pool whose workers run it; or a map with more of it.
         concurrency_limit: Runs of the deployment at once.
         when_busy: What happens to a run over the limit: it waits, or is cancelled.
+        budget: The most credits of one of its runs, instead of that of the spec.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]*$", max_length=100)]
@@ -369,6 +396,7 @@ class Deploy(SpecModel):
     work_pool: Annotated[WorkPool, BeforeValidator(_named_pool)] | None = None
     concurrency_limit: Annotated[Count, Field(ge=1)] | None = None
     when_busy: Literal["wait", "cancel"] = "wait"
+    budget: CreditLimit | None = None
 
 
 MAX_LABELS = 8

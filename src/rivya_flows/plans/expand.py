@@ -31,7 +31,8 @@ from rivya_flows.language.lineage import (
 )
 from rivya_flows.language.matrix import OwnKey, item_keys, rows_of
 from rivya_flows.language.wording import preview
-from rivya_flows.language.workflow import PARTS, Inputs, Part, Step, Workflow
+from rivya_flows.language.workflow import PARTS, Inputs, Part, Step, StepBudget, Workflow
+from rivya_flows.plans.budgets import evaluate_budget
 from rivya_flows.plans.names import round_name, space_names
 from rivya_flows.plans.plan import (
     NamespaceFacts,
@@ -248,6 +249,7 @@ class _Expansion:
             inputs_in(space, read),
             upstream - _steps_before(space, step, read, more_than_status=True),
             limit=limit,
+            budget=self._budget(space, step, name),
             lineage=self._lineage_of(space, step),
             inside=self.inside[name] if is_include else {},
             same=frozenset(
@@ -265,6 +267,15 @@ class _Expansion:
         elif isinstance(step.with_, PickWith):
             known[step.id] = lineage_of_pick(step.with_.from_, known)
         return known.get(step.id, NO_LINEAGE)
+
+    def _budget(self, space: Space, step: Step, name: str) -> StepBudget | None:
+        """The budget of a step; `UsageError` if inputs that are known before the run do not give it."""
+        if step.budget is None:
+            return None
+        written = step.budget.model_dump()
+        nothing: dict[str, Any] = {"inputs": {}}
+        scope = self._try(space, written, lambda known: known, nothing)
+        return evaluate_budget(step.budget, scope, f"the budget of {name}")
 
     def _plan_rounds(self, space: Space, name: str, pick: PlannedStep) -> dict[str, PlannedStep]:
         """The steps that buy the candidates of a pick again, one for each round."""

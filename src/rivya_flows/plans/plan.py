@@ -22,7 +22,16 @@ from rivya_flows.language.inputs import fit
 from rivya_flows.language.lineage import NONE as NO_LINEAGE, Lineage
 from rivya_flows.language.matrix import ItemKey, OwnKey, shared_keys
 from rivya_flows.language.syntax.media_references import written_path
-from rivya_flows.language.workflow import PARTS, Input, Inputs, Part, Step, Workflow, change_files
+from rivya_flows.language.workflow import (
+    PARTS,
+    Input,
+    Inputs,
+    Part,
+    Step,
+    StepBudget,
+    Workflow,
+    change_files,
+)
 from rivya_flows.spec.files import included_by, inlined_name
 from rivya_flows.steps.arguments import World
 from rivya_flows.steps.branding import Branding, brand_values
@@ -219,6 +228,7 @@ class PlannedStep:
     # Of an `include` step: the namespace of each item, by its key.
     inside: Mapping[str, str] = field(default_factory=dict, hash=False)
     same: frozenset[str] = frozenset()  # steps of which each item reads the one of the same origin
+    budget: StepBudget | None = None  # evaluated
 
     @property
     def kind(self) -> Kind:
@@ -346,6 +356,11 @@ class RunPlan:
         """The step that makes the candidates of a pick with rounds, in a round; 0 is the first."""
         rounds = self.steps[pick].rounds
         return rounds[number - 1] if number else self.steps[rounds[0]].repeats or ""
+
+    def bought_with(self, name: str) -> tuple[str, ...]:
+        """A step, and all rounds of picks that buy its items again: one budget covers them."""
+        first = self.steps[name].repeats or name
+        return tuple(one for one, step in self.steps.items() if first in (one, step.repeats))
 
     @cached_property
     def downstream(self) -> Mapping[tuple[Part, str], tuple[str, ...]]:

@@ -36,6 +36,7 @@ from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import kind_of, written_path
 from rivya_flows.language.wording import count_noun, preview
 from rivya_flows.language.workflow import PARTS, WARN_AT, Inputs, change_files
+from rivya_flows.plans.budgets import run_cap
 from rivya_flows.plans.labels import labels_of
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import RunPlan
@@ -70,7 +71,7 @@ class RunRequest:
 
     `scheduled_for` is when a schedule wanted it, in its time zone; `date` what `run.date` is instead of its day.
     Finished work is taken from the run of `fork`, whose folder is `forked`, if not where the store has it, and
-    which bought with `wallet`.
+    which bought with `wallet`. The entry of `deploy` that is named `deployment` may have a budget of its own.
     """
 
     spec: SpecFile
@@ -87,6 +88,7 @@ class RunRequest:
     earlier: Inputs = field(default_factory=dict)
     scheduled_for: datetime | None = None
     date: str | None = None
+    deployment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -221,8 +223,8 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
     if files is None:
         files = assets_at(named_files(workflow), spec.folder, assets)
     budget = request.budget
-    if budget is None and workflow.budget is not None:
-        budget = workflow.budget.credits
+    if budget is None:
+        budget = run_cap(workflow, inputs, request.deployment)
     now = datetime.now(UTC)
     frozen = RunFrozen(
         run_id=run_id,
@@ -339,6 +341,8 @@ def verdict(found: Estimate) -> str:
     if found.is_over_cap:
         least = credits_of(found.enough)
         return f"over the budget: at least {least}, and the budget is {found.budget}"
+    if (step := found.over_step) is not None:
+        return f"over the budget of the step {step.id}: {step.over}"
     if (pool := found.exceeded) is not None:
         return f"over the {pool_left(pool)}; it takes at least {credits_of(found.min)}"
     if found.verdict == "over_balance":
@@ -387,6 +391,8 @@ def refuse_over(found: Estimate, otherwise: str = ", or raise `budget:` in the s
     hint = f"add at least {credits_of(missing)}, then the same command; nothing was bought"
     if found.is_over_cap:
         hint = f"give --budget {found.enough} or more{otherwise}; nothing was bought"
+    elif found.over_step is not None:
+        hint = "raise the `budget` of the step; nothing was bought"
     elif (pool := found.exceeded) is not None:
         raised = f"rivya-flows budgets set {pool.name} --credits N"
         wait = ", or wait for its next period" if pool.until else ""

@@ -18,6 +18,7 @@ from rivya_flows.language.expressions.resolve import (
     evaluate,
     references,
 )
+from rivya_flows.language.workflow import Budget
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import PlannedStep, candidates_step
 from rivya_flows.plans.requests import PartlyKnown, alternatives_of, known_arguments, known_value
@@ -294,7 +295,11 @@ def reserve_for(
         return None
     reserve = reserve_of(state.charges, price)
     rest = state.rest if state.planned_step(step_id).part == "steps" else None
-    decision: Decision = "buy"
+    decision, needed = _afford_in_step(state, step_id, item, reserve)
+    if decision == "over":
+        _fail_over_step(state, step_id, item, needed)
+    if decision != "buy":
+        return None
     if rest is not None:
         rest, decision = _afford_rest(state, rest)
         state.rest = rest
@@ -320,7 +325,7 @@ def _waits_for_price(state: State, step_id: str, price: PriceClass) -> bool:
     """
     if charged_price(state.charges, price) is not None:
         return False
-    if state.cap is not None:
+    if state.cap is not None or state.planned_step(step_id).budget is not None:
         return any(
             one is None or charged_price(state.charges, one) is None
             for one in state.tally.unanswered
@@ -371,6 +376,65 @@ def _afford_rest(state: State, rest: Rest) -> tuple[Rest, Decision]:
         least = least_left(state)
         decision = _afford(state, least, all_left=True)
     return Rest(least, decision == "over"), decision
+
+
+def _afford_in_step(
+    state: State, step_id: str, item: ItemState, reserve: int
+) -> tuple[Decision, int]:
+    """Whether the budget of a step covers a purchase, and what it needs: before the first of all, their least."""
+    planned = state.planned_step(step_id)
+    limits = planned.budget
+    if limits is None:
+        return "buy", reserve
+    if limits.per_item is not None and item.credits + reserve > limits.per_item:
+        return "over", reserve
+    left = step_credits_left(state, step_id)
+    if left is None:
+        return "buy", reserve
+    steps = [state.steps[name] for name in state.plan.bought_with(step_id)]
+    needed, budget = reserve, state.plan.workflow.budget
+    if not any(one.tally.committed for one in steps) and not goes_on(budget):
+        items = state.steps[step_id].items.values()
+        refused = [one.evaluated.price.min for one in items if one.code == OVER_STEP_BUDGET]
+        least = _least_of_items(state, step_id, certain=False)
+        prices = sorted([*refused, *(one or 0 for one in least)])
+        count = max(0, len(prices) - planned.step.allow_failures)
+        needed = max(reserve, sum(prices[:count]))
+    if needed <= left:
+        return "buy", needed
+    return "wait" if any(one.tally.open for one in steps) else "over", needed
+
+
+def step_credits_left(state: State, step_id: str, *, planned: bool = True) -> int | None:
+    """What the budget of a step still covers, for its rounds too; None if it has none.
+
+    Purchases that are only `planned` count, unless they are those of a rehearsal.
+    """
+    limits = state.planned_step(step_id).budget
+    if limits is None or limits.credits is None:
+        return None
+    tallies = [state.steps[name].tally for name in state.plan.bought_with(step_id)]
+    held = sum(one.committed if planned else one.spent for one in tallies)
+    return max(0, limits.credits - held)
+
+
+def goes_on(budget: Budget | None) -> bool:
+    """Whether a run buys what fits, whatever all that is left needs."""
+    return budget is not None and budget.on_unfit == "go_on"
+
+
+OVER_STEP_BUDGET = "over_step_budget"
+
+
+def _fail_over_step(state: State, step_id: str, item: ItemState, needed: int) -> None:
+    limits = state.planned_step(step_id).budget
+    left = step_credits_left(state, step_id)
+    if left is not None and needed > left and limits is not None:
+        has = f"the budget of {step_id} of {limits.credits} has {left} left"
+    else:
+        has = f"its budget is {limits and limits.per_item}, and {item.credits} are spent"
+    reason = f"needs {price_of(needed, needed)}; {has}"
+    state.change(step_id, item._replace(gated=False).fail(OVER_STEP_BUDGET, reason))
 
 
 def _fail_unaffordable(state: State, step_id: str, item: ItemState, reserve: int) -> None:

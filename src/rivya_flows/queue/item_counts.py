@@ -42,7 +42,9 @@ def item_range(state: State, step_id: str) -> tuple[int, int]:
         return min(found[0], own), min(found[1], own)
     loop, written = planned.step.fan_out
     axes = {"": written} if loop == "foreach" else written
-    lists = [_list(state, planned, one) for axis, one in axes.items() if axis not in SPECIAL]
+    lists = [
+        _range_of_list(state, planned, one) for axis, one in axes.items() if axis not in SPECIAL
+    ]
     leasts, tops = [least for least, _ in lists], [most for _, most in lists if most is not None]
     if loop == "zip":
         least, most = max(leasts, default=0), min(tops, default=None)
@@ -55,7 +57,7 @@ def item_range(state: State, step_id: str) -> tuple[int, int]:
     return min(least, planned.most), min(most, planned.most)
 
 
-def _list(state: State, planned: PlannedStep, written: Any) -> _Range:
+def _range_of_list(state: State, planned: PlannedStep, written: Any) -> _Range:
     try:
         known = evaluate(written, known_scope(state, planned))
     except (ExpressionError, UsesNull):
@@ -64,13 +66,13 @@ def _list(state: State, planned: PlannedStep, written: Any) -> _Range:
         return len(known), len(known)
     if not is_whole(written):
         return 0, None
-    return _computed(state, planned, template(written).expressions[0].tree)
+    return _range_of(state, planned, template(written).expressions[0].tree)
 
 
-def _computed(state: State, planned: PlannedStep, tree: nodes.Node) -> _Range:
+def _range_of(state: State, planned: PlannedStep, tree: nodes.Node) -> _Range:
     """Of all items of a step, and of a slice with literal ends."""
     if isinstance(tree, nodes.Getitem) and isinstance(tree.arg, nodes.Slice):
-        least, most = _computed(state, planned, tree.node)
+        least, most = _range_of(state, planned, tree.node)
         start, stop = _place(tree.arg.start, 0), _place(tree.arg.stop, MAX_ITEMS)
         if start is None or stop is None or tree.arg.step is not None:
             return 0, most

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from rivya_client.catalogue.snapshot import from_wire
 from rivya_flows.language.workflow import WARN_AT, Workflow
+from rivya_flows.plans.budgets import run_budget
 from rivya_flows.plans.expand import expand
 from rivya_flows.plans.names import label
 from rivya_flows.questions.question import BUDGET
@@ -31,6 +32,7 @@ def initial_state(frozen: RunFrozen) -> State:
     workflow = load(
         frozen.spec_text, file=frozen.spec_file, catalogue=catalogue, includes=frozen.includes
     )
+    workflow = workflow.model_copy(update={"budget": run_budget(workflow, frozen.inputs)})
     plan = expand(workflow, frozen.inputs, catalogue, frozen.files, frozen.run)
     fork = frozen.fork
     state = State(

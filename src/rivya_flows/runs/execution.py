@@ -27,6 +27,7 @@ from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.money.live_guard import Confirm, confirm_live, spending_of
 from rivya_flows.money.quotes import QuoteFile, prepare_quote, write_quote
+from rivya_flows.plans.budgets import run_cap
 from rivya_flows.plans.labels import labels_of
 from rivya_flows.plans.names import label
 from rivya_flows.preparation.prepare import (
@@ -228,7 +229,7 @@ def fork_request(
 def _given_budget(frozen: RunFrozen, workflow: Workflow) -> int | None:
     """The budget that a run was started with; None if its spec, its quote or an agreement has it."""
     given = frozen.plan.get("budget")  # of an agreement only the entry knows
-    of_spec = workflow.budget and workflow.budget.credits
+    of_spec = run_cap(workflow, frozen.inputs)
     return None if frozen.quote or given == of_spec or not isinstance(given, int) else given
 
 

@@ -33,7 +33,7 @@ from rivya_flows.spec.names import NamesInScope, WrittenSpec
 
 _PLAIN_TEXT = re.compile(
     r"(title|description|inputs/[^/]+/(title|description|pattern)|(steps|on_failure|finally)/[^/]+/title"
-    r"|deploy(?!/[0-9]+/triggers/[0-9]+/inputs/))(/|$)"
+    r"|deploy(?!/[0-9]+/(triggers/[0-9]+/inputs|budget)/))(/|$)"
 )
 """Places of text that is not evaluated; elsewhere the models refuse an expression, or it is evaluated."""
 

@@ -42,7 +42,7 @@ class Upload(Kind):
     says = "Uploads a file of your own to the service."
     takes = UploadWith
     outputs = ("asset", "id", "url")
-    idle = UNPAID
+    idle = (*UNPAID, "budget")
     reads = ("file",)
     fetches = True
     gives_media = True
@@ -131,7 +131,7 @@ class Notify(Kind):
     uses = "notify"
     says = "Sends a signed callback to a URL."
     takes = NotifyWith
-    idle = UNPAID
+    idle = (*UNPAID, "budget")
     is_for_results = False
     calls_back = True
     passes_on = True
@@ -179,7 +179,7 @@ class Include(Kind):
     says = "Runs another spec as part of this one."
     takes = IncludeWith
     outputs = ("outputs", "assets")
-    idle = ("retry", "regenerate", "fallback", "timeout", "max_parallel", "cache")
+    idle = ("retry", "regenerate", "fallback", "timeout", "max_parallel", "cache", "budget")
     buys = True
     is_for_results = False
     passes_on = True

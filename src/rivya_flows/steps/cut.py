@@ -98,7 +98,7 @@ LayoutWith = computable(
 class Cut(Kind):
     """Finishes media on this machine; 0 credits."""
 
-    idle = ("retry", "regenerate", "fallback", "max_parallel")
+    idle = ("retry", "regenerate", "fallback", "max_parallel", "budget")
     takes_brand = True
     row = ("by", "captions", "poster", "gif", "loudness", "lost")
 

@@ -251,7 +251,9 @@ _EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 
 def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> None:
     """Reports what a spec without mistakes declares, buys or draws in vain."""
-    read = references([spec.values.get(part) for part in (*PARTS, "outputs", "labels")])
+    read = references(
+        [spec.values.get(part) for part in (*PARTS, "outputs", "labels", "budget", "deploy")]
+    )
     inputs = {one.path[0] if one.path else None for one in read if one.namespace == "inputs"}
     for name in workflow.inputs if None not in inputs else ():
         if name not in inputs:

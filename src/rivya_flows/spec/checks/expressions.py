@@ -74,6 +74,7 @@ def check_names(
             given = arguments.get("inputs")
             _check_given(given, wanted.get(step.id, {}), place, inside, report)
     _check_labels(names, report)
+    _check_budgets(names, report)
     for name, written in names.spec.outputs.items():
         value, file = read_output(written)
         path: Path = ("outputs", name) if file is None else ("outputs", name, "value")
@@ -120,6 +121,25 @@ def _check_labels(names: NamesInScope, report: DiagnosticCollector) -> None:
                 if of.get("type") == "secret":
                     message = f"the input {one.path[0]!r} names a secret, and labels are shown"
                     report.add(path, "bad-secret", message, "use another input, or write a text")
+
+
+def _check_budgets(names: NamesInScope, report: DiagnosticCollector) -> None:
+    """Budgets are known before a run starts."""
+    steps = {step.id: "a budget may use inputs alone" for step in names.spec.steps}
+    scope = {"inputs": names.inputs, "steps": map_of({}, steps)}
+    deploys = names.spec.values.get("deploy")
+    places: list[tuple[Path, Any]] = [(("budget",), names.spec.values.get("budget"))]
+    places += [((*step.path, "budget"), step.get("budget")) for step in names.spec.steps]
+    for number, one in enumerate(deploys if isinstance(deploys, list) else ()):
+        if isinstance(one, dict):
+            places.append((("deploy", number, "budget"), one.get("budget")))
+    for path, budget in places:
+        for key, value in budget.items() if isinstance(budget, dict) else ():
+            if is_computed(value):
+                shape = check_expressions(value, (*path, key), scope, report)
+                if shape.kind not in ("any", "number"):
+                    message = f"{key!r} must be a number, but this is {an(shape.kind)}"
+                    report.add((*path, key), "wrong-type", message, "use a number")
 
 
 def _without(prompt: Any, fallback: dict[str, Any]) -> dict[str, Any]:
