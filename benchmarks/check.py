@@ -43,7 +43,7 @@ def spec_of(steps: int) -> str:
                 lines.append(f" s{n}: {{uses: generate, with: {arguments}}}")
             case _:
                 asset = f'"${{{{ steps.s{n - 1}.asset }}}}"'
-                lines.append(f" s{n}: {{uses: compose, with: {{video: {asset}}}}}")
+                lines.append(f" s{n}: {{uses: compose, with: {{clips: {asset}}}}}")
     return "\n".join(lines) + "\n"
 
 

@@ -57,7 +57,7 @@ steps:
     with: {model: veo3-1-lite, prompt: Slow push-in, references: ["${{ steps.hero.asset }}"]}
   spot:
     uses: compose
-    with: {video: "${{ steps.film.asset }}"}
+    with: {clips: "${{ steps.film.asset }}"}
 outputs:
   spot: ${{ steps.spot.asset }}
 deploy:

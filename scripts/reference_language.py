@@ -13,12 +13,14 @@ from rivya_flows.diagnostics import CODES
 from rivya_flows.language import inputs, matrix
 from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
 from rivya_flows.language.expressions import evaluation, output_types, resolve, values
-from rivya_flows.language.expressions.values import FILTERS, TESTS, usage
+from rivya_flows.language.expressions.filters import FILTERS, usage
+from rivya_flows.language.expressions.values import TESTS
 from rivya_flows.language.field_types import fields_of, keys_of
 from rivya_flows.language.syntax import source
 from rivya_flows.language.workflow import (
     Budget,
     Concurrency,
+    CreditLimit,
     Defaults,
     Deploy,
     Fallback,
@@ -28,6 +30,7 @@ from rivya_flows.language.workflow import (
     Retry,
     Schedule,
     Step,
+    StepBudget,
     Trigger,
     Workflow,
     WorkPool,
@@ -56,6 +59,8 @@ _PARTS = (
     ("`concurrency`", Concurrency, "See [Limits](../how-to/limits.md)."),
     ("A step, in `steps`, `on_failure` and `finally`", Step, ""),
     ("`fallback` of a step", Fallback, "One map for each alternative, at most 5."),
+    ("`budget` of a step", StepBudget, ""),
+    ("`budget` of a deployment", CreditLimit, ""),
     (
         "`repeat` of a step",
         Repeat,
@@ -97,7 +102,10 @@ def write_keys() -> str:
             parts += _several()
     rows = ", ".join(f"`{key}`" for key in keys_of(Defaults))
     parts.append("### `defaults`\n")
-    parts.append(f"By kind of step: {rows}, as in a step. `x-…` keys are notes, anywhere.\n")
+    parts.append(
+        f"By kind of step, and of `generate` also by `image`, `video` and `audio`: {rows}, as in a step."
+        " `x-…` keys are notes, anywhere.\n"
+    )
     for uses, kind in BUILT_IN.items():
         parts.append(f"### `with` of `{uses}`\n\n{kind.says}\n")
         parts.append(_keys(kind.takes))
@@ -179,11 +187,11 @@ def _takes(form: Mapping[str, Any]) -> str:
     """What a value may be, from its form in the schema."""
     if "anyOf" in form:
         text = [_takes(one) for one in form["anyOf"] if one != {"type": "null"}]
-        return next((one for one in text if one), "any")
+        return _or([*dict.fromkeys(filter(None, text))]) or "any"
     if "$ref" in form:
         return "" if form["$ref"].endswith("/expression") else "map"
     if "const" in form:
-        return f"`{form['const']}`"
+        return f"`{str(form['const']).lower()}`"
     if "enum" in form:
         some = [f"`{one}`" for one in form["enum"] if one is not None]
         return "id of a model" if form["enum"][0] in _MODELS else _or(some)

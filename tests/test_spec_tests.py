@@ -53,6 +53,32 @@ finally:
 """
 
 
+MARKET = """
+version: 1
+name: market
+inputs: {country: {type: string}, photo: {type: file, kind: image}}
+steps:
+  posters:
+    uses: generate
+    foreach: [wide, tall]
+    with: {model: nano-banana, prompt: "${{ inputs.country }} ${{ item }}", references: ["${{ inputs.photo }}"]}
+  hero: {uses: pick, with: {from: "${{ steps.posters.items }}", mode: human}}
+outputs: {poster: "${{ steps.hero.asset }}"}
+"""
+MARKETS = """
+version: 1
+name: launch
+steps:
+  stills: {uses: generate, foreach: [oslo, bern], with: {model: z-image, prompt: "lamp, ${{ item }}"}}
+  market:
+    uses: include
+    foreach: ${{ steps.stills.items }}
+    allow_failures: 1
+    with: {spec: market.yaml, inputs: {country: "${{ item.key }}", photo: "${{ item.asset }}"}}
+outputs: {posters: "${{ steps.market.assets }}"}
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RIVYA_FLOWS_DATA", str(tmp_path / "data"))
@@ -74,6 +100,72 @@ def results(folder: Path, cases: str, spec: str = SPEC) -> list[CaseResult]:
 def lines(folder: Path, case: str, spec: str = SPEC) -> tuple[str, ...]:
     [result] = results(folder, f"  - name: one\n{case}", spec)
     return result.lines
+
+
+TABLE = """
+version: 1
+name: stills
+inputs:
+  products:
+    type: list
+    of: map
+    fields: {name: {type: string}, photo: {type: file, kind: image, required: false}}
+    default: products.csv
+budget: {credits: 30}
+steps:
+  stills:
+    uses: generate
+    foreach: ${{ inputs.products }}
+    limit: 2
+    with:
+      model: nano-banana-2
+      prompt: ${{ item.name }}
+      references: ["${{ item.photo or none }}"]
+outputs:
+  stills: ${{ steps.stills.assets }}
+"""
+
+
+def test_a_case_may_give_rows_or_the_file_of_a_table_beside_the_cases(folder: Path) -> None:
+    Image.new("RGB", (64, 64), "red").save(folder / "red.png")
+    (folder / "products.csv").write_text("name,photo\nLamp,red.png\nCup,\nDesk,\n")
+    (folder / "one.json").write_text('[{"name": "Chair", "photo": "red.png"}]')
+    cases = """
+  - name: the table of the spec
+    expect: {credits: 10, steps: {stills: {items: 2}}, outputs: {stills: {count: 2, kind: image}}}
+  - name: another file
+    inputs: {products: one.json}
+    expect: {credits: 5, outputs: {stills: {count: 1}}}
+  - name: rows
+    inputs: {products: [{name: Sofa}]}
+    expect: {credits: 5, outputs: {stills: {count: 1}}}
+  - name: a row that does not fit
+    inputs: {products: [{nam: Sofa}]}
+    expect: {diagnostics: [wrong-input]}
+"""
+    found = results(folder, cases, TABLE)
+    assert [(one.name, one.lines) for one in found if not one.passed] == []
+    assert len(found) == 4
+
+
+def test_a_case_answers_for_each_item_of_an_include_and_expects_how_its_steps_end(
+    folder: Path,
+) -> None:
+    (folder / "market.yaml").write_text(MARKET)
+    cases = """
+  - name: each campaign asks
+    answers: {market__oslo__hero: tall, market__bern__hero: wide}
+    expect:
+      credits: 14
+      steps: {market: {items: 2}, market__oslo__posters: {items: 2}, market__bern__hero: completed}
+      outputs: {posters: {count: 2, kind: image}}
+  - name: one campaign may fail
+    answers: {market__bern__hero: wide}
+    faults: [{on: generation, model: nano-banana, do: fail, prompt: oslo}]
+    expect: {credits: 8, outputs: {posters: {count: 1}}}
+"""
+    found = results(folder, cases, MARKETS)
+    assert [one.lines for one in found] == [(), ()]
 
 
 def test_a_case_passes_if_all_comes_as_expected(folder: Path) -> None:
@@ -235,3 +327,60 @@ def test_tests_are_named_by_spec_folder_or_file(folder: Path) -> None:
         with pytest.raises(UsageError) as caught:
             find_cases([folder / name])
         assert caught.value.hint
+
+
+DECLARED = """
+version: 1
+name: stills
+models: {words: gemini-2-5-flash-chat, still: z-image}
+budget: {credits: 30}
+defaults: {generate: {with: {model: still}}, image: {with: {aspect: "16:9"}}}
+steps:
+  script:
+    uses: chat
+    with:
+      model: words
+      message: {file: prompts/script.md}
+      expect:
+        mood: {type: enum, values: [festive, gloomy]}
+        scenes: {type: list, of: map, fields: {picture: {type: text, max: 60}, note: {type: string, required: false}}, min: 4, max: 4}
+  stills:
+    uses: generate
+    foreach: ${{ steps.script.json.scenes }}
+    with: {prompt: {file: prompts/still.md}}
+outputs:
+  mood: ${{ steps.script.json.mood }}
+  stills: ${{ steps.stills.assets }}
+"""
+
+
+def test_a_declared_answer_decides_the_pictures_of_a_run_within_its_bounds(folder: Path) -> None:
+    (folder / "prompts").mkdir()
+    (folder / "prompts" / "script.md").write_text("Scenes for Aurora desk lamp: warm light, oak.\n")
+    (folder / "prompts" / "still.md").write_text(
+        "${{ item.picture }}, ${{ steps.script.json.mood }} ${{ item.note or '' }}\n"
+    )
+    expected = (
+        "{status: completed, credits: {min: 4, max: 7}, outputs: {stills: {count: 4, kind: image}}}"
+    )
+    assert lines(folder, f"    expect: {expected}\n", DECLARED) == ()
+
+
+def test_the_date_of_a_case_is_fixed_and_can_be_given(folder: Path) -> None:
+    spec = SPEC.replace("foreach: [a, b]", "foreach: ['${{ run.date }}']")
+    cases = "".join(
+        f"""
+  - name: of {day}
+    {given}
+    faults: [{{on: generation, do: fail, prompt: lamp {day}}}]
+    expect: {{status: failed, steps: {{stills: {{failed: 1}}}}}}
+"""
+        for given, day in (("budget: 9", "2026-01-01"), ("date: 2026-11-08", "2026-11-08"))
+    )
+    found = results(folder, cases, spec.replace("allow_failures: 1", "allow_failures: 0"))
+    assert [one.lines for one in found] == [(), ()]
+    (folder / "stills.test.yaml").write_text(
+        "version: 1\ncases:\n  - {name: one, date: 2026-13-08}\n"
+    )
+    [problem] = find_cases([folder / "stills.test.yaml"])[1]
+    assert "not a date" in str(problem)

@@ -128,7 +128,7 @@ def campaign() -> Scenario:
     """
     spec = yaml.safe_load((ROOT / "specs" / "product-launch.yaml").read_text(encoding="utf-8"))
     del spec["brand"], spec["deploy"]
-    joined = {"video": "${{ steps.film.asset }}", "audio": "${{ steps.voice.asset }}"}
+    joined = {"clips": "${{ steps.film.asset }}", "audio": "${{ steps.voice.asset }}"}
     spec["steps"]["spot"] = {"uses": "compose", "with": joined}
     chat = {"model": "gemini-2-5-flash-chat", "message": "Describe a lamp, and a line about it"}
     purchases: list[dict[str, Any]] = [{"name": "script", "body": chat, "chat": True}]

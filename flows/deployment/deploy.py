@@ -54,7 +54,7 @@ from rivya_flows.flows.deployment.sync import (
 from rivya_flows.flows.prefect_api import open_client, refusals
 from rivya_flows.flows.prefect_internals import dates_of
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
-from rivya_flows.language.workflow import Schedule, Workflow
+from rivya_flows.language.workflow import Deploy, Schedule, Workflow
 from rivya_flows.money.live_guard import (
     Confirm,
     DeployedSpending,
@@ -66,6 +66,7 @@ from rivya_flows.money.live_guard import (
     source,
 )
 from rivya_flows.money.most_dates import most_dates
+from rivya_flows.plans.budgets import deployed_cap
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG, SPEC_VARIABLE, WORK_POOL, first_block
 from rivya_flows.preparation.spec_file import deployed_file, load_spec
 from rivya_flows.processes import registry
@@ -255,7 +256,7 @@ async def deployed_spending(sources: GivenSpecs, now: datetime) -> list[Deployed
         for entry in workflow.deploy:
             starts = [await start_of(one, now) for one in entry.schedules if one.active]
             starts += [_start_by(one.event, one.match) for one in entry.triggers if one.active]
-            found.append(_spending(f"{workflow.name}/{entry.name}", workflow, starts))
+            found.append(_spending(f"{workflow.name}/{entry.name}", workflow, starts, entry))
     return found
 
 
@@ -289,7 +290,10 @@ async def other_spending(
 
 
 def _spending(
-    name: str, workflow: Workflow | None, starts: Iterable[Start | None]
+    name: str,
+    workflow: Workflow | None,
+    starts: Iterable[Start | None],
+    entry: Deploy | None = None,
 ) -> DeployedSpending:
     """What a deployment of a spec may buy: anything, if the spec is not known (None)."""
     known = tuple(filter(None, starts))
@@ -299,7 +303,7 @@ def _spending(
         name,
         {name: value for name, value in workflow.labels.items() if "${{" not in value},
         any(kind_of_step(step).buys for step in workflow.all_steps.values()),
-        workflow.budget.credits if workflow.budget else None,
+        deployed_cap(workflow, entry),
         known,
     )
 

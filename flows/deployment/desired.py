@@ -30,6 +30,7 @@ from rivya_flows.flows.compiler import compile_flow
 from rivya_flows.flows.deployment.sync import Desired, environment_of, set_by_spec
 from rivya_flows.language.workflow import Deploy, Schedule, Workflow
 from rivya_flows.money.most_dates import rule_problem
+from rivya_flows.plans.budgets import deployed_cap
 from rivya_flows.plans.run_form import CREDENTIALS, shown_form, upload_link
 from rivya_flows.preparation.check import check_spec, unreadable
 from rivya_flows.preparation.deploy_blocks import (
@@ -309,8 +310,8 @@ def _job_variables(
 
 def _price(source: GivenSpec, deploy: Deploy) -> str:
     """What a run of a deployment costs, by the shipped prices and with the inputs that it has."""
-    if source.workflow.budget is not None:
-        return f"At most {credits_of(source.workflow.budget.credits)} a run."
+    if (cap := deployed_cap(source.workflow, deploy)) is not None:
+        return f"At most {credits_of(cap)} a run."
     request = RunRequest(source.file, lambda _: deploy.inputs, local_files=False)
     try:
         ready = prepare_offline(request, shipped())

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import DeploymentSchedule, FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment, flow_run
@@ -225,7 +226,13 @@ async def run_deployment(
                 if late is not None:
                     logger.warning("%s", late.sentence)
                     return late
-                request = RunRequest(spec, lambda _: inputs, local_files=False)
+                request = RunRequest(
+                    spec,
+                    lambda _: inputs,
+                    local_files=False,
+                    scheduled_for=await scheduled_for(),
+                    deployment=await _deployed_as(workflow),
+                )
                 await _begin(context, run_id, request, logger.info)
             # Prefect may have started the flow run again while the process that executes it lives.
             driven = await context.leases.until_free(run_id)
@@ -250,6 +257,18 @@ async def run_deployment(
         return receipt_of(report)
     finally:
         end_heartbeats()
+
+
+async def _deployed_as(workflow: Workflow) -> str | None:
+    """The name of this flow run's deployment, if one of the spec has a budget of its own."""
+    run = flow_run_here()
+    if run is None or run.deployment_id is None or not any(one.budget for one in workflow.deploy):
+        return None
+    # `prefect.runtime` would name that of a flow that calls this one.
+    with suppress(ObjectNotFound):
+        async with get_client() as client:
+            return (await client.read_deployment(run.deployment_id)).name
+    return None
 
 
 def _checked_id(journal: Journal, here: RunId) -> str:
@@ -317,7 +336,27 @@ async def _wait_here(
     return await end_cancelled(Run(context, reporter))
 
 
-# --- Late runs of schedules ---
+# --- Of schedules ---
+
+
+async def scheduled_for() -> datetime | None:
+    """When its schedule wanted this flow run to start, in the time zone of that; None: no schedule made it."""
+    run = flow_run_here()
+    if run is None or not run.auto_scheduled or run.expected_start_time is None:
+        return None
+    made = None
+    with suppress(ObjectNotFound):
+        async with get_client() as client:
+            if run.deployment_id is not None:
+                deployed = await client.read_deployment(run.deployment_id)
+                made = made_by(run, deployed.schedules)
+    return in_zone_of(made, run.expected_start_time)
+
+
+def in_zone_of(made: DeploymentSchedule | None, at: datetime) -> datetime:
+    """The time in the zone of a schedule, or in UTC."""
+    zone = getattr(made.schedule, "timezone", None) if made else None
+    return at.astimezone(ZoneInfo(zone or "UTC"))
 
 
 async def skipped_run(workflow: Workflow, grace_seconds: float) -> SkippedRun | None:

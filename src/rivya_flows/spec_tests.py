@@ -219,7 +219,8 @@ async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcom
 async def _run(
     tested: SpecWithTests, case: Case, context: RunContext, runner: Runner, asked: GivenAnswers
 ) -> RunReport:
-    request = RunRequest(tested.spec, partial(_inputs, case, tested.path.parent), case.budget)
+    inputs = partial(_inputs, case, tested.path.parent)
+    request = RunRequest(tested.spec, inputs, case.budget, date=case.date)
     ready = await prepare_here(context, request, _RUN_ID, starts=False)
     refuse_over(ready.estimate)
     context.journal.create(ready.frozen, context.scratch / "run")
@@ -235,7 +236,7 @@ def _inputs(case: Case, folder: Path, workflow: Workflow) -> dict[str, Any]:
     values = dict(case.inputs)
     for name, value in case.inputs.items():
         declared = workflow.inputs.get(name)
-        if declared is not None and value is not None and "file" in (declared.type, declared.of):
+        if declared is not None and value is not None and (declared.has_files or declared.is_table):
             with suppress(ValueError):  # reported when the run is prepared
                 values[name] = fit(declared, value, root=folder)
     return values

@@ -62,10 +62,11 @@ def test_nothing_starts_when_the_inputs_of_any_row_are_wrong(
         ([(6, 8)] * 14, 60, "84–112 credits; the budget is 60: about 7 of 14 rows will run"),
         ([(5, 5), (9, 9), (1, 1)], 7, "15 credits; the budget is 7: about 2 of 3 rows will run"),
         ([(5, None), (5, 8)], 9, "from 10 credits; the budget is 9: about 1 of 2 rows will run"),
+        ([(5, None), (5, 8)], 20, "from 10 credits; the budget is 20: they may exceed it"),
         ([(6, 8)] * 2, 16, None),
         ([(6, 8)] * 2, None, None),
     ],
-    ids=["a range", "a smaller row behind one that does not fit", "without an upper bound", "enough", "no budget"],
+    ids=["a range", "a smaller row behind one that does not fit", "without an upper bound", "enough for the least", "enough", "no budget"],
 )  # fmt: skip
 def test_a_budget_that_the_rows_may_pass_is_told_with_how_many_it_covers(
     prices: list[tuple[int, int | None]], budget: int | None, told: str | None
@@ -85,6 +86,19 @@ def test_a_row_that_the_spec_s_own_budget_refuses_needs_no_credits_of_the_wallet
     assert Batch((cheap, dear), 1).least_budget == 2
     failed = Row("run-1", "row 1", least=9, most=9, spec_cap=12, status="failed", spent=6)
     assert Batch((failed,), 6).least_budget == 9, "what it spent is not taken from it"
+
+
+def test_a_row_has_the_budget_of_its_column_whatever_the_spec_says(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    spec = SPEC.replace("name: shop", "name: shop\nbudget: {credits: 1}")
+    ended = asyncio.run(run(studio, "product,budget\nLamp,2\nDesk,\nPen,1\n", spec=spec))
+    assert statuses(ended) == ["completed", "over_budget", "over_budget"]
+    reasons = [row.reason for row in ended.batch.rows]
+    least = "needs at least 2 credits"
+    assert reasons == [None, f"{least}; the spec's budget is 1", f"{least}; its budget is 1"]
+    ended = asyncio.run(run(studio, "product,budget\nLamp,\nDesk,2\nPen,1\n", spec=spec))
+    assert statuses(ended) == ["completed", "completed", "over_budget"]
 
 
 def test_a_budget_that_covers_no_row_is_refused_before_anything(

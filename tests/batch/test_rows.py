@@ -45,6 +45,21 @@ def problems(workflow: Workflow, text: str) -> list[str]:
     return [str(problem).splitlines()[0] for problem in caught.value.diagnostics]
 
 
+def test_the_column_of_budgets_takes_whole_numbers_and_is_an_input_where_the_spec_has_one(
+    workflow: Workflow,
+) -> None:
+    rows = read(workflow, "product,budget\nLamp, 12\nDesk,\n")
+    assert [row.budget for row in rows] == [12, None]
+    assert [row.run_id for row in rows] == [
+        row.run_id for row in read(workflow, "product\nLamp\nDesk\n")
+    ]
+    [problem] = problems(workflow, "product,budget\nLamp,a lot\n")
+    assert problem.endswith("budget: 'a lot' is not a number of credits [wrong-input]")
+    own = load(SPEC.replace("count:", "budget:"), file="spec.yaml", catalogue=shipped())
+    [row] = read(own, "product,budget\nLamp,3\n")
+    assert (row.budget, row.values["budget"]) == (None, 3)
+
+
 def test_each_cell_is_read_by_the_type_of_its_input(workflow: Workflow) -> None:
     text = (
         "product,count,language,sizes,x-note\n"
@@ -182,6 +197,34 @@ def test_a_row_has_a_folder_that_people_can_read(
     workflow: Workflow, text: str, names: list[str]
 ) -> None:
     assert folder(workflow, text) == names
+
+
+def test_paths_count_from_the_folder_of_the_table(
+    workflow: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tables").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "tables" / "a.png")
+    text = "product,photo\nLamp,a.png\nDesk,https://example.com/a.png\n"
+    rows = read_rows(text, file="tables/rows.csv", workflow=workflow, batch_id="batch-1")
+    assert [row.values["photo"] for row in rows] == ["tables/a.png", "https://example.com/a.png"]
+
+
+def test_an_input_of_a_batch_may_be_a_table_for_all_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = SPEC.replace(
+        "inputs:", "inputs:\n  lines: {type: list, of: map, fields: {text: {type: string}}}"
+    )
+    made = load(spec, file="spec.yaml", catalogue=shipped())
+    (tmp_path / "lines.csv").write_text("text\nFirst\n")
+    [row] = read(made, "product\nLamp\n", lines="@lines.csv")
+    assert row.values["lines"] == [{"text": "First"}]
+    [row] = read(made, 'product,lines\nLamp,"[{text: Own}]"\n', lines="@lines.csv")
+    assert row.values["lines"] == [{"text": "Own"}]
+    with pytest.raises(UsageError, match=r"lines: there is no file 'none\.csv'"):
+        read(made, "product\nLamp\n", lines="none.csv")
 
 
 def test_tables_of_files_are_named_after_them(workflow: Workflow, tmp_path: Path) -> None:

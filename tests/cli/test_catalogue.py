@@ -62,6 +62,18 @@ def test_model_is_shown_with_parameters_and_price(call: Terminal) -> None:
     assert "aspectRatio" in [param["key"] for param in shown["params"]]
 
 
+def test_model_is_shown_with_what_it_takes_under_the_names_of_every_model(call: Terminal) -> None:
+    lines = [line.split() for line in call("models", "runway").out.splitlines()]
+    assert ["seconds", "duration", "5", "5,", "10"] in lines
+    assert ["resolution", "quality", "720p", "720p,", "1080p"] in lines
+    [seed] = [
+        one
+        for one in call("models", "veo3-1-lite", "--json").document["model"]["common"]
+        if one["key"] == "seed"
+    ]
+    assert (seed["own"], seed["options"], seed["min"], seed["max"]) == ("seeds", [], 10_000, 99_999)
+
+
 def test_models_are_listed_by_kind_and_by_a_part_of_their_ids(call: Terminal) -> None:
     found = call("models", "veo3", "--kind", "video", "--json").document["models"]
     assert {one["id"] for one in found} == {"veo3-1-lite", "veo3-1-fast"}

@@ -226,7 +226,7 @@ def test_an_answer_of_the_deadline_is_shown_as_such() -> None:
 def rendering_run(keys: str = "") -> State:
     """A run whose compositions are at work."""
     fan_out = f"    foreach: [{keys}]\n" if keys else ""
-    images = "    with: {images: [https://media.example/a.png]}\n"
+    images = "    with: {clips: [https://media.example/a.png]}\n"
     run = Rehearsal(
         frozen(f"version: 1\nname: cut\nsteps:\n  spot:\n    uses: compose\n{fan_out}{images}"),
         NaiveService(),

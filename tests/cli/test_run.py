@@ -57,7 +57,7 @@ LARGER = "uses: generate, with: {model: nano-banana-2, prompt: Larger, reference
 VOICES = """
 version: 1
 name: voices
-budget: {credits: 17, on_exceed: pause}
+budget: {credits: 17, on_unfit: pause}
 steps:
   voices:
     uses: generate
@@ -242,7 +242,7 @@ def test_a_resume_that_cannot_pay_the_rest_collects_paid_results(
     call: Terminal, service: Sandbox, tmp_path: Path
 ) -> None:
     set_faults(service.data, GONE)
-    spec = VOICES.replace(", on_exceed: pause", "")
+    spec = VOICES.replace(", on_unfit: pause", "")
     run_id = call("run", written(tmp_path, spec), "--json").document["run_id"]
     said = call("resume", run_id)
     assert said.code == 3
@@ -258,7 +258,7 @@ def test_allowed_failures_are_collected_for_free_and_bought_with_more_budget(
     call: Terminal, service: Sandbox, tmp_path: Path
 ) -> None:
     set_faults(service.data, GONE)
-    spec = VOICES.replace("17, on_exceed: pause", "25").replace("two]", "two, three]")
+    spec = VOICES.replace("17, on_unfit: pause", "25").replace("two]", "two, three]")
     allowed = spec.replace("    foreach", "    allow_failures: 2\n    foreach")
     said = call("run", written(tmp_path, allowed), "--json")
     run_id = said.document["run_id"]

@@ -27,9 +27,9 @@ SECTIONS = dict(re.findall(r"^### `([a-z-]+)`\n(.*?)(?=^##|\Z)", GUIDE, re.MULTI
 FENCE = re.compile(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEAD = next(text for _, said, text in FENCE.findall(GUIDE) if said == "head")
 
-PLACES = {"Diagnostic": 0, "problem": 0, "InferenceError": 0, "_Refused": 0, "read_map": 0, "add": 1,
+PLACES = {"Diagnostic": 0, "problem": 0, "InferenceError": 0, "Refused": 0, "read_map": 0, "add": 1,
           "unknown": 1, "diagnostic_at": 1, "_Stop": 1, "_note": 1, "_TextFile": 1, "_add": 1,
-          "_cell": 2}  # fmt: skip
+          "add_at": 2, "_cell": 2}  # fmt: skip
 """Which argument of each call that makes a diagnostic is the code."""
 
 INSIDE = {"reference-too-large"}
@@ -52,8 +52,7 @@ def _codes(tree: ast.Module) -> Iterator[str]:
         if name == "problem" and getattr(getattr(node.func, "value", None), "id", "") != "given":
             continue  # of `doctor`
         place = PLACES.get(name)
-        # Rows of a batch have the column before the code.
-        given = node.args[place : place + 1 + (name == "_add")] if place is not None else []
+        given = node.args[place : place + 1] if place is not None else []
         given += [one.value for one in node.keywords if one.arg == "code" and name in PLACES]
         for one in given:
             for part in ast.walk(one):

@@ -57,7 +57,7 @@ def test_a_step_on_one_screen_has_every_key_and_every_kind() -> None:
 
 def test_an_example_of_an_expression_gives_what_the_page_says() -> None:
     examples = re.findall(r"^(\$\{\{ .+? \}\})  +(.+)$", PAGE, re.MULTILINE)
-    assert len(examples) == 9
+    assert len(examples) == 14
     for written, given in examples:
         value = evaluate(written, {})
         assert (value if isinstance(value, str) else json.dumps(value)) == given
@@ -69,8 +69,11 @@ def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
 
 
 @pytest.mark.parametrize("text", WHOLE.values(), ids=WHOLE.keys())
-def test_whole_example_runs_to_its_end(text: str, studio: Studio) -> None:
-    state = studio.run(text)
+def test_whole_example_runs_to_its_end(text: str, studio: Studio, tmp_path: Path) -> None:
+    for name, part in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(part)
+    state = studio.run(text, folder=tmp_path)
     assert state.ended == "completed"
     outputs = studio.receipt("run-1")["outputs"]
     written = text.partition("\noutputs:\n")[2].partition("\ndeploy:")[0]

@@ -155,7 +155,7 @@ def test_a_budget_that_pauses_waits_for_a_person_and_buys_what_was_agreed(studio
 
         return studio.executed(wish=wish, ask=ask)
 
-    text = stills(8, top="budget: {credits: 3, on_exceed: pause}", step="max_parallel: 16")
+    text = stills(8, top="budget: {credits: 3, on_unfit: pause}", step="max_parallel: 16")
     receipt = studio.started(text)
     assert (receipt["status"], made(receipt)) == ("suspended", studio.audit()) == ("suspended", 3)
     assert say("no")["status"] == "failed"
@@ -199,7 +199,7 @@ def test_over_a_pool_a_run_that_pauses_begins_and_asks(studio: Studio) -> None:
         studio.set_pool(Pool("all", {}, credits=2 + len(asked)))
         return Answer(("yes",))
 
-    studio.prepared(stills(4, top="budget: {credits: 9, on_exceed: pause}"))
+    studio.prepared(stills(4, top="budget: {credits: 9, on_unfit: pause}"))
     assert studio.executed(ask=ask)["status"] == "completed"
     assert asked == ["The pool all has 0 credits"] * 2
     assert studio.audit() == 4

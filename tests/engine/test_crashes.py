@@ -109,7 +109,7 @@ def test_stopping_at_any_group_of_a_fan_out_keeps_the_budget_and_buys_nothing_tw
 ) -> None:
     """Ahead of the commit none of a group counts; behind it all, and no action has gone out."""
     studio = replace(studio, store=fresh_store(backend, tmp_path))
-    text = stills(9, top="budget: {credits: 5, on_exceed: pause}")
+    text = stills(9, top="budget: {credits: 5, on_unfit: pause}")
     largest = []
 
     async def all_places() -> None:

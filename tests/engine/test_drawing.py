@@ -95,18 +95,15 @@ def test_a_composition_gives_each_format_and_what_was_asked_for_beside_it(
     assert incoming(store) == []
 
 
-def test_images_with_a_sound_are_one_film_whichever_way_they_are_given(
+def test_an_image_with_a_sound_is_a_film(
     run: Run, store: AssetStore, tmp_path: Path, hero: dict[str, Any]
 ) -> None:
-    images = [hero]
     audio = kept(store, tone(tmp_path / "a.wav"))
-    made = composed(run, images=images, audio=audio, look={"colours": ["#112233"]}, reframe="crop")
+    made = composed(run, clips=[hero], audio=[audio], look={"colours": ["#112233"]}, reframe="crop")
     assert [*made["by"]] == ["96x64"]
     assert made["by"]["96x64"] == {"asset": made["asset"], "clean": None}
     assert [made[name] for name in ("captions", "poster", "gif", "lost")] == [None, None, None, []]
     assert made["loudness"]["lufs"] == pytest.approx(-16, abs=1)
-    again = composed(run, images=images[0], audio=[audio])
-    assert again["asset"]["sha256"] == made["asset"]["sha256"]
     assert incoming(store) == []
 
 
@@ -125,10 +122,7 @@ def test_a_layout_gives_a_picture_of_each_format(run: Run, hero: dict[str, Any])
     ("arguments", "words"),
     [
         ({}, "there is no picture"),
-        (
-            {"clips": [{"media": "HERO"}], "images": "HERO"},
-            "expected one of `clips`, `video` and `images`, not `clips` and `images`",
-        ),
+        ({"clips": [{"media": "HERO"}], "length": "speech"}, "there is no speech"),
         ({"clips": [{"media": "HERO"}], "formats": ["7:3"]}, r"formats\.0: .*'16:9'"),
         ({"clips": [{"media": "HERO", "motion": "fly"}]}, r"clips\.0\.motion: .*'push-in'"),
         ({"clips": [{"media": {"kind": "image"}}]}, "not a kept medium"),
@@ -164,7 +158,7 @@ def test_what_a_signing_run_makes_is_signed_before_it_is_kept(
     assert signer is not None
     run.signing = Signing(signer, "run_0123")
     made = [
-        composed(run, images=[hero], audio=[kept(store, tone(tmp_path / "v.wav"))]),
+        composed(run, clips=[hero], audio=[kept(store, tone(tmp_path / "v.wav"))]),
         composed(run, clips=[{"media": hero, "seconds": 0.5}], formats=["1:1"]),
         laid_out(run, image=hero, formats=["1:1"]),
     ]

@@ -45,7 +45,7 @@ def test_a_signed_medium_says_who_made_it_of_what(
     before = probe(path)
     digest = hashlib.sha256(hero.read_bytes()).hexdigest()
     source = Asset(kind="image", path=hero, sha256=digest)
-    found = signing.sign(path, before, {"fit": "hold"}, [source, source])
+    found = signing.sign(path, before, {"reframe": "pad"}, [source, source])
     assert found == probe(path)
     assert (found.width, found.duration_seconds) == (before.width, before.duration_seconds)
     read = verify(path)

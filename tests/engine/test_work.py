@@ -29,8 +29,8 @@ OWN = f"""{HEAD}inputs: {{photo: {{type: file, kind: image}}}}
 steps:
   still: {{uses: generate, with: {{model: z-image, prompt: a lamp}}}}
   sent: {{uses: upload, with: {{file: "${{{{ inputs.photo }}}}"}}}}
-  again: {{uses: compose, with: {{images: "${{{{ steps.sent.asset }}}}"}}}}
-  film: {{uses: compose, with: {{images: ["${{{{ inputs.photo }}}}", card.png, "{NOTHING}"]}}}}
+  again: {{uses: compose, with: {{clips: "${{{{ steps.sent.asset }}}}"}}}}
+  film: {{uses: compose, with: {{clips: ["${{{{ inputs.photo }}}}", card.png, "{NOTHING}"]}}}}
   drawn:
     uses: generate
     with: {{model: nano-banana-2, prompt: a, references: ["${{{{ inputs.photo }}}}", "{NOTHING}"]}}

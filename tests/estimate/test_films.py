@@ -74,12 +74,15 @@ FADE = {"kind": "fade", "seconds": 0.5}
         ({"clips": [STILL, "${{ steps.films.by['a'].asset }}"]}, "8 s"),
         ({"clips": [{"media": FREE, "seconds": "${{ inputs.shown }}"}]}, "2 s"),
         ({"clips": [FREE, STILL]}, "at least 3 s"),
-        ({"video": FREE}, "a time known in the run"),
-        ({"images": [STILL] * 2}, "6 s"),
+        ({"clips": FREE}, "a time known in the run"),
+        ({"clips": [STILL] * 2}, "6 s"),
         ({"clips": [STILL], "narration": VOICE}, "as long as the narration, about 10 s"),
         ({"clips": [STILL], "narration": "${{ steps.said.asset }}"}, "as long as the narration, at least 3 s"),
         ({"clips": [STILL] * 4, "narration": VOICE}, "12 s"),
-        ({"images": [STILL], "audio": VOICE}, "as long as the narration, about 10 s"),
+        ({"clips": STILL, "audio": VOICE}, "as long as the narration, about 10 s"),
+        ({"clips": STILL, "narration": VOICE, "length": "picture"}, "3 s"),
+        ({"clips": [STILL] * 4, "narration": VOICE, "length": "speech"}, "as long as the narration, about 10 s"),
+        ({"clips": STILL, "narration": VOICE, "length": "15s", "end_card": {"title": "a"}}, "15 s"),
     ],
 )  # fmt: skip
 def test_a_plan_says_how_long_a_film_will_be(

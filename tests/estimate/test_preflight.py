@@ -63,7 +63,7 @@ BEST = 'uses: pick, with: {from: "${{ steps.drafts.items }}", mode: best, by: "$
 RESTYLED = "uses: generate, with: {model: nano-banana, prompt: x, references: [REFERENCE]}"
 ABSENT = RESTYLED.replace("REFERENCE", "\"${{ steps.stills.by['old'].asset }}\"")
 FILM = 'uses: generate, with: {model: veo3-1-lite, prompt: x, references: "${{ OF }}"}'
-CUT = 'uses: compose, with: {images: ["${{ OF }}"]}'
+CUT = 'uses: compose, with: {clips: ["${{ OF }}"]}'
 INCLUDED = 'uses: include, with: {spec: part.yaml, inputs: {shape: "${{ inputs.word }}", text: "${{ steps.script.text }}"}}'
 MUCH = (
     PICTURE.removesuffix('"')
@@ -152,7 +152,7 @@ CERTAIN: dict[str, tuple[str, dict[str, Any], str]] = {
     "more to pick than there is": (
         JUDGED.replace("mode: human", "count: 3, mode: human"), {}, "a: 3 must be picked, and stills makes 2"),
     "an invalid sound": (
-        'uses: compose, with: {images: "${{ steps.stills.assets }}", audio: "${{ inputs.photo }}"}', {"photo": "own.png"},
+        'uses: compose, with: {clips: "${{ steps.stills.assets }}", audio: "${{ inputs.photo }}"}', {"photo": "own.png"},
         "a: 'audio' takes audio, but this is an image"),
     "a key that a fan-out will not have": (
         CUT.replace("OF", "steps.stills.by['neon'].asset"), {"words": ["studio", "noir"]}, "a: steps.stills.by has no 'neon'; it has: studio, noir"),
@@ -163,7 +163,7 @@ CERTAIN: dict[str, tuple[str, dict[str, Any], str]] = {
         "a: 3 reference files; 'veo3-1-lite' takes at most 2; Up to 2 images of at most 10 MB each."),
     "too many items": (
         f'foreach: "${{{{ inputs.words }}}}", max_items: 1, {PICTURE}}}', {},
-        "a: 2 items, but max_items is 1: raise it, or take the first with [0:1] after the list"),
+        "a: 2 items, but max_items is 1: raise it, or take the first with `limit: 1`"),
     "a parameter inside an included spec": (INCLUDED, {"word": "9:17"}, f"a__a: {NOT_9_17}"),
     "an input of an included spec": (INCLUDED, {"word": "too long"}, "a: the input 'shape' of a: 8 characters is more than 5"),
     "a film by its URL for a model of pictures": (
@@ -195,7 +195,7 @@ POSSIBLE: dict[str, tuple[str, dict[str, Any]]] = {
         {"words": ["1:1", "9:17"], "word": "1:1"}),
     "default stands ready": (prompted(" ${{ inputs.words[4] | default('') }}"), {}),
     "there is no item that would ask for the member": (f'foreach: "${{{{ inputs.none }}}}", {ABSENT}', {}),
-    "every item that would ask for the member is skipped": (f'foreach: [1], if: "${{{{ item == 2 }}}}", {ABSENT}', {}),
+    "every item that would ask for the member is skipped": (f'foreach: [1], if: "${{{{ item > 1 }}}}", {ABSENT}', {}),
     "who asks for the member lacks something else and is skipped": (
         ABSENT.replace("references: [", 'references: ["${{ inputs.photo }}", '), {}),
     "as many references as may fail with what they follow": (

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from prefect.exceptions import ParameterTypeError
 from prefect.utilities.callables import parameter_schema
 
 from rivya_flows.flows.compiler import WALLET, compile_flow
@@ -16,6 +17,7 @@ from rivya_flows.plans.run_form import (
     parameter_names,
     run_name,
     shown_form,
+    shown_parameters,
     signature_of,
     upload_link,
 )
@@ -81,6 +83,67 @@ def test_an_input_becomes_a_field_with_its_type_and_limits_and_no_pattern_of_the
     given: Input, shown: dict[str, Any]
 ) -> None:
     assert field(given) == shown | {"title": "It", "position": 0}
+
+
+ROW = {
+    "name": Input(type="string", max=9),
+    "price": Input(type="integer", default=3),
+    "schema": Input(type="date", required=False),
+    "photo": Input(type="file", required=False),
+}
+
+
+def test_a_table_is_a_list_of_maps_with_a_field_for_each_of_theirs() -> None:
+    made = workflow(
+        products=Input(type="list", of="map", fields=ROW, max=5),
+        one=Input(type="map", fields=ROW, default={"name": "x"}),
+    )
+    shown = form(made)
+    assert shown["required"] == ["products"]
+    assert shown["properties"]["products"]["items"] == {"$ref": "#/definitions/Products"}
+    row = shown["definitions"]["Products"]
+    assert (row["required"], row["additionalProperties"]) == (["name"], False)
+    assert row["properties"]["name"]["maxLength"] == 9
+    assert row["properties"]["price"]["default"] == 3
+    assert "An http(s) URL" in row["properties"]["photo"]["description"]
+    assert shown["properties"]["one"]["description"] == "Without a value, that of the spec."
+    assert upload_link(made, "https://page.example") is not None
+
+
+async def test_the_rows_of_a_form_reach_the_run_as_json_and_those_of_a_run_its_form() -> None:
+    made = workflow(products=Input(type="list", of="map", fields=ROW))
+
+    async def execute(inputs: Mapping[str, Any], _: Any) -> Any:
+        raise AssertionError(inputs)
+
+    flow = compile_flow(made, spec_text="", execute=execute)
+    given = {"products": [{"name": "Lamp", "schema": "2026-01-02", "price": None}]}
+    checked = flow.validate_parameters({**given, "credentials": None})
+    assert inputs_from(made, checked) == given
+    with pytest.raises(ParameterTypeError):
+        flow.validate_parameters({"products": [{"name": "Lamp", "prize": 3}]})
+    asset = {"kind": "image", "sha256": "a" * 64, "path": "/x.png", "url": None}
+    frozen: dict[str, Any] = {
+        "products": [{"name": "Lamp", "price": 3, "schema": None, "photo": asset}]
+    }
+    shown = shown_parameters(made, frozen)
+    assert shown["products"] == [{**frozen["products"][0], "photo": f"sha256:{'a' * 64}"}]
+    assert flow.validate_parameters(dict(shown))
+
+
+def test_a_table_that_is_too_long_for_the_server_is_shown_in_part() -> None:
+    rows: list[Any] = [
+        {"name": f"{n:09}", "price": 3, "schema": None, "photo": None} for n in range(9_000)
+    ]
+    least = Input(type="list", of="map", fields=ROW, min=8_000)
+    most = Input(type="list", of="map", fields=ROW)
+    made = workflow(products=most, all=least)
+    shown = shown_parameters(made, {"products": rows, "all": rows})
+    listed: Any = shown["products"]
+    assert 0 < len(listed) < 9_000
+    assert listed == rows[: len(listed)]
+    assert len(shown["all"]) == 8_000  # type: ignore[arg-type]  # a list
+    assert len(rows) == 9_000
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ HOSTILE = {
     "unknown inputs among many": "inputs:\n" + lines("  i{n}: {type: string, default: a}\n", 2000)
     + STEPS + "outputs:\n" + lines("  o{n}: ${{ inputs.j{n} }}\n", 500),
     "unknown models": "steps:\n" + lines("  s{n}: {uses: generate, with: {model: zimage{n}, prompt: a}}\n", 1000),
-    "a long cycle": "steps:\n" + lines("  s{n}: {uses: compose, with: {video: '${{ steps.s{n}x.asset }}'}}\n", 700),
+    "a long cycle": "steps:\n" + lines("  s{n}: {uses: compose, with: {clips: '${{ steps.s{n}x.asset }}'}}\n", 700),
     "unknown time zones": STEPS + "deploy:\n"
     + lines("  - {name: d{n}, schedules: [{cron: 0 9 * * 1, timezone: Europe/Berlinx{n}}]}\n", 500),
     "aliases": "x-a: &a [" + "x, " * 900 + "x]\nx-b: [" + "*a, " * 100 + "*a]\n" + STEPS,

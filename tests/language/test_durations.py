@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.language.field_types import respell, seconds
+from rivya_cut.durations import respell
+from rivya_flows.language.field_types import seconds
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.language.expressions.resolve import ExpressionError
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.language.matrix import combinations, item_keys, shared_keys, written_keys
 from support.counted_calls import within
 
@@ -37,7 +37,7 @@ COMBINED: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
 
 @pytest.mark.parametrize(("matrix", "expected"), COMBINED.values(), ids=COMBINED)
 def test_combinations(matrix: dict[str, Any], expected: list[dict[str, Any]]) -> None:
-    assert list(combinations(matrix)) == expected
+    assert [one.values for one in combinations(matrix, {})] == expected
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,37 @@ def test_combinations(matrix: dict[str, Any], expected: list[dict[str, Any]]) ->
 )
 def test_combinations_refuse_a_matrix_that_is_not_valid(matrix: dict[str, Any]) -> None:
     with pytest.raises(ExpressionError):
-        combinations(matrix)
+        combinations(matrix, {})
+
+
+NESTED = {"a": ["x", "y", "z"], "b": "${{ inputs.of[matrix.a] }}", "c": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("of", "keys", "places"),
+    [
+        ({"x": ["p", "q"], "y": [], "z": ["r"]}, "xp1 xp2 xq1 xq2 zr1 zr2", [(0, 0, 0), (2, 0, 1)]),
+        ({"x": None, "y": ["p"], "z": None}, "yp1 yp2", [(1, 0, 0), (1, 0, 1)]),
+        ({"x": [], "y": [], "z": []}, "", []),
+    ],
+)
+def test_an_axis_may_read_those_before_it(
+    of: dict[str, Any], keys: str, places: list[tuple[int, ...]]
+) -> None:
+    made = combinations(NESTED, {"inputs": {"of": of}})
+    assert ["".join(map(str, one.values.values())) for one in made] == keys.split()
+    assert [one.places for one in (*made[:1], *made[-1:])] == places
+
+
+def test_an_axis_that_is_null_for_each_value_before_it_is_null() -> None:
+    with pytest.raises(UsesNull, match=r"inputs\.of"):
+        combinations(NESTED, {"inputs": {"of": {"x": None, "y": [], "z": None}}})
+
+
+def test_nested_axes_have_a_bound_together() -> None:
+    many = {name: list(range(4_000)) for name in "xyz"}
+    with pytest.raises(ExpressionError, match="more than 10,000 combinations"):
+        combinations(NESTED, {"inputs": {"of": many}})
 
 
 @pytest.mark.parametrize(
@@ -88,7 +118,12 @@ def test_a_key_that_several_items_were_given_is_named_with_its_items() -> None:
     [
         ({"matrix": {"a": [1, 2], "include": [{"a": 2, "b": "x"}]}}, ("1", "2, x")),
         ({"matrix": {"a": [1, 2], "exclude": [{"a": 1}]}}, ("2",)),
-        ({"zip": {"a": [1, 2], "b": [True, None]}}, ("1, true", "1")),
+        (
+            {"matrix": {"a": [{"x": 1}, {"key": "b"}], "b": ["x", "y"]}},
+            ("0, x", "0, y", "b, x", "b, y"),
+        ),
+        ({"matrix": {"a": [{"x": 1}, {"x": 2}], "b": [None, {}]}}, ("0", "1", "2", "3")),
+        ({"zip": {"a": [1, 2], "b": [True, None]}}, ("1, true", "2, 1")),
         ({"foreach": ["a", "a", 5]}, ("a", "a-2", "5")),
         # what is computed, named by an expression, large or wrong is not known yet
         ({"matrix": {"a": [1, "${{ inputs.x }}"]}}, None),
@@ -125,7 +160,7 @@ def test_rules_of_a_matrix_do_not_look_at_each_combination(matrix: dict[str, Any
 
     def expanded() -> None:
         with contextlib.suppress(ExpressionError):  # refusing them is no look at each either
-            combinations({**axes, **matrix})
+            combinations({**axes, **matrix}, {})
 
     within(2_000_000, expanded)
 

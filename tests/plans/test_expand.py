@@ -167,8 +167,7 @@ def items_of(name: str, steps: Mapping[str, Spec]) -> list[Item] | None:
     if loop == "foreach":
         members = INPUTS[written[11:-3]] if isinstance(written, str) else written
         assert isinstance(members, list)
-        keyed = all(isinstance(one, dict) and "key" in one for one in members)
-        keys = [one["key"] if keyed else _key([one], n) for n, one in enumerate(members)]
+        keys = [_key([one], n) for n, one in enumerate(members)]
         return list(zip(_numbered(keys), [{"item": one} for one in members], strict=True))
     rows = _rows_of_zip(written) if loop == "zip" else _rows_of_matrix(written)
     keys = [_key(list(row.values()), n) for n, row in enumerate(rows)]
@@ -208,9 +207,8 @@ def _agrees(row: Spec, rule: Spec) -> bool:
 
 
 def _key(values: list[Any], index: int) -> str:
-    if any(isinstance(value, dict) for value in values):
-        return str(index)
-    words = [json.dumps(v) if isinstance(v, bool) else str(v) for v in values]
+    named = [v.get("key", index) if isinstance(v, dict) else v for v in values]
+    words = [json.dumps(v) if isinstance(v, bool) else str(v) for v in named]
     return ", ".join(words)
 
 

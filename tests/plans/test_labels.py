@@ -16,27 +16,33 @@ def workflow(**labels: str) -> Workflow:
 def test_a_label_may_use_inputs_and_that_of_a_command_wins() -> None:
     spec = workflow(team="film", client="${{ inputs.who }}", job="no ${{ inputs.number }}")
     given = {"team": "stills"}
-    found = labels_of(spec, {"who": "acme", "number": 7}, given)
+    found = labels_of(spec, {"who": "acme", "number": 7}, given, {})
     assert found == {"client": "acme", "job": "no 7", "team": "stills"}
     assert list(found) == ["client", "job", "team"]
+
+
+def test_a_label_may_use_what_is_known_of_the_run() -> None:
+    run = {"id": "run-1", "date": "2026-11-08", "scheduled_for": None}
+    spec = workflow(month="${{ run.date[:7] }}", due="${{ run.scheduled_for or 'by hand' }}")
+    assert labels_of(spec, {}, {}, run) == {"due": "by hand", "month": "2026-11"}
 
 
 @pytest.mark.parametrize("value", [None, "", "two\nlines", "x" * 65], ids=repr)
 def test_an_input_that_makes_no_label_is_named(value: str | None) -> None:
     with pytest.raises(UsageError, match="client"):
-        labels_of(workflow(client="${{ inputs.who }}"), {"who": value}, {})
+        labels_of(workflow(client="${{ inputs.who }}"), {"who": value}, {}, {})
 
 
 def test_labels_of_both_together_are_bounded() -> None:
     spec = workflow(**{f"of-{number}": "x" for number in range(MAX_LABELS)})
-    assert len(labels_of(spec, {}, {"of-1": "y"})) == MAX_LABELS
+    assert len(labels_of(spec, {}, {"of-1": "y"}, {})) == MAX_LABELS
     with pytest.raises(UsageError, match="9 labels; a run has at most 8"):
-        labels_of(spec, {}, {"client": "acme"})
+        labels_of(spec, {}, {"client": "acme"}, {})
 
 
 def test_a_number_of_a_caller_in_python_is_refused_as_a_label() -> None:
     with pytest.raises(UsageError, match="label client: its value cannot be used"):
-        labels_of(workflow(), {}, {"client": 5})  # type: ignore[dict-item]
+        labels_of(workflow(), {}, {"client": 5}, {})  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize(

@@ -281,7 +281,22 @@ WRONG = {
     "step inside": ("unknown-step", SPEC.replace("steps.logo.outputs.words", "☞steps.logo__idea.text")),
     "unknown step in an input": ("unknown-step", SPEC.replace("steps.photo.asset", "☞steps.photos.asset")),
     "name of two steps": ("duplicate-name", SPEC.replace("  film:\n", "  ☞logo__idea:\n").replace("steps.film.asset", "inputs.product")),
-    "loop": ("needless-key", SPEC.replace("    uses: include\n", "    uses: include\n    ☞foreach: [1]\n")),
+    "name of a step of an item": (
+        "duplicate-name",
+        SPEC.replace("  film:\n", "  ☞logo__a:\n").replace("    uses: include\n", "    uses: include\n    foreach: [a, b]\n")
+        .replace("steps.logo.outputs", "steps.logo.items[0].outputs").replace("steps.film.asset", "inputs.product"),
+    ),
+    "outputs of many items": (
+        "unknown-field",
+        SPEC[: SPEC.index("  film:")].replace("    uses: include\n", "    uses: include\n    foreach: [a, b]\n")
+        + "outputs: {all: \"${{ steps.logo.items }}\", own: \"${{ ☞steps.logo.outputs.own }}\"}\n",
+    ),
+    "pick of what has no medium": (
+        "wrong-type",
+        SPEC[: SPEC.index("  film:")].replace("    uses: include\n", "    uses: include\n    foreach: [a, b]\n")
+        + "  best: {uses: pick, with: {from: ☞\"${{ steps.logo.items }}\"}}\n",
+    ),
+    "key without effect": ("needless-key", SPEC.replace("    uses: include\n", "    uses: include\n    ☞max_parallel: 2\n")),
 }  # fmt: skip
 
 
@@ -293,8 +308,7 @@ def test_wrong_include_has_one_problem_at_its_place(code: str, marked: str) -> N
     shown = "\n".join(map(str, found))
     assert [(p.line, p.column, p.code) for p in found] == [(line, column, code)], shown
     if code == "needless-key":
-        hint = "an include runs once: write one step for each, or fan out inside it"
-        assert found[0].hint == hint
+        assert found[0].hint == "set it on the steps of that spec"
 
 
 def problems_with(**texts: str) -> list[tuple[str, int, str]]:

@@ -195,7 +195,7 @@ steps:
 
 
 def priced_with(folder: Path, *pools: PoolTotal, pauses: bool = False) -> Estimate:
-    text = LABELLED.replace("9}", "9, on_exceed: pause}") if pauses else LABELLED
+    text = LABELLED.replace("9}", "9, on_unfit: pause}") if pauses else LABELLED
     spec = SpecFile(text, "labelled.yaml", None)
 
     def read(labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:
@@ -311,9 +311,10 @@ def test_the_greatest_price_over_a_soft_limit_is_a_warning(tmp_path: Path) -> No
     ]
 
 
-async def test_a_price_that_is_not_the_shipped_one_is_told_once(tmp_path: Path) -> None:
+async def test_other_prices_than_the_shipped_ones_and_lints_are_told_once(tmp_path: Path) -> None:
     text = (
-        "version: 1\nname: lamps\nsteps:\n  stills: {uses: generate, foreach: [a, b],"
+        "version: 1\nname: lamps\ninputs: {a: {type: string, default: b}}\n"
+        "steps:\n  stills: {uses: generate, foreach: [a, b],"
         ' with: {model: z-image, prompt: "${{ item }}"}}\n'
     )
     wire = {**shipped().wire, "data": [{**shipped().wire["data"][0], "base_credits": 2}]}
@@ -324,5 +325,8 @@ async def test_a_price_that_is_not_the_shipped_one_is_told_once(tmp_path: Path) 
         ready = await prepare_here(
             context, request, "run-1", starts=True, notify=told.append, market=market
         )
-    assert told[1:] == ["z-image: 2 credits here, 1 in the shipped catalogue"]
+    assert told[1:] == [
+        "z-image: 2 credits here, 1 in the shipped catalogue",
+        "warning: the spec has no outputs, and 1 more warning; `rivya-flows check` shows where",
+    ]
     assert ready.estimate.min == 4

@@ -152,7 +152,7 @@ def test_an_answer_that_may_fit_is_left_to_the_run() -> None:
     plan = initial_state(frozen(PICKS)).plan
     known = {"hero": Answer(("neon",)), "pair[l]": Answer(("neon", "studio"))}
     refuse_unfit({**known, "place": Answer(("Rome",))}, plan)
-    pausing = PICKS + "budget: {credits: 90, on_exceed: pause}\n"
+    pausing = PICKS + "budget: {credits: 90, on_unfit: pause}\n"
     plan = initial_state(frozen(pausing)).plan
     refuse_unfit({"budget": Answer(("no",))}, plan)
     with pytest.raises(UsageError, match="no choice 'maybe'"):

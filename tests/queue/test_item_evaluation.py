@@ -30,15 +30,14 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "pick": ({"from": "${{ inputs.candidates }}"}, ["from", "mode"]),
     "compose": (
-        {"video": "https://a.b/c.mp4"},  # but for what takes clips: `CLIPS`
-        ["video", "audio", "clips", "narration", "music", "transition", "captions", "overlays",
-         "end_card", "formats", "reframe", "extras"],
+        {"clips": "https://a.b/c.mp4"},
+        ["audio", "clips", "narration", "music", "transition", "captions", "overlays", "end_card",
+         "formats", "reframe", "extras", "length"],
     ),
     "layout": ({"image": "https://a.b/c.png"}, ["image", "overlays", "formats", "reframe"]),
     "upload": ({"file": "https://a.b/c.png"}, ["file"]),
     "notify": ({"url": "https://a.b/c"}, ["url", "body", "secret"]),
 }  # fmt: skip
-CLIPS = {"clips": ["https://a.b/c.mp4"]}
 PLACES = [(uses, key) for uses, (_, keys) in ARGUMENTS.items() for key in keys]
 COMPUTED = "${{ inputs.values[0] }}"
 
@@ -58,12 +57,11 @@ def run_of(step: dict[str, Any], values: list[Any], folder: Path) -> Prepared:
 
 @pytest.mark.parametrize(("uses", "key"), PLACES, ids=[" ".join(place) for place in PLACES])
 def test_any_computed_argument_fits_or_is_refused(uses: str, key: str, tmp_path: Path) -> None:
-    given = CLIPS if key in ("clips", "transition") else ARGUMENTS[uses][0]
     step = {
         "uses": uses,
         "foreach": "${{ inputs.values }}",
         "key": "${{ item.n }}",
-        "with": {**given, key: "${{ item.value }}"},
+        "with": {**ARGUMENTS[uses][0], key: "${{ item.value }}"},
     }
     values = [{"n": n, "value": value} for n, value in enumerate(VALUES)]
     try:
@@ -107,7 +105,7 @@ def test_any_computed_loop_fits_or_is_refused(loop: dict[str, Any], tmp_path: Pa
         ("chat", "attachments", {"kind": "video", "sha256": "x"}, "takes images as attachments, not"),
         ("pick", "mode", "worst", "'mode' cannot be 'worst'; did you mean 'first'"),
         ("compose", "audio", {"kind": "image", "url": "https://a.b/c"}, "'audio' takes audio, "),
-        ("compose", "video", "c.mp4", "'video': a path such as 'c.mp4' is not allowed here"),
+        ("compose", "clips", "c.mp4", r"'clips\[0\].*': a path such as 'c.mp4' is not allowed here"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_of_the_service_is_refused_with_why(

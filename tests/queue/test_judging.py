@@ -289,7 +289,7 @@ def test_a_deadline_without_a_proposal_fails_the_pick_and_says_why(
 
 
 def test_a_budget_pauses_or_fails_before_the_judge_is_bought() -> None:
-    run = judged(mode="human", top="budget: {credits: 3, on_exceed: pause}")
+    run = judged(mode="human", top="budget: {credits: 3, on_unfit: pause}")
     [question] = run.state.asking
     assert question.text == (
         "hero needs 1 credit, what follows at least 3; 3 of 3 are spent. Raise the budget to 7?"

@@ -29,7 +29,7 @@ finally:
   card:
     uses: generate
     with: {model: z-image, prompt: "hero ${{ steps.hero.status }}, other ${{ steps.other.status }}"}
-  reel: {uses: compose, with: {images: "${{ steps.stills.assets }}"}}
+  reel: {uses: compose, with: {clips: "${{ steps.stills.assets + ['https://a.example/b.png'] }}"}}
 outputs:
   picture: ${{ steps.hero.asset or steps.other.assets }}
 """
@@ -118,7 +118,10 @@ def test_after_a_cancel_finally_waits_for_the_resume() -> None:
 def test_a_failed_step_of_finally_fails_the_run() -> None:
     nothing = '{uses: pick, with: {from: "${{ steps.other.items | default([]) }}"}}'
     run = rehearsal(
-        SPEC.replace('{uses: compose, with: {images: "${{ steps.stills.assets }}"}}', nothing)
+        SPEC.replace(
+            """{uses: compose, with: {clips: "${{ steps.stills.assets + ['https://a.example/b.png'] }}"}}""",
+            nothing,
+        )
     ).execute()
     assert (run.statuses["hero"], run.statuses["reel"]) == ("completed", "failed")
     assert run.ended == ["failed"]

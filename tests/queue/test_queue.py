@@ -92,7 +92,7 @@ def test_an_item_of_a_following_step_starts_before_its_siblings_are_done() -> No
 
 
 def test_equal_prompts_are_as_many_pictures() -> None:
-    options = {"budget": 9, "model": "z-image", "on_exceed": "fail", "allowed": 0, "more": ""}
+    options = {"budget": 9, "model": "z-image", "on_unfit": "fail", "allowed": 0, "more": ""}
     text = SET_OF.format(items="a, b, c, d", **options).replace("picture ${{ item }}", "one prompt")
     assert len(played(text).service.charges) == 4
 

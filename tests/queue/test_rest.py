@@ -20,7 +20,7 @@ EXPECT = "expect: {places: [{name: string, film: boolean}], mood: string}"
 SPEC = f"""
 version: 1
 name: places
-budget: {{credits: BUDGET, on_exceed: EXCEED}}
+budget: {{credits: BUDGET, on_unfit: EXCEED}}
 steps:
   idea: {{uses: chat, with: {{model: gpt-5-2-chat, message: places, {EXPECT}}}}}
   music:
@@ -353,3 +353,78 @@ def test_what_follows_a_step_that_failed_is_no_part_of_the_rest() -> None:
     run = played(text.replace("!= 'calm'", "== 'calm'", 1), Scripted(places=places(1)))
     assert run.item("cover").code == "bad_arguments"
     assert run.bought == ["idea", "stills"]
+
+
+def test_a_run_that_goes_on_buys_what_fits_of_a_list_that_cannot_be_finished() -> None:
+    run = played(spec(total(4) - 1, exceed="go_on"), Scripted(places=places(4)))
+    assert run.state.ended == "failed"
+    assert Counter(run.bought) == {"idea": 1, "music": 1, "stills": 4, "films": 4}
+    assert run.item("poster").code == "over_budget"
+
+
+LATE = f"""
+version: 1
+name: places
+budget: {{credits: BUDGET}}
+inputs: {{styles: {{type: list, of: string, default: [day, night]}}}}
+steps:
+  idea: {{uses: chat, with: {{model: gpt-5-2-chat, message: places, {EXPECT}}}}}
+  stills:
+    uses: generate
+    foreach: ${{{{ steps.idea.json.places }}}}
+    max_items: 6
+    with: {{model: z-image, prompt: "${{{{ item.name }}}}"}}
+  films:
+    uses: generate
+    LOOP
+    with: {{model: veo3-1-lite, prompt: "push USED", references: ["${{{{ steps.stills.assets[0] }}}}"]}}
+"""
+ITEMS = "${{ steps.stills.items }}"
+
+
+@pytest.mark.parametrize(
+    ("loop", "used", "films", "most"),
+    [
+        (f"foreach: '{ITEMS}'", "", 4, 6),
+        (f"foreach: '{ITEMS}'\n    key: '${{{{ item.key }}}}'", "${{ item.key }}", 4, 6),
+        ("foreach: '${{ steps.stills.items[1:3] }}'", "${{ item.key }}", 2, 2),
+        ("foreach: '${{ steps.stills.items[1:] }}'", "${{ item.key }}", 3, 5),
+        (f"matrix: {{still: '{ITEMS}', n: [1, 2]}}", "${{ matrix.still.key }}", 8, 12),
+        (
+            f"matrix: {{still: '{ITEMS}', style: '${{{{ inputs.styles }}}}'}}",
+            "${{ matrix.style }}",
+            8,
+            12,
+        ),
+        (f"zip: {{still: '{ITEMS}', n: '{ITEMS}'}}", "${{ zip.n.key }}", 4, 6),
+        ("foreach: '${{ steps.stills.assets }}'\n    max_items: 9", "", 0, 9),
+    ],
+)
+def test_items_that_follow_a_list_that_only_the_run_knows_count_before_its_first_purchase(
+    loop: str, used: str, films: int, most: int
+) -> None:
+    text = LATE.replace("LOOP", loop).replace("USED", used)
+    free = text.replace("BUDGET", "9999")
+    plan = priced(frozen(free))
+    [of_films] = plan.steps[-1].items
+    assert (of_films.price.min, of_films.price.max) == (0, 10 * most)
+    needed = 3 + 4 + 10 * (films or 4)
+    run = played(free, Scripted(places=places(4)))
+    assert (run.state.ended, run.state.spent) == ("completed", needed)
+    short = text.replace("BUDGET", str(needed - 1))
+    assert priced(frozen(short)).fit == "may_exceed"
+    run = played(short, Scripted(places=places(4)))
+    assert run.state.ended == "failed"
+    assert (set(run.bought) == {"idea"}) == bool(films)
+
+
+@pytest.mark.parametrize("loop", ["matrix", "zip"])
+def test_a_fan_out_that_only_the_run_knows_fails_with_more_than_its_max_items(loop: str) -> None:
+    written = f"{loop}: {{still: '{ITEMS}'}}\n    max_items: 3"
+    text = LATE.replace("LOOP", written).replace("USED", "").replace("BUDGET", "99")
+    run = played(text, Scripted(places=places(4)))
+    assert run.state.steps["films"].status == "failed"
+    assert str(run.item("films").reason).startswith("4 items, but max_items is 3")
+    followed = text.replace(f"{loop}: {{still: '{ITEMS}'}}", f"foreach: '{ITEMS}'")
+    run = played(followed, Scripted(places=places(4)))
+    assert str(run.item("films").reason).startswith("4 items, but max_items is 3")

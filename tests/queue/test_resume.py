@@ -22,7 +22,7 @@ steps:
     uses: compose
     foreach: ${{ steps.stills.assets }}
     allow_failures: 1
-    with: {images: ["${{ item }}"]}
+    with: {clips: ["${{ item }}"]}
   films:
     uses: generate
     foreach: ${{ steps.frames.items }}

@@ -60,7 +60,7 @@ def test_an_open_price_is_learned_from_one_purchase_before_the_rest() -> None:
 def test_over_the_cap_a_pausing_budget_asks_once_and_goes_on_as_it_is_told(
     count: int, needs: str, answer: str
 ) -> None:
-    run = a_set(count, 2, on_exceed="pause").execute()
+    run = a_set(count, 2, on_unfit="pause").execute()
     [asked] = run.asked
     [question] = asked.questions
     assert (question.step, question.key) == ("$budget", str(count))
@@ -131,7 +131,7 @@ def test_a_pool_that_has_more_again_is_asked_once_more_before_items_fail() -> No
 
 
 def test_over_a_pool_a_pausing_budget_asks_whether_to_try_it_again() -> None:
-    run = a_pool(4, 2, on_exceed="pause").execute()
+    run = a_pool(4, 2, on_unfit="pause").execute()
     [question] = run.asked[-1].questions
     assert (question.step, question.key) == ("$budget", "pool acme")
     assert question.text == (
@@ -149,7 +149,7 @@ def test_over_a_pool_a_pausing_budget_asks_whether_to_try_it_again() -> None:
 
 
 def test_no_fails_what_a_pool_does_not_cover_and_a_later_resume_tries_it_again() -> None:
-    run = a_pool(4, 2, on_exceed="pause").execute()
+    run = a_pool(4, 2, on_unfit="pause").execute()
     run.leave()
     assert run.ended == ["suspended"]
     run.answer("$budget", "no", key="pool acme", channel="command")

@@ -20,7 +20,7 @@ ENDLESS = """
 version: 1
 name: endless
 steps:
-  film: {uses: compose, with: {video: pause.mkv}}
+  film: {uses: compose, with: {clips: pause.mkv}}
 """
 
 

@@ -114,7 +114,7 @@ steps:
         name: (steps[name].max_items, steps[name].allow_failures)
         for name in ("one", "none", "each", "grid")
     }
-    assert loops == {"one": (100, 0), "none": (100, 0), "each": (5, 1), "grid": (100, 1)}
+    assert loops == {"one": (100, 0), "none": (100, 0), "each": (5, 1), "grid": (5, 1)}
     one, own = steps["one"], steps["own"]
     assert isinstance(one.with_, GenerateWith)
     assert isinstance(own.with_, GenerateWith)

@@ -19,7 +19,7 @@ steps:
   film:
     uses: compose
     with:
-      video: https://example.com/film.mp4
+      clips: https://example.com/film.mp4
       captions: {file: texts/subs.srt, position: top}
 """
 
@@ -41,7 +41,7 @@ def test_the_text_of_a_subtitle_file_is_kept_with_the_spec(folder: Path) -> None
 
 def test_a_written_spec_keeps_what_is_written_also_where_it_is_the_default() -> None:
     spec = SPEC.replace("file: texts/subs.srt, position: top", "text: x, position: bottom")
-    spec = spec.replace("video:", "audio: https://example.com/a.mp3\n      video:")
+    spec = spec.replace("clips:", "audio: https://example.com/a.mp3\n      clips:")
     read = load(spec, file="a.yaml", catalogue=shipped())
     again = load(dump(read), file="a.yaml", catalogue=shipped())
     assert again == read

@@ -78,8 +78,9 @@ def test_options_of_a_parameter_may_be_written_without_quotes() -> None:
 
 
 def test_models_show_their_price_and_parameters_their_range() -> None:
-    ids, expression = SCHEMA["$defs"]["GenerateWith"]["properties"]["model"]["anyOf"]
+    ids, expression, name = SCHEMA["$defs"]["GenerateWith"]["properties"]["model"]["anyOf"]
     assert expression == {"$ref": "#/$defs/expression"}
+    assert re.fullmatch(name["pattern"], "still")
     assert "gemini-2-5-flash-chat" not in ids["enum"]
     assert ids["enumDescriptions"][ids["enum"].index("z-image")] == "Z-Image: 1 credit"
     lite = SCHEMA["$defs"]["veo3-1-lite"]["properties"]

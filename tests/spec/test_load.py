@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from rivya_client.catalogue.prices import price
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.expressions.values import FILTERS
+from rivya_flows.language.expressions.filters import FILTERS
 from rivya_flows.language.field_types import SpecModel, keys_of
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.workflow import Budget, Deploy, Input, Retry, Step, Workflow

@@ -41,7 +41,7 @@ steps:
     with: {model: elevenlabs-sound-effect-v2, prompt: "${{ brand.name }} lights the evening"}
   film:
     uses: compose
-    with: {images: ["${{ steps.still.asset }}", "${{ brand.logo }}"]}
+    with: {clips: ["${{ steps.still.asset }}", "${{ brand.logo }}"]}
 outputs:
   logo: ${{ brand.logo }}
   name: ${{ brand.name }}
@@ -91,7 +91,7 @@ def test_the_words_of_the_brand_are_in_the_prompts_of_pictures_and_in_their_hash
 def test_the_logo_of_a_brand_is_a_medium(state: State) -> None:
     assert [one.source for one in request(state, "restyled").uploads] == ["logo"]
     film = arguments(state, "film")
-    assert film["images"][1]["sha256"] == "logo"
+    assert film["clips"][1]["media"]["sha256"] == "logo"
     assert film["look"] == {"colours": ["#0b3d2e"], "font": "poppins"}
 
 
@@ -137,7 +137,7 @@ outputs: {name: "${{ steps.part.outputs.name }}", own: "${{ brand.name }}"}
     state = run_of(whole, **{"parts/part.yaml": part, **subtitles}).state
     assert arguments(state, "part__still")["prompt"] == "a lamp, cold light"
     assert arguments(state, "part__film")["look"]["colours"] == ["#ffffff"]
-    assert arguments(state, "part__film")["images"][1]["sha256"] == "logo"
+    assert arguments(state, "part__film")["clips"][1]["media"]["sha256"] == "logo"
     assert arguments(state, "part__film")["captions"]["cues"][0]["text"] == "One lamp"
     own = part.replace("inputs:", "brand: look/brand.yaml\ninputs:", 1)
     texts = {"parts/part.yaml": own, "parts/look/brand.yaml": BRAND, **subtitles}
@@ -162,19 +162,19 @@ steps:
   film:
     uses: compose
     with:
-      video: https://example.com/film.mp4
+      clips: https://example.com/film.mp4
       captions: {file: subs.srt}
       end_card: true
       overlays: [{image: "${{ brand.logo }}"}]
   other:
     uses: compose
     with:
-      video: https://example.com/film.mp4
+      clips: https://example.com/film.mp4
       captions: {file: subs.srt, position: bottom, style: plain}
       end_card: {line: Order today, image: null}
   bare:
     uses: compose
-    with: {video: "https://example.com/film.mp4"}
+    with: {clips: "https://example.com/film.mp4"}
 """
 STYLED = (
     BRAND

@@ -42,7 +42,7 @@ def test_arguments_have_one_shape_with_all_defaults() -> None:
         end_card={"title": "Aurora"},
         formats=["9:16"],
         extras=["srt"],
-        fit="hold",
+        length="12s",
     )
     clip = {"seconds": None, "start": 0.0, "motion": "none"}
     assert json.loads(json.dumps(made)) == {
@@ -59,12 +59,26 @@ def test_arguments_have_one_shape_with_all_defaults() -> None:
         "reframe": "crop",
         "extras": ["srt"],
         "loudness": -16.0,
+        "length": 12.0,
     }  # fmt: skip
 
 
-def test_arguments_of_earlier_specs_keep_their_shape() -> None:
-    made = composed(images=STILL, audio=[VOICE, None], loudness=-14.0, fit="loop", reframe="crop")
-    assert made == {"images": [STILL], "audio": [VOICE], "loudness": -14.0, "fit": "loop"}
+def test_short_forms_make_the_same_request_as_whole_ones() -> None:
+    short = {"clips": STILL, "music": VOICE, "transition": "fade", "captions": "Hi", "audio": VOICE}
+    whole = {
+        "clips": [{"media": STILL}],
+        "music": {"audio": VOICE},
+        "transition": {"kind": "fade"},
+        "captions": {"text": "Hi"},
+        "audio": [VOICE, None],
+    }
+    end = {
+        "end_card": {"title": "a", "seconds": "1.5s"},
+        "overlays": [{"text": "b", "start": "1m"}],
+    }
+    same = {"end_card": {"title": "a", "seconds": 1.5}, "overlays": [{"text": "b", "start": 60}]}
+    assert composed(**short, **end) == composed(**whole, **same)
+    assert hashed(**short, **end) == hashed(**whole, **same)
 
 
 def test_nulls_in_lists_and_parts_without_their_medium_are_left_out() -> None:
@@ -101,7 +115,9 @@ def test_a_file_beside_the_spec_is_its_asset() -> None:
         ({"clips": [{"media": STILL, "start": 1}]}, r"clips\[0\]\.start: 'start' has no effect"),
         ({"clips": [VOICE]}, r"'clips\[0\]' takes an image or a video, but this is audio"),
         ({"clips": []}, "'clips' is empty"),
-        ({"clips": "film"}, "'clips' must be a list, not 'film'"),
+        ({"clips": 5}, "'clips"),
+        ({"clips": [FILM], "length": "speech"}, "there is no speech to take the length from"),
+        ({"clips": [FILM], "length": "long"}, "'long' is not the length of a film"),
         ({"clips": ["a.mp4"]}, r"'clips\[0\]': a path such as 'a.mp4' is not allowed here"),
         ({"clips": [FILM], "narration": FILM}, "'narration' takes audio, but this is a video"),
         ({"clips": [FILM], "music": {"audio": STILL}}, "'music.audio' takes audio, but this is an"),

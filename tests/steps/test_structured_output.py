@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.steps.structured_output import MAX_DEPTH, AnswerError, instruction, read
+from rivya_flows.steps.structured_output import MAX_DEPTH, AnswerError, instruction, read, repeat
 
 SCENES: Any = {"scenes": [{"line": "string", "seconds": "number", "tags": ["string"]}]}
 
@@ -35,6 +35,15 @@ def test_what_does_not_fit_in_a_list_of_maps_is_told_with_its_place(
 ) -> None:
     with pytest.raises(AnswerError, match=problem):
         read(content, SCENES)
+
+
+def test_a_declared_answer_is_asked_for_by_its_json_schema_and_again_with_what_is_wrong() -> None:
+    expect: Any = {"mood": {"type": "enum", "values": ["warm", "cold"]}, "note": "string"}
+    assert '"mood":{"enum":["warm","cold"]}' in instruction(expect)
+    assert "JSON Schema" in instruction(expect)
+    assert read('{"mood": "warm", "note": "so"}', expect) == {"mood": "warm", "note": "so"}
+    asked = repeat(lambda: read('{"mood": "hot", "note": "so"}', expect))
+    assert asked == "That answer could not be used: mood: 'hot' is not one of warm, cold."
 
 
 def test_an_answer_may_be_nested_to_its_bound_and_no_deeper() -> None:

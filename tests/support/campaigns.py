@@ -48,21 +48,21 @@ steps:
       params: {voice: TX3LPaxmHKxFdv7VOQHJ}
   spot:
     uses: compose
-    with: {video: "${{ steps.hero.asset }}", audio: "${{ steps.voice.asset }}"}
+    with: {clips: "${{ steps.hero.asset }}", audio: "${{ steps.voice.asset }}"}
 on_failure:
   stand_in:
     uses: generate
     with: {model: z-image, prompt: "${{ steps.hero.status }}, ${{ steps.script.text | default('a lamp') }}"}
   loop:
     uses: compose
-    with: {images: ["${{ steps.stand_in.asset }}"]}
+    with: {clips: ["${{ steps.stand_in.asset }}"]}
 finally:
   card:
     uses: generate
     with: {model: z-image, prompt: "spot ${{ steps.spot.status }}, loop ${{ steps.loop.status }}"}
   reel:
     uses: compose
-    with: {images: ["${{ steps.card.asset }}"]}
+    with: {clips: ["${{ steps.card.asset }}"]}
 outputs:
   spot: ${{ steps.spot.asset }}
 """
@@ -70,7 +70,7 @@ outputs:
 SET_OF = """
 version: 1
 name: set
-budget: {{credits: {budget}, on_exceed: {on_exceed}}}
+budget: {{credits: {budget}, on_unfit: {on_unfit}}}
 steps:
   stills:
     uses: generate
@@ -85,14 +85,14 @@ def a_set(
     budget: int,
     *,
     model: str = "z-image",
-    on_exceed: str = "fail",
+    on_unfit: str = "fail",
     allowed: int = 0,
     more: str = "",
 ) -> Rehearsal:
     """A rehearsal of one fan-out of numbered pictures."""
     items = ", ".join(str(n) for n in range(count))
     text = SET_OF.format(
-        items=items, budget=budget, model=model, on_exceed=on_exceed, allowed=allowed, more=more
+        items=items, budget=budget, model=model, on_unfit=on_unfit, allowed=allowed, more=more
     )
     return Rehearsal(frozen(text), NaiveService())
 

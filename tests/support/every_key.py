@@ -14,7 +14,7 @@ inputs:
   f: {type: file, kind: image, required: false}
   e: {type: enum, values: [a, b], default: a}
   l: {type: list, of: string, default: [a]}
-budget: {credits: 100, warn_at: 0.5, on_exceed: fail}
+budget: {credits: 100, warn_at: 0.5, on_unfit: fail}
 concurrency: {group: g, limit: 1}
 cache: run
 defaults: {generate: {timeout: 5m, retry: {attempts: 2, patience: 5m}, max_parallel: 2}}
@@ -30,6 +30,7 @@ steps:
     foreach: ${{ inputs.l }}
     as: it
     key: ${{ it }}
+    limit: 4
     max_items: 5
     allow_failures: 1
     if: ${{ inputs.a == 'abc' }}
@@ -46,7 +47,7 @@ steps:
     with: {model: z-image, prompt: x}
   z: {uses: generate, zip: {a: [1, 2], b: [1, 2]}, with: {model: z-image, prompt: x}}
   p: {uses: pick, with: {from: "${{ steps.g.items }}", mode: human, question: q, timeout: 5m, on_timeout: first}}
-  k: {uses: compose, with: {images: ["${{ steps.p.asset }}"], audio: ["https://a.b/c.mp3"], loudness: -14, fit: hold}}
+  k: {uses: compose, with: {clips: ["${{ steps.p.asset }}"], audio: ["https://a.b/c.mp3"], loudness: -14, length: speech}}
   b: {uses: pick, with: {from: "${{ steps.g.items }}", mode: best, by: "${{ item.key | length }}", order: min, count: 1}}
   j: {uses: pick, with: {from: "${{ steps.g.items }}", mode: judge, judge: {model: gpt-5-2-chat, criteria: [whole], least: 2.5}, none: {rounds: 1}}}
   h: {uses: pick, with: {from: "${{ steps.g.items }}", mode: human, judge: {model: gpt-5-2-chat, criteria: [whole]}, none: {rounds: 2}, sign: true}}
@@ -63,7 +64,7 @@ steps:
       formats: ["9:16", "1:1"]
       reframe: crop
       extras: [poster, gif, srt, clean]
-  v: {uses: compose, with: {video: "https://a.b/c.mp4"}}
+  v: {uses: compose, with: {clips: "https://a.b/c.mp4"}}
   y: {uses: layout, with: {image: "https://a.b/c.png", overlays: [{text: Sale}], formats: ["1:1"], reframe: pad}}
   u: {uses: upload, with: {file: "https://a.b/c.png", kind: image, model: nano-banana-2}}
 on_failure:

@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.estimate.estimate import Estimate, ItemEstimate, estimate, rehearse
 from rivya_flows.language.inputs import resolve_inputs
+from rivya_flows.plans.budgets import run_cap
 from rivya_flows.queue.actions import (
     Action,
     Ask,
@@ -84,21 +85,19 @@ def frozen(
     """The first entry of a run of this spec."""
     catalogue = shipped()
     workflow = load(text, file="spec.yaml", catalogue=catalogue, includes=includes)
-    cap = budget
-    if cap is None and workflow.budget is not None:
-        cap = workflow.budget.credits
+    given = resolve_inputs(workflow, inputs, folder=None)
     return RunFrozen(
         run_id="run-1",
         spec_text=text,
         spec_file="spec.yaml",
         includes=includes or {},
-        inputs=resolve_inputs(workflow, inputs, folder=None),
+        inputs=given,
         catalogue=dict(catalogue.wire),
         catalogue_date=catalogue.date,
         service="naive",
         started_at=NOON,
         nonce="0" * 32,
-        budget=cap,
+        budget=run_cap(workflow, given) if budget is None else budget,
     )
 
 

@@ -97,10 +97,10 @@ _JUDGE = """on_timeout: judge
 def everything(chance: random.Random) -> WildRun:
     """A run of `EVERYTHING` with chosen limits, prices and faults of the service."""
     by_length = chance.random() < 0.5
-    credits, on_exceed = chance.choice([30, 100, 300]), chance.choice(["fail", "pause"])
+    credits, on_unfit = chance.choice([30, 100, 300]), chance.choice(["fail", "pause"])
     text = EVERYTHING.format(
         cache=chance.choice(["", "cache: spec"]),
-        budget=chance.choice(["", f"budget: {{credits: {credits}, on_exceed: {on_exceed}}}"]),
+        budget=chance.choice(["", f"budget: {{credits: {credits}, on_unfit: {on_unfit}}}"]),
         items=", ".join("x" * chance.randrange(1, 900) for _ in range(chance.randrange(1, 8))),
         fallback=chance.choice(["", "fallback: [{prompt: a shorter line}, {prompt: the last}]"]),
         limit=chance.choice(["", "max_parallel: 3", "regenerate: 1"]),
@@ -209,7 +209,7 @@ def _remembered(state: State) -> dict[str, Any]:
 
 def miscounts(state: State) -> Iterator[str]:
     """Sums and sets that differ from a plain recount."""
-    every, unsettled = Tally(), Counter[str]()
+    every, unsettled, inside = Tally(), Counter[str](), Counter[str]()
     for name, current in state.steps.items():
         plain, gated = Tally(), defaultdict[PriceClass, set[str]](set)
         for item in current.items.values():
@@ -218,6 +218,7 @@ def miscounts(state: State) -> Iterator[str]:
             if item.gate is not None:
                 gated[item.gate].add(item.key)
         unsettled[current.planned.part] += not current.settled
+        inside[current.planned.space] += not current.settled
         if plain != current.tally:
             yield f"{name}: tally"
         if current.due != {key for key, item in current.items.items() if item.is_due}:
@@ -229,6 +230,8 @@ def miscounts(state: State) -> Iterator[str]:
         yield "tally"
     if unsettled != state.unsettled:
         yield "unsettled"
+    if inside != state.unsettled_inside:
+        yield "unsettled inside"
     items = [item for _, item in state.each()]
     if state.charges != _quoted(items):
         yield "quoted"

@@ -32,7 +32,7 @@ _NOTHING: dict[str, Any] = {
     "receipt": {"run_id": "run-1", "name": "spot", "title": None, "subject": "", "status": "completed",
         "service": "https://rivya.ai", "sandbox": False, "wallet": None, "started_at": "2026-11-25T00:52:21.120Z",
         "ended_at": None, "executions": 1, "execution_times": [], "waits": [], "labels": {}, "fork": None,
-        "credits": {}, "pools": [], "inputs": {}, "outputs": {}, "failed_outputs": {}, "steps": [], "ledger": [],
+        "credits": {}, "pools": [], "inputs": {}, "outputs": {}, "output_files": {}, "failed_outputs": {}, "steps": [], "ledger": [],
         "agreement": None, "assets": [], "spec": {}, "plan_hash": "", "catalogue_date": ""},
     "spec": {"file": "spot.yaml", "sha256": "", "text": ""},
     "credits": {"before": None, "after": None, "spent": 0, "saved": 0, "budget": None, "needed": None, "enough": None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -155,15 +154,20 @@ def test_a_transition_has_no_jump(kind: str, tmp_path: Path) -> None:
         assert max(b - a for a, b in pairwise(shown)) < 50
 
 
-@pytest.mark.parametrize(("fit", "again"), [("hold", 255), ("loop", 0)])
-def test_the_last_frame_is_held_or_the_film_begins_again(
-    fit: str, again: int, tmp_path: Path
-) -> None:
+def test_the_last_frame_is_held(tmp_path: Path) -> None:
     voice = tone(tmp_path / "voice.wav", seconds=1.2)
-    _cut(tmp_path / "out", film(tmp_path / "a.mp4", seconds=0.5), audio=(voice,), fit=fit)
+    _cut(tmp_path / "out", film(tmp_path / "a.mp4", seconds=0.5), audio=(voice,))
     shown = greys(tmp_path / "out" / "film.mp4")
     assert len(shown) == 15
-    assert [shown[0], shown[6], shown[12]] == pytest.approx([0, again, again], abs=10)
+    assert [shown[0], shown[6], shown[12]] == pytest.approx([0, 255, 255], abs=10)
+
+
+def test_a_film_that_ends_with_its_speech_names_the_clips_that_nobody_sees(tmp_path: Path) -> None:
+    voice = tone(tmp_path / "voice.wav", seconds=0.5)
+    clips = [still(tmp_path / f"{name}.png", (64, 36), name) for name in ("black", "white")]
+    made = _cut(tmp_path / "out", *clips, narration=voice, length="speech")
+    assert seconds(made.media["film.mp4"]) == pytest.approx(0.5, abs=0.05)
+    assert made.lost == ("clips[1] is not seen: the film ends before it",)
 
 
 @pytest.mark.parametrize(
@@ -250,19 +254,12 @@ def test_what_is_too_short_for_a_film_is_said_and_fails_nothing(tmp_path: Path) 
     )
 
 
-def test_a_held_film_is_silent_and_a_restarted_one_sounds_again(tmp_path: Path) -> None:
+def test_a_held_film_is_silent(tmp_path: Path) -> None:
     medium = ClipMedium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 1.5, has_sound=True)
     shot = Shot(medium, 25, 10, start=0.5)
     held = Timeline(Fraction(10), (shot,), (), Transition(), 25)
     [sound] = clip_sounds(held)[medium.path]
-    assert (sound.at, sound.count) == (0, RATE)
-    looped = replace(held, shots=(replace(shot, looped=True),))
-    found = clip_sounds(looped)[medium.path]
-    assert [(one.skip, one.at, one.count) for one in found] == [
-        (RATE // 2, 0, RATE),
-        (RATE // 2, RATE, RATE),
-        (RATE // 2, 2 * RATE, RATE // 2),
-    ]
+    assert (sound.skip, sound.at, sound.count) == (RATE // 2, 0, RATE)
 
 
 def test_sounds_of_clips_fade_with_their_transition(tmp_path: Path) -> None:
@@ -330,11 +327,13 @@ def test_sounds_lie_under_the_voice_and_music_does_not_lengthen_the_film(tmp_pat
     assert strength(wave, 880) > 2.5 * max(strength(wave, pitch) for pitch in (220, 440))
 
 
-def test_slides_without_sound_stand_for_three_seconds_each_and_have_no_track(
+def test_stills_without_sound_stand_for_three_seconds_each_and_have_no_track(
     tmp_path: Path,
 ) -> None:
     images = tuple(still(tmp_path / f"{name}.png", (64, 36), name) for name in ("black", "white"))
-    made = _rendered(Composition(images=images), tmp_path / "out").media["film.mp4"]
+    made = _rendered(Composition.model_validate({"clips": images}), tmp_path / "out").media[
+        "film.mp4"
+    ]
     assert seconds(made) == pytest.approx(6, abs=0.1)
     assert not made.has_audio
     shown = greys(tmp_path / "out" / "film.mp4")
@@ -394,11 +393,9 @@ def test_a_broken_clip_is_named_and_leaves_nothing(
 
 def test_a_file_of_the_wrong_kind_is_named(tmp_path: Path) -> None:
     sound, image = tone(tmp_path / "v.wav"), still(tmp_path / "a.png", (64, 36))
-    source, clips = film(tmp_path / "a.mp4"), (Clip(media=image, seconds=0.1),)
+    clips = (Clip(media=image, seconds=0.1),)
     for number, (words, options) in enumerate({
         r"clips\[0\]: .*a sound": {"clips": (Clip(media=sound),)},
-        r"video: .*not a film": {"video": image},
-        r"images\[1\]: .*not an image": {"images": (image, source)},
         r"overlays\[0\]: .*not an image": {"clips": clips, "overlays": (Overlay(image=sound),)},
         r"end_card\.image: .*not an image": {"clips": clips, "end_card": EndCard(image=sound)},
         r"narration: .*not a sound": {"clips": clips, "narration": image},

@@ -192,6 +192,25 @@ async def test_a_file_outside_the_root_is_no_input(
     assert await quoted(tools, inputs={"photo": "photo.png"})
 
 
+async def test_a_table_is_read_inside_the_root_alone_and_its_fields_are_listed(
+    tools: AgentTools, tmp_path: Path
+) -> None:
+    fields = "{name: {type: string}, photo: {type: file, required: false}}"
+    rows = LAUNCH.replace(
+        "inputs:", f"inputs:\n  rows: {{type: list, of: map, fields: {fields}, required: false}}", 1
+    )
+    (tools.root / "specs" / "launch.yaml").write_text(rows)
+    (tools.root / "rows.csv").write_text("name,photo\nLamp,photo.png\n")
+    (tmp_path / "rows.csv").write_text("name\nLamp\n")
+    (tools.root / "out.csv").write_text("name,photo\nLamp,../private.png\n")
+    [listed] = structured(tools.list_specs())["specs"]
+    assert listed["inputs"][0]["type"] == "list of map {name: string, photo: file?}"
+    assert await quoted(tools, inputs={"rows": "rows.csv"})
+    for outside in ("../rows.csv", str(tmp_path / "rows.csv"), "out.csv"):
+        with pytest.raises(SpecError, match="is outside the root"):
+            await quoted(tools, inputs={"rows": outside})
+
+
 async def test_a_link_out_of_the_root_that_is_made_after_the_plan_reads_and_writes_nothing(
     tools: AgentTools, tmp_path: Path, shared_sandbox: Sandbox
 ) -> None:
@@ -294,7 +313,7 @@ async def test_none_of_these_buys_within_the_quote_alone(tools: AgentTools, stud
 
 
 async def test_an_agent_cannot_raise_the_budget(tools: AgentTools, studio: Studio) -> None:
-    spec = LAUNCH.replace("credits: 6", "credits: 2, on_exceed: pause")
+    spec = LAUNCH.replace("credits: 6", "credits: 2, on_unfit: pause")
     run = await began(tools, await quoted(tools, spec=spec))
     await studio.execute(run)
     tools.answer(run=run, step="hero", none="")

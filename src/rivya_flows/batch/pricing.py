@@ -166,7 +166,8 @@ class Batch:
     def _start(self, row: Row) -> bool:
         """Whether the row runs now; else it waits for credits that may be freed, or is refused."""
         if row.is_over_spec:
-            row.refuse(row.before + row.least, f"the spec's budget is {row.spec_cap}")
+            whose = "the spec's" if row.budget is None else "its"
+            row.refuse(row.before + row.least, f"{whose} budget is {row.spec_cap}")
             return False
         expected = self._expected_credits(row)
         budgeted = self.budget is not None
@@ -325,9 +326,13 @@ def _shortage(rows: Iterable[Row], left: int, limit_text: str) -> Iterator[str]:
     """``the rows need 84–120 credits; the budget is 60: about 7 of 14 rows will run``."""
     waiting = [row for row in rows if row.status == "waiting"]
     least, price = (sum(row.least for row in waiting), sum(row.price for row in waiting))
-    if price <= left:
+    bounded = all(row.most is not None for row in waiting)
+    if price <= left and bounded:
         return
-    needed = price_of(least, None if any(row.most is None for row in waiting) else price)
+    needed = price_of(least, price if bounded else None)
+    if price <= left:
+        yield f"the rows need {needed}; {limit_text}: they may exceed it"
+        return
     covered = 0
     for row in waiting:  # as the batch starts them, each at its price
         if row.price <= left:
@@ -355,6 +360,8 @@ def price_batch(context: RunContext, read: ReadBatch) -> Batch:
         else:
             try:
                 request = replace(options.request, inputs=_reader_of(row))
+                if row.budget is not None:
+                    request = replace(request, budget=row.budget)
                 ready = prepare(request, market, row.run_id, place)
             except (SpecError, MediaError, UsageError) as error:
                 found = error.diagnostics if isinstance(error, SpecError) else (error,)
@@ -411,12 +418,13 @@ def _read_started(context: RunContext, row: Row) -> None:
     first = entries[0].event
     assert isinstance(first, RunFrozen)
     state = replay(entry.event for entry in entries)
-    row.spec_cap, row.spent, row.before = first.budget, state.spent, state.spent
+    row.spec_cap = first.budget if row.budget is None else row.budget
+    row.spent = row.before = state.spent
     if state.ended == "completed":
         row.status = "completed"
         return
     left = remaining(state, RunResumed(at=datetime.now(UTC)), context.look_up)
-    row.least, row.most, row.recap = left.min, left.max, state.cap != first.budget
+    row.least, row.most, row.recap = left.min, left.max, state.cap != row.spec_cap
 
 
 async def read_batch(

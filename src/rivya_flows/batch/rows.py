@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from rivya_client.printable import one_line
 from rivya_flows.assets import Outputs
-from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.diagnostic_report import MAX_PROBLEMS, suggest
 from rivya_flows.language.expressions.values import slug
-from rivya_flows.language.inputs import fit, hint_for, parse_assignments
+from rivya_flows.language.inputs import fit, hint_of, paths_from, read_row
+from rivya_flows.language.tables import NOTE, Record, Table, read_text
+from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import Input, Inputs, Workflow
 from rivya_flows.questions.question import Question
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.store.assets import file_hash
 
-MAX_ROWS = 10_000
-NOTE = "x-"  # prefix of columns that are notes for people, as with keys of a spec
+BUDGET_COLUMN = "budget"
+"""The column with the most credits of each row's run, unless an input has this name."""
 _MAX_BYTES = 64 * 2**20
 _MAX_KEYS = 2
 _MAX_KEY = 40  # characters of a cell that names a row
 _MAX_NAME, _MAX_FOLDER, _MAX_WORDS = 80, 60, 30  # of a row, in a folder's name, and in a run id
 _TEXTS = ("string", "text", "enum", "date")  # types of inputs
-_MAX_SOURCE = 200  # characters of a line that a diagnostic quotes
-
 
 Status = Literal[
     "waiting", "running", "completed", "failed", "cancelled", "suspended", "over_budget"
@@ -58,8 +55,9 @@ class Row:
         number, line: From 1, `number` without the header and blank lines.
         keys: What names it, by column.
         removed: How many of its runs were removed.
+        budget: The most credits of its run, by its own column; None: as the spec says.
         least, most: Credits still to buy; `most` is None without an upper bound.
-        spec_cap: The cap that the spec sets for every run, or None.
+        spec_cap: The cap that its column or the spec sets for its run, or None.
         recap: Its journal has another cap than `spec_cap`, from an earlier batch.
         before: Of `spent`, what was spent before this batch began to run.
         cap: Of the whole run while it runs; None keeps the spec's own.
@@ -77,6 +75,7 @@ class Row:
     notes: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     removed: int = 0
+    budget: int | None = None
     least: int = 0
     most: int | None = 0
     spec_cap: int | None = None
@@ -171,17 +170,7 @@ def row_folder(batch: Path, row: Row, taken: Container[Path]) -> Path:
 
 
 def read_table(path: Path) -> str:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise UsageError(f"{path}: larger than 64 MiB", "split it into several batches")
-        # Keeps line ends: those inside a cell belong to the cell.
-        with path.open(encoding="utf-8", newline="") as file:
-            return file.read()
-    except UnicodeDecodeError as error:
-        hint = 'save it as UTF-8; spreadsheets call that "CSV UTF-8"'
-        raise UsageError(f"{path}: is not UTF-8 text", hint) from error
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}", "check the path") from error
+    return read_text(path, _MAX_BYTES, label=str(path))
 
 
 def read_rows(
@@ -197,158 +186,79 @@ def read_rows(
 
     Without `keys`, the first note that tells all rows apart, such as a SKU, and the first short texts name a row.
     """
-    reader = _RowReader(file, text.removeprefix("\ufeff"), workflow, given or {})
-    rows = reader.rows(batch_id, keys)
-    if reader.problems:
-        raise SpecError(tuple(sorted(reader.problems)[:MAX_PROBLEMS]))
+    inputs = workflow.inputs
+    for_all = dict(given or {})
+    for name in for_all.keys() & inputs.keys():
+        if inputs[name].is_table and isinstance(for_all[name], str):  # a file: it is read once
+            try:
+                for_all[name] = fit(inputs[name], for_all[name], root=Path())
+            except ValueError as error:
+                raise UsageError(f"{name}: {error}", hint_of(error, inputs[name])) from error
+    table = Table(text, file=file, names=[*inputs, BUDGET_COLUMN], what="input")
+    rows = () if table.problems else _rows(table, inputs, batch_id, for_all, keys)
+    if table.problems:
+        raise SpecError(tuple(sorted(table.problems)[:MAX_PROBLEMS]))
     return rows
 
 
-class _RowReader:
-    def __init__(self, file: str, text: str, workflow: Workflow, given: Mapping[str, Any]) -> None:
-        self.problems: list[Diagnostic] = []
-        self._file = file
-        self._text = text
-        self._lines = text.splitlines()
-        self._inputs = workflow.inputs
-        self._workflow = workflow
-        self._given = given
-        header = self._lines[0] if self._lines else ""
-        # Spreadsheets of some countries write semicolons.
-        self._delimiter = max(
-            ",;\t",
-            key=lambda one: sum(name.strip(' "') in self._inputs for name in header.split(one)),
-        )
+def _rows(
+    table: Table,
+    inputs: Mapping[str, Input],
+    batch_id: str,
+    given: Mapping[str, Any],
+    keys: Sequence[str],
+) -> tuple[Row, ...]:
+    for key in keys:
+        if key not in table.columns:
+            hint = suggest(key, table.columns) or f"it has {', '.join(table.columns)}"
+            raise UsageError(f"--key {key!r:.60}: {table.file} has no such column", hint)
+    rows: list[Row] = []
+    written: list[dict[str, str]] = []
+    seen: Counter[str] = Counter()
+    moved = paths_from(Path(table.file).parent)
+    for record in table.records():
+        values, fitted = read_row(table, record, inputs, given=given, root=Path(), change=moved)
+        identity = {name: _identity(value) for name, value in fitted.items()}
+        mark = digest(identity)[:10]
+        seen[mark] += 1
+        repeat = f"-{seen[mark]}" if seen[mark] > 1 else ""
+        short = _short_text(identity, inputs)
+        run_id = "-".join(filter(None, [batch_id, short, mark + repeat]))
+        row = Row(run_id, "", len(rows) + 1, record.line, values, record.notes)
+        rows.append(replace(row, budget=_budget(table, record, inputs)))
+        written.append({name: cell.strip() for name, cell in record.cells.items()})
+    files = {name for name, declared in inputs.items() if declared.type == "file"}
+    columns = {name: [row[name] for row in written] for name in table.columns}
+    for name in files & columns.keys():
+        columns[name] = [PurePath(cell).stem for cell in columns[name]]
+    named = keys or _key_columns(columns, inputs)
+    of_rows = [{name: columns[name][at] for name in named} for at in range(len(rows))]
+    texts = [one_line(" ".join(filter(None, row.values()))) for row in of_rows]
+    many = Counter(texts)
+    for row, own, text in zip(rows, of_rows, texts, strict=True):
+        row.keys, row.name = own, _name(text, row.number, alone=many[text] == 1)
+    return tuple(rows)
 
-    def rows(self, batch_id: str, keys: Sequence[str]) -> tuple[Row, ...]:
-        records = self._records()
-        line, header = next(records, (1, []))
-        names = [name.strip() for name in header]
-        self._check_header(line, names)
-        if self.problems:
-            return ()
-        for key in keys:
-            if key not in names:
-                hint = suggest(key, names) or f"it has {', '.join(names)}"
-                raise UsageError(f"--key {key!r:.60}: {self._file} has no such column", hint)
-        rows: list[Row] = []
-        written: list[dict[str, str]] = []
-        seen: Counter[str] = Counter()
-        for line, cells in records:
-            if len(rows) == MAX_ROWS:
-                self._add(line, None, "too-many-rows", f"a batch has at most {MAX_ROWS:,} rows")
-                break
-            values, notes, identity = self._row(line, names, cells)
-            mark = digest(identity)[:10]
-            seen[mark] += 1
-            repeat = f"-{seen[mark]}" if seen[mark] > 1 else ""
-            run_id = "-".join(filter(None, [batch_id, self._short_text(identity), mark + repeat]))
-            rows.append(Row(run_id, "", len(rows) + 1, line, values, notes))
-            written.append(dict(zip(names, map(str.strip, cells), strict=False)))
-        if not rows and not self.problems:
-            self._add(line, None, "no-rows", "no rows below the header")
-        files = {name for name, declared in self._inputs.items() if declared.type == "file"}
-        columns = {name: [row.get(name, "") for row in written] for name in names}
-        for name in files & columns.keys():
-            columns[name] = [PurePath(cell).stem for cell in columns[name]]
-        named = keys or _key_columns(columns, self._inputs)
-        of_rows = [{name: columns[name][at] for name in named} for at in range(len(rows))]
-        texts = [one_line(" ".join(filter(None, row.values()))) for row in of_rows]
-        many = Counter(texts)
-        for row, own, text in zip(rows, of_rows, texts, strict=True):
-            row.keys, row.name = own, _name(text, row.number, alone=many[text] == 1)
-        return tuple(rows)
 
-    def _short_text(self, identity: Mapping[str, Any]) -> str:
-        """The first short text of a row's inputs, for its run id."""
-        texts = (
-            one
-            for name, one in identity.items()
-            if self._inputs[name].type in ("string", "text") and len(one) <= _MAX_KEY
-        )
-        return slug(next(texts, ""))[:_MAX_WORDS].strip("-")
+def _budget(table: Table, record: Record, inputs: Mapping[str, Input]) -> int | None:
+    """What the column of budgets says, if there is one; None if its cell is empty."""
+    text = "" if BUDGET_COLUMN in inputs else record.cells.get(BUDGET_COLUMN, "").strip()
+    if not text or (text.isascii() and text.isdecimal()):
+        return int(text[:18]) if text else None
+    message = f"{BUDGET_COLUMN}: {preview(text)} is not a number of credits"
+    hint = "write a number such as 12; an empty cell leaves it to the spec"
+    table.add_at(record.line, BUDGET_COLUMN, "wrong-input", message, hint)
+    return None
 
-    def _records(self) -> Iterator[tuple[int, list[str]]]:
-        """Each record with the line on which it begins, without blank lines."""
-        source = io.StringIO(self._text, newline="")
-        reader = csv.reader(source, delimiter=self._delimiter, strict=True)
-        line = 1
-        try:
-            for record in reader:
-                if any(cell.strip() for cell in record):
-                    yield line, record
-                line = reader.line_num + 1
-        except csv.Error as error:
-            hint = 'write a cell with a quote or a line break as "so ""quoted"" here"'
-            self._add(line, None, "not-csv", f"not valid CSV: {error}", hint)
 
-    def _check_header(self, line: int, names: list[str]) -> None:
-        if not names and not self.problems:
-            hint = "write the names of the inputs into the first line"
-            self._add(line, None, "no-rows", "the file is empty", hint)
-        earlier = set[str]()
-        for index, name in enumerate(names):
-            if len(self.problems) >= MAX_PROBLEMS:
-                break  # no more are reported, and each one scans the line
-            if name in earlier:
-                message = f"repeated column {name!r:.60}"
-                self._add(line, index, "repeated-column", message)
-            elif name not in self._inputs and not name.startswith(NOTE):
-                hint = suggest(name, self._inputs) or "the spec has no inputs"
-                hint += f"; a column of notes begins with {NOTE}"
-                self._add(line, index, "unknown-input", f"unknown input {name!r:.60}", hint)
-            earlier.add(name)
-
-    def _row(
-        self, line: int, names: Sequence[str], cells: Sequence[str]
-    ) -> tuple[dict[str, Any], dict[str, str], dict[str, Any]]:
-        """The values, the notes, and what identifies the row."""
-        if len(cells) != len(names):
-            message = f"{len(cells)} cells, but the header has {len(names)}"
-            self._add(line, None, "wrong-cells", message, "write a cell with a comma in quotes")
-            return {}, {}, {}
-        written = dict(zip(names, cells, strict=True))
-        notes = {name: text for name, text in written.items() if name.startswith(NOTE)}
-        values, identity = dict(self._given), {}
-        for index, (name, text) in enumerate(written.items()):
-            if name in notes or not text.strip():
-                continue
-            try:
-                values.update(parse_assignments([f"{name}={text}"], self._workflow))
-            except SpecError as error:
-                for problem in error.diagnostics:
-                    self._add(line, index, problem.code, problem.message, problem.hint)
-                values.pop(name, None)
-        for name, declared in self._inputs.items():
-            index = names.index(name) if name in names else 0
-            if values.get(name) is None:
-                empty = not written.get(name, "").strip()
-                if declared.required and declared.default is None and empty:
-                    message = f"missing input {name!r}"
-                    self._add(line, index, "missing-input", message, hint_for(declared))
-                continue
-            try:
-                fitted = fit(declared, values[name], root=Path())
-            except ValueError as error:
-                message = f"{name}: {error}"
-                self._add(line, index, "wrong-input", message, hint_for(declared, values[name]))
-            else:
-                identity[name] = _identity(fitted)
-        return values, notes, identity
-
-    def _add(
-        self, line: int, cell: int | None, code: str, message: str, hint: str | None = None
-    ) -> None:
-        """Adds a diagnostic at a cell of a line, counted from 0, or at the line's begin."""
-        text = self._lines[line - 1] if 0 < line <= len(self._lines) else ""
-        columns = _columns(text, self._delimiter) if cell else []
-        column = columns[cell] if cell and cell < len(columns) else 1
-        source = text if len(text) <= _MAX_SOURCE else ""
-        self.problems.append(
-            Diagnostic(
-                code, message, hint, file=self._file, line=line, column=column, source=source
-            )
-        )
+def _short_text(identity: Mapping[str, Any], inputs: Mapping[str, Input]) -> str:
+    """The first short text of a row's inputs, for its run id."""
+    texts = (
+        one
+        for name, one in identity.items()
+        if inputs[name].type in ("string", "text") and len(one) <= _MAX_KEY
+    )
+    return slug(next(texts, ""))[:_MAX_WORDS].strip("-")
 
 
 def _name(text: str, number: int, *, alone: bool) -> str:
@@ -378,21 +288,12 @@ def _key_columns(columns: Mapping[str, Sequence[str]], inputs: Mapping[str, Inpu
     return found
 
 
-def _columns(text: str, delimiter: str) -> list[int]:
-    """The columns, from 1, at which the cells of a line begin."""
-    columns, quoted = [1], False
-    for index, letter in enumerate(text):
-        if letter == '"':
-            quoted = not quoted
-        elif letter == delimiter and not quoted:
-            columns.append(index + 2)
-    return columns
-
-
 def _identity(value: Any) -> Any:
     """The content of a value: a file by its hash, so that a moved file stays the same row."""
     if isinstance(value, list):
         return [_identity(one) for one in value]
     if isinstance(value, dict) and set(value) == {"path"}:
         return {"sha256": file_hash(Path(value["path"]))}
+    if isinstance(value, dict):
+        return {name: _identity(one) for name, one in value.items()}
     return value

@@ -17,9 +17,10 @@ from pydantic import JsonValue
 from rivya_client.printable import spreadsheet_text
 from rivya_flows.assets import assets_in
 from rivya_flows.batch.pricing import Batch
-from rivya_flows.batch.rows import NOTE, STATUS_WORDS, Row
+from rivya_flows.batch.rows import STATUS_WORDS, Row
 from rivya_flows.engine.publishing import addresses_of, report_of
 from rivya_flows.engine.run_context import RunContext, continuable
+from rivya_flows.language.tables import NOTE
 from rivya_flows.markdown import code, link, picture, text
 from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.questions.open_questions import answerable

@@ -167,6 +167,8 @@ def _rows(found: Estimate, notes: list[str]) -> Iterator[list[str]]:
                 if assumption not in notes:
                     notes.append(assumption)
                 about.append(f"[{notes.index(assumption) + 1}]")
+            if index == 0 and step.at_most is not None:
+                about.append(f"at most {step.at_most} in all")
             seconds = step.usual_seconds
             if index == 0 and seconds is not None and seconds >= 1:
                 about.append(f"usually {round(seconds) if seconds >= 10 else seconds:,g} s")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rivya_client.catalogue.catalogue import option_text
+from rivya_client.catalogue.common import common_params
 from rivya_client.catalogue.prices import price, price_range
 from rivya_flows.cli import completion, options
 from rivya_flows.cli.options import argument, command, option
@@ -162,8 +164,7 @@ def models(
             hint = f"those that have make {kinds}; leave --kind out to list them"
             raise UsageError(f"no model of --kind {kind} has {model_id!r} in its id", hint)
         if as_json:
-            listed = [{**vars(one), "price": price(one, {})} for one in of_kind]
-            print_json({**origin, "models": listed})
+            print_json({**origin, "models": [_as_json(one) for one in of_kind]})
             return
         rows = []
         for one in of_kind:
@@ -181,9 +182,18 @@ def models(
         hint = f"did you mean {near!r}?" if near else "`rivya-flows models` lists them"
         raise UsageError(f"there is no model {model_id!r}", hint)
     if as_json:
-        print_json({**origin, "model": {**vars(model), "price": price(model, {})}})
+        print_json({**origin, "model": _as_json(model)})
     else:
         _print_one(model)
+
+
+def _as_json(model: Model) -> dict[str, object]:
+    common = [
+        {"key": name, "own": one.own.key, "options": one.common.options}
+        | {bound: getattr(one.common, bound) for bound in ("min", "max", "step")}
+        for name, one in common_params(model).items()
+    ]
+    return {**vars(model), "price": price(model, {}), "common": common}
 
 
 def _price(model: Model) -> str:
@@ -208,13 +218,17 @@ def _print_one(model: Model) -> None:
     for name, text in facts:
         if text:
             show(f"  {name:<11}{text}")
+    if common := common_params(model):
+        show("")
+        rows = [
+            [name, one.own.key, _default(one.common), _values(one.common)]
+            for name, one in common.items()
+        ]
+        print_table(["in every model", "here", "default", "values"], rows)
     rows = []
     for param in model.params:
         marks = ("required " if param.required else "") + ("*" if param.bears_price else "")
-        default = "" if param.default is None else str(param.written_default)
-        if isinstance(param.written_default, bool):
-            default = default.lower()
-        rows.append([param.key, param.type, default, _values(param), marks.strip()])
+        rows.append([param.key, param.type, _default(param), _values(param), marks.strip()])
     if rows:
         show("")
         print_table(["parameter", "type", "default", "values", ""], rows)
@@ -229,6 +243,10 @@ def _print_one(model: Model) -> None:
             print_table([param.key, "!id", "sex", "accent", "character"], voices)
     if any(param.bears_price for param in model.params):
         show("", "* values other than the default may change the price")
+
+
+def _default(param: Param) -> str:
+    return "" if param.default is None else option_text(param.written_default)
 
 
 def _values(param: Param) -> str:

@@ -162,7 +162,8 @@ def _result_lines(report: RunReport) -> Iterator[str]:
     receipt = report.receipt
     yield from ("", f"{receipt.status}: {sentence(receipt)}")
     for name, value in receipt.outputs.items():
-        lines = _output_lines(value)
+        file = receipt.text_files.get(name)
+        lines = [str(report.receipt_path.with_name(file))] if file else _output_lines(value)
         if len(lines) > _MANY:
             lines[_MANY - 1 :] = [f"and {len(lines) - _MANY + 1} more"]
         # Further lines of a text are indented, so that none passes for a line of ours.

@@ -11,11 +11,12 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from rivya_client.catalogue.prices import Price
+from rivya_client.catalogue.prices import Price, price_of
 from rivya_flows.estimate.films import Film, films
-from rivya_flows.plans.plan import PlannedStep, RunPlan, items_step
+from rivya_flows.plans.plan import PlannedStep, RunPlan
 from rivya_flows.queue.actions import Action, AskCache, ReadBalance, Work
-from rivya_flows.queue.budget import judge_price, prices_by_spec
+from rivya_flows.queue.budget import judge_price, prices_by_spec, step_credits_left
+from rivya_flows.queue.evaluation import open_campaigns
 from rivya_flows.queue.events import (
     BalanceRead,
     CacheAnswered,
@@ -25,11 +26,12 @@ from rivya_flows.queue.events import (
     RunResumed,
 )
 from rivya_flows.queue.forks import asks_anew
+from rivya_flows.queue.item_counts import item_range
 from rivya_flows.queue.items import IN_FLIGHT, TERMINAL, ItemState, Phase
 from rivya_flows.queue.judging import is_judged
 from rivya_flows.queue.outcomes import after_failure
 from rivya_flows.queue.queue import step as advance
-from rivya_flows.queue.state import State, StepState, item_range, reserve_of
+from rivya_flows.queue.state import State, StepState, reserve_of
 from rivya_flows.spec.files import inlined_name
 from rivya_flows.steps.candidates import picked_from
 
@@ -67,6 +69,8 @@ class StepEstimate:
     skipped: str | None
     usual_seconds: float | None = None
     brand_prompt: str | None = None
+    at_most: int | None = None  # by its own budget, which covers its rounds too
+    over: str | None = None  # what its own budget does not cover for certain
 
 
 @dataclass(frozen=True)
@@ -105,9 +109,14 @@ class Estimate:
         return next((one for one in self.pools if self.min > one.left and not self.asks), None)
 
     @property
+    def over_step(self) -> StepEstimate | None:
+        """The first step whose own budget does not cover its remaining minimum."""
+        return next((one for one in self.steps if one.over), None)
+
+    @property
     def verdict(self) -> Verdict:
         """Whether the remaining minimum fits the budget and each pool, then the balance."""
-        if self.is_over_cap or self.exceeded is not None:
+        if self.is_over_cap or self.exceeded is not None or self.over_step is not None:
             return "over_budget"
         if self.balance is not None and self.min > self.balance:
             return "over_balance"
@@ -166,6 +175,7 @@ class Estimate:
                     "skipped": one.skipped,
                     "usual_seconds": one.usual_seconds,
                     "brand_prompt": one.brand_prompt,
+                    "at_most": one.at_most,
                     "items": [
                         {
                             "key": item.key,
@@ -199,12 +209,16 @@ def rehearse(
     budget = resume.budget if resume and resume.budget is not None else state.cap
     taken_up = resume.model_copy(update={"budget": None}) if resume else RunResumed(at=at)
     state.cap = state.pool = None
+    plan = state.plan
+    if any(step.budget for step in plan.steps.values()):
+        free = {name: replace(step, budget=None) for name, step in plan.steps.items()}
+        state.plan = replace(plan, steps=free)
     waiting = deque(advance(state, taken_up))
     while waiting:
         event = _free_answer(waiting.popleft(), look_up)
         if event is not None:
             waiting += advance(state, event)
-    state.cap = budget
+    state.cap, state.plan = budget, plan
     return state
 
 
@@ -230,18 +244,18 @@ def estimate(
     budget = state.plan.workflow.budget
     known = (usual, films(state), set[str](), set[str]())
     steps = tuple(_step_estimate(state, name, *known) for name in state.plan.steps)
-    prices = [item.price for step in steps for item in step.items]
+    price = _price_of_all(state, steps)
     return Estimate(
         name=state.plan.workflow.name,
         steps=steps,
-        min=sum(one.min for one in prices),
-        max=greatest(prices),
+        min=price.min,
+        max=price.max,
         spent=state.spent,
         budget=state.cap,
         balance=balance,
         under_way=sum(_is_bought(item) for _, item in state.each()),
         pools=pools,
-        asks=budget is not None and budget.on_exceed == "pause",
+        asks=budget is not None and budget.on_unfit == "pause",
     )
 
 
@@ -272,7 +286,9 @@ def _step_estimate(
         return StepEstimate(step_id, uses, (), planned.skipped)
     items = tuple(_item_estimate(state, planned, item) for item in current.items.values())
     if not current.expanded:
-        items = (_runtime_estimate(state, planned),)
+        shared = (usual, made, unsure, fresh)
+        one = _campaign_estimate(state, step_id, *shared) if planned.includes else None
+        items = (_runtime_estimate(state, step_id, one),)
     lacking = sorted((planned.upstream - planned.tolerates) & unsure)
     if lacking:
         items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
@@ -300,8 +316,52 @@ def _step_estimate(
     }
     known = [usual[name] for name in names if name in usual]
     seconds = round(max(known), 1) if known else None
-    brand_prompt = _brand_prompt(state, planned, items)
-    return StepEstimate(step_id, uses, items, None, seconds, brand_prompt)
+    return StepEstimate(
+        step_id,
+        uses,
+        items,
+        None,
+        seconds,
+        _brand_prompt(state, planned, items),
+        step_credits_left(state, step_id, planned=False),
+        _over_own_budget(state, step_id, items),
+    )
+
+
+def _over_own_budget(state: State, step_id: str, items: tuple[ItemEstimate, ...]) -> str | None:
+    planned, left = state.planned_step(step_id), step_credits_left(state, step_id, planned=False)
+    if planned.budget is None or planned.step.allow_failures:
+        return None
+    least = sum(one.price.min for one in items)
+    if left is not None and least > left:
+        return f"at least {price_of(least, least)}, and it has {left} left"
+    most = planned.budget.per_item
+    dearest = max((one.price.min for one in items if one.key != RUNTIME), default=0)
+    if most is not None and dearest > most:
+        return f"an item costs at least {price_of(dearest, dearest)}, and may cost {most}"
+    return None
+
+
+def _price_of_all(state: State, steps: tuple[StepEstimate, ...]) -> Price:
+    """Of all steps together, each with its rounds as far as its own budget covers them."""
+    found: dict[str, list[Price]] = {}
+    caps = {step.id: None if step.over else step.at_most for step in steps}
+    for step in steps:
+        first = state.plan.first_round(step.id)
+        found.setdefault(first, []).extend(item.price for item in step.items)
+    capped = [
+        _within(Price(sum(one.min for one in prices), greatest(prices), ""), caps.get(first))
+        for first, prices in found.items()
+    ]
+    return Price(sum(one.min for one in capped), greatest(capped), "")
+
+
+def _within(price: Price, cap: int | None) -> Price:
+    """A price as far as a budget covers it; without a greatest one a purchase may pass the budget."""
+    if cap is None:
+        return price
+    most = None if price.max is None else min(price.max, cap)
+    return replace(price, min=min(price.min, cap), max=most)
 
 
 def only_if(plan: RunPlan, planned: PlannedStep) -> str:
@@ -368,7 +428,7 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
         reserve = reserve_of(state.charges, requests[0].price_class)
         again = item.alternative == 0
         return replace(_with_fallbacks(planned, item.key, expected, again), reserve=reserve)
-    expected = prices_by_spec(state, planned, item.variables, item.round)
+    expected = prices_by_spec(state, planned, item)
     one = _with_fallbacks(planned, item.key, expected)
     return _perhaps(one, "only if its condition is met") if planned.conditional else one
 
@@ -392,24 +452,44 @@ def _is_bought(item: ItemState) -> bool:
     )
 
 
-def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
-    one = _with_fallbacks(planned, RUNTIME, prices_by_spec(state, planned, {}))
-    if planned.step.foreach is None:
-        top = 0 if one.price.max == 0 else None
-        return replace(one, price=Price(0, top, "the number of its items is known during the run"))
-    least, most = 0, planned.step.max_items
-    if (name := items_step(planned, planned.step.foreach)) is not None:
-        least, listed = item_range(state, name)
-        most = min(most, listed)
-        if planned.conditional or state.planned_step(name).conditional:
-            least = 0
-    many = f"{most} items" if least >= most else f"up to {most} items"
+def _campaign_estimate(
+    state: State,
+    step_id: str,
+    usual: Mapping[str, float],
+    made: Mapping[tuple[str, str], Film],
+    unsure: set[str],
+    fresh: set[str],
+) -> ItemEstimate:
+    """One more item of an `include` step, whatever it is: all that the steps inside cost."""
+    state = state.copy()
+    open_campaigns(state, step_id, [RUNTIME])
+    inside = state.plan.steps_inside(state.planned_step(step_id).inside[RUNTIME])
+    found = [_step_estimate(state, name, usual, made, unsure, fresh) for name in inside]
+    items = [item for step in found for item in step.items]
+    least, most = sum(one.price.min for one in items), greatest(one.price for one in items)
+    price = Price(least, most, f"each {price_of(least, most)}")
+    return ItemEstimate(RUNTIME, None, price, sum(one.reserve for one in items))
+
+
+def _runtime_estimate(state: State, step_id: str, one: ItemEstimate | None = None) -> ItemEstimate:
+    planned = state.planned_step(step_id)
+    one = one or _with_fallbacks(
+        planned, RUNTIME, prices_by_spec(state, planned, ItemState("", {}))
+    )
+    least, most = item_range(state, step_id)
+    many = f"{most} items" if least == most else f"up to {most} items"
     why = f"{many}, known during the run"
-    if most == planned.step.max_items:
+    if most == planned.limit:
+        why += "; it takes no more"
+    elif most == planned.step.max_items:
         written = "max_items" in planned.step.model_fields_set
         why += "; it fails with more" if written else ", unless `max_items` says fewer"
+    if planned.includes:
+        most = max(0, most - len(planned.inside))
+        why += f", {one.price.assumption}"
     found = _perhaps(one, why, times=most)
-    least = min(least, most)
+    if planned.conditional:
+        return found
     price = replace(found.price, min=one.price.min * least)
     return replace(found, price=price, reserve=one.reserve * least)
 
@@ -427,12 +507,16 @@ def _with_fallbacks(
     if (times := planned.attempts if again else 1) > 1:
         top = None if price.max is None else price.max * times
         price = Price(price.min, top, f"{price.assumption}, at most {times} times")
-    if not fallbacks:
-        return ItemEstimate(key, model, price, reserve)
-    models, prices = zip(*fallbacks, strict=True)
-    more = _up_to(greatest(prices))
-    reason = f"{price.assumption}; {more} with its fallbacks: {_names(models)}"
-    price = Price(price.min, greatest([price, *prices]), reason)
+    models: tuple[str | None, ...] = ()
+    if fallbacks:
+        models, prices = zip(*fallbacks, strict=True)
+        more = _up_to(greatest(prices))
+        reason = f"{price.assumption}; {more} with its fallbacks: {_names(models)}"
+        price = Price(price.min, greatest([price, *prices]), reason)
+    limit = planned.budget.per_item if planned.budget else None
+    if limit is not None and price.max is not None and price.max > limit:
+        reason = f"{price.assumption}; at most {limit} by its budget"
+        price = Price(price.min, max(price.min, limit), reason)
     return ItemEstimate(key, model, price, reserve, fallback=models)
 
 

@@ -13,13 +13,13 @@ from pydantic import JsonValue
 
 from rivya_client.catalogue.catalogue import Model
 from rivya_cut.fonts import missing_characters
-from rivya_cut.terms import STILL_SECONDS
+from rivya_flows.language.common_params import asked_seconds
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.plans.requests import known_arguments
 from rivya_flows.queue.evaluation import expand_step
 from rivya_flows.queue.items import TERMINAL, Phase
-from rivya_flows.queue.scope import known_scope, known_variables
+from rivya_flows.queue.scope import item_scope, known_item, known_scope
 from rivya_flows.queue.state import State
 from rivya_flows.steps.cut_rules import (
     drawn_texts,
@@ -65,7 +65,8 @@ def films(state: State) -> dict[tuple[str, str], Film]:
                 continue
             scope: dict[str, Any] = {}
             with suppress(UsesNull, ExpressionError):
-                scope = {**known_scope(given, planned), **known_variables(given, planned, item)}
+                known = known_item(given, planned, item)
+                scope = item_scope(given, planned, known, known_scope(given, planned))
             arguments, _ = known_arguments(planned.step, scope)
             if kind.takes_brand:
                 drawn = plan.world_of(planned).branding.complete_arguments(arguments)
@@ -84,16 +85,10 @@ def _expected_asset(model: Model | None, arguments: Mapping[str, Any]) -> dict[s
     """The asset of a purchase, as far as it is known: its kind, and how long it lasts."""
     if model is None:
         return _asset(None)
-    params, prompt = arguments.get("params"), arguments.get("prompt")
+    prompt = arguments.get("prompt")
     if model.speaks and isinstance(prompt, str):
         return {**_asset(model.category, len(prompt) / _SPOKEN), "about": True}
-    asked = None
-    for key in ("duration", "duration_seconds"):
-        if (param := model.param(key)) is not None:
-            written = params.get(key) if isinstance(params, Mapping) else None
-            asked = param.default if written is None else written
-    known = is_number(asked) or (isinstance(asked, str) and asked.isdecimal())
-    return _asset(model.category, float(str(asked)) if known else None)
+    return _asset(model.category, asked_seconds(model, arguments))
 
 
 def _asset(kind: str | None, seconds: float | None = None) -> dict[str, JsonValue]:
@@ -107,18 +102,18 @@ def _film(given: Mapping[str, Any]) -> Film:
     if lead is None and (audio := given.get("audio")) is not None:
         lead = audio[0] if isinstance(audio, list | tuple) and audio else audio
     spoken = _length(lead.get("duration_seconds") if isinstance(lead, Mapping) else None)
-    if lead is None:
-        pass
-    elif "images" in given:
+    length = given.get("length")
+    if length == "speech" and lead is not None:
         least, most = spoken
-    elif given.get("fit") == "cut" and "clips" not in given:
-        least, most = map(min, picture, spoken)
-    else:
+    elif length is None and lead is not None:
         least, most = map(max, picture, spoken)
-    narrated = lead is not None and (inf in (spoken[1], picture[1]) or most == spoken[1])
+    narrated = length in (None, "speech") and lead is not None
+    narrated = narrated and (inf in (spoken[1], picture[1]) or most == spoken[1])
     if (card := given.get("end_card")) is not None:
         card_length = _length(card.get("seconds", 2.0) if isinstance(card, Mapping) else 2.0)
         least, most = least + card_length[0], most + card_length[1]
+    if length not in (None, "speech", "picture"):
+        least, most = _length(length)
     about = narrated and isinstance(lead, Mapping) and bool(lead.get("about"))
     wrong = tuple(one.sentence for one in problems)
     return Film(round(least, 2), None if most == inf else round(most, 2), narrated, about, wrong)
@@ -131,10 +126,7 @@ def _length(seconds: Any) -> tuple[float, float]:
 
 def _picture(given: Mapping[str, Any]) -> tuple[float, float]:
     """The least and greatest length of the clips."""
-    if (images := given.get("images")) is not None:
-        many = isinstance(images, list | tuple)
-        return _length(len(images) * STILL_SECONDS if many else None)
-    clips = given.get("clips", given.get("video"))
+    clips = given.get("clips")
     clips = clips if isinstance(clips, list | tuple) else [clips]
     seconds = [shown_seconds(one) for one in clips]
     lengths = [_length(one if one is None else max(0.0, one)) for one in seconds]

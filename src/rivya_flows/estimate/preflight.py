@@ -26,15 +26,23 @@ from rivya_flows.language.expressions.resolve import (
     UsesNull,
     as_reference,
     condition,
-    evaluate,
     expressions_in,
     is_computed,
     whole_reference,
 )
 from rivya_flows.language.expressions.values import as_text
+from rivya_flows.language.outputs import read_output
 from rivya_flows.language.wording import cut, preview
 from rivya_flows.plans.expand import items_from, with_followed_items
-from rivya_flows.plans.plan import PlannedStep, RunPlan, Space, brand_in, inputs_for, steps_in
+from rivya_flows.plans.plan import (
+    PlannedStep,
+    RunPlan,
+    Space,
+    brand_in,
+    inputs_for,
+    steps_in,
+    steps_of_include,
+)
 from rivya_flows.plans.requests import (
     Scope,
     alternatives_of,
@@ -47,9 +55,10 @@ from rivya_flows.plans.requests import (
     known_result,
     written_arguments,
 )
+from rivya_flows.queue.item_counts import item_range
 from rivya_flows.queue.items import ItemState, Phase
-from rivya_flows.queue.scope import known_scope, namespace_facts
-from rivya_flows.queue.state import State, item_range
+from rivya_flows.queue.scope import item_scope, known_scope, namespace_facts
+from rivya_flows.queue.state import State
 from rivya_flows.spec.files import inlined_name
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
 from rivya_flows.steps.pick import mode_of
@@ -68,11 +77,12 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
     state = state.copy(plan=with_followed_items(state.plan))
     certain = dict(_certain_steps(state))
     for step_id, planned in certain.items():
-        if (space := state.plan.spaces.get(step_id)) is not None:
+        if planned.includes:
             # A failed step of the included spec may have reported the same input already.
             reported = {reason for _, _, reason in failed}
-            wrong = (reason for reason in _unfit_inputs(state, space) if reason not in reported)
-            yield from ((step_id, "", reason) for reason in wrong)
+            for key, space in planned.inside.items():
+                wrong = _unfit_inputs(state, state.plan.spaces[space])
+                yield from ((step_id, key, reason) for reason in wrong if reason not in reported)
             continue
         try:
             scope = known_scope(state, planned)
@@ -94,7 +104,7 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
             if item.phase is not Phase.WAITING:
                 continue
             # One by one: all arguments together may not fit in memory.
-            reasons = _reasons(state, planned, {**scope, **item.variables}, absent)
+            reasons = _reasons(state, planned, item_scope(state, planned, item, scope), absent)
             if reasons is None:
                 continue
             yield from ((step_id, "", reason) for reason in absent if not is_reported)
@@ -110,8 +120,9 @@ def failing_outputs(state: State) -> Iterator[tuple[str, str]]:
     plan = with_followed_items(state.plan)
     certain = {step_id for step_id, _ in _certain_steps(state)}
     space = plan.spaces[""]
-    scope = {"inputs": plan.inputs, **brand_in(space, plan.files)}
-    for name, written in plan.workflow.outputs.items():
+    scope = {"inputs": plan.inputs, "run": plan.run, **brand_in(space, plan.files)}
+    for name, output in plan.workflow.outputs.items():
+        written = read_output(output).value
         try:
             known_part(written, scope)
         except UsesNull:
@@ -130,7 +141,8 @@ def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
         try:
             scope = known_scope(state, planned)
             for item in _items(state, step_id, scope):
-                known = _known_arguments(state, planned, {**scope, **item.variables})
+                here = item_scope(state, planned, item, scope)
+                known = _known_arguments(state, planned, here)
                 if known is not None:
                     given = (known[0].get(name) for name in ("url", "secret"))
                     url, secret = (None if has_unknown(one) else one for one in given)
@@ -149,9 +161,9 @@ def _certain_steps(state: State) -> Iterator[tuple[str, PlannedStep]]:
         if state.steps[step_id].status == "skipped":
             continue  # its results are known: null
         space = state.plan.spaces[planned.space]
-        guards = ((space, planned.step), *space.enclosing())
+        guards = [steps_of_include(here, include.if_) for here, _, include in space.inclusions()]
         unsure = planned.skipped or planned.round_of or planned.upstream & optional
-        if unsure or any(steps_in(place, guard.if_) for place, guard in guards):
+        if unsure or steps_in(space, planned.step.if_) or any(guards):
             optional.add(step_id)
         else:
             yield step_id, planned
@@ -160,7 +172,7 @@ def _certain_steps(state: State) -> Iterator[tuple[str, PlannedStep]]:
 def _unfit_inputs(state: State, space: Space) -> Iterator[str]:
     """Why values given to an included spec do not match its inputs."""
     for name in space.workflow.inputs:
-        if space.outer and not steps_in(space.outer, space.given_value(name)):
+        if not steps_of_include(space, space.given_value(name)):
             try:
                 inputs_for(space, [name], namespace_facts(state))
             except UsesNull:
@@ -181,8 +193,8 @@ def _items(state: State, step_id: str, scope: Scope) -> Sequence[ItemState]:
     if current.expanded:
         return [*current.items.values()]
     step, space = planned.step, state.plan.spaces[planned.space]
-    if planned.itemwise is None and not steps_in(space, [step.fan_out[1], step.key]):
-        items_from(step, evaluate(step.fan_out[1], scope), scope)  # raises the reason
+    if planned.itemwise is None and not steps_in(space, [step.fan_out[1], step.key, step.limit]):
+        items_from(step, scope)  # raises the reason
     return (ItemState("", {}),)
 
 

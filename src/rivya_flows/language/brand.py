@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 
 from rivya_client.catalogue.catalogue import Model
 from rivya_cut.composition import MAX_CARD_TEXT, MAX_COLOURS
-from rivya_cut.fields import Colour
+from rivya_cut.fields import SECONDS, Colour
 from rivya_cut.terms import CaptionPosition, CaptionStyle, Font
 from rivya_flows.language.expressions.output_types import TEXT, Shape, map_of, of_data, of_input
 from rivya_flows.language.field_types import Number, SpecModel
@@ -58,7 +58,7 @@ class BrandEndCard(SpecModel):
     title: _Drawn | None = None
     line: _Drawn | None = None
     image: _Source | None = None
-    seconds: Annotated[Number, Field(gt=0, le=60)] | None = None
+    seconds: Annotated[Number, Field(gt=0, le=60), SECONDS] | None = None
 
 
 class BrandCaptions(SpecModel):

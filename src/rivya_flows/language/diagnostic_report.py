@@ -18,6 +18,7 @@ from rivya_flows.language.expressions.values import ExpressionError, InferenceEr
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.tree import (
     BREAK,
+    FileText,
     Mapping,
     Mark,
     Node,
@@ -56,6 +57,7 @@ class DiagnosticCollector:
         self._lines = lines_of(self._text)
         self._found: dict[tuple[int, int, str, str], Diagnostic] = {}
         self._plain: set[tuple[int, int]] = set()
+        self._files: dict[str, DiagnosticCollector] = {}
 
     def read_map(self, code: str, message: str, hint: str) -> Mapping | None:
         """The map in the text, which is the root from now on; None, and reported so, if there is none."""
@@ -84,7 +86,8 @@ class DiagnosticCollector:
             if one.code == "missing-dollar" or place[:2] not in plain
         ]
         found.sort(key=lambda one: (one.line, one.column))
-        if self.dropped:
+        found += [one for report in self._files.values() for one in report.diagnostics]
+        if self.dropped and found:
             message = f"there are more problems; the first {MAX_PROBLEMS} are shown"
             end = found[-1]
             found.append(
@@ -102,18 +105,24 @@ class DiagnosticCollector:
         *,
         key: bool = False,
         instead: str | float | bool | None = None,
+        value: str | None = None,
         at: str = "",
     ) -> None:
         """Adds a mistake in the value at `path`, or in its key; where it does not exist, in what should hold it.
 
-        `instead` is the value or key that was surely meant: it becomes the fix. `at` is what is wrong of
-        a long text.
+        `instead` is the value or key that was surely meant: it becomes the fix, with the `value` of the
+        key as it must be written, if that changes too. `at` is what is wrong of a long text.
         """
         key_mark, node = self._find(path)
+        if isinstance(node, FileText) and not key:
+            self._inside(node).add((), code, message, hint, at=at)
+            return
         mark = key_mark if key or node is None else node.mark
         fix = None
         if instead is not None and key and node is not None:
             fix = key_fix(self._text, mark, str(path[-1]), str(instead))
+            if fix and value is not None:
+                fix = pair_fix(self._text, fix, node, value)
         elif instead is not None and isinstance(node, Scalar):
             fix = value_fix(self._text, node, instead)
         if at and isinstance(node, Scalar):
@@ -171,6 +180,9 @@ class DiagnosticCollector:
         """Adds a mistake in the text at `path`, in the expression `inside`, if `error` has no offset."""
         if self._is_full():
             return
+        if isinstance(node := self._find(path)[1], FileText):
+            self._inside(node).expression((), error, inside)
+            return
         code, hint, about = None, error.hint, error.about
         if isinstance(error, InferenceError):
             code, hint = error.code, error.find_hint() if error.find_hint else hint
@@ -181,8 +193,15 @@ class DiagnosticCollector:
         found = diagnostic_at(mark, code or "bad-expression", error.message, hint)
         self.add_located([replace(found, fix=self._name_fix(mark, error, about, inside))])
 
+    def _inside(self, node: FileText) -> DiagnosticCollector:
+        """The mistakes of a file beside the spec."""
+        if node.file not in self._files:
+            report = self._files[node.file] = DiagnosticCollector(node.file, node.text)
+            report.root = Scalar(Mark(0, 0, 0), node.text, len(node.text))
+        return self._files[node.file]
+
     def _find(self, path: Path) -> tuple[Mark, Node | None]:
-        """The mark of the last key of `path` that exists; the node at `path`, or None."""
+        """The mark of the last key of `path` that exists; the node at `path`, or the scalar in its stead."""
         node = self.root
         key_mark = node.mark if node is not None else Mark(0, 0, 0)
         for step in path:
@@ -191,8 +210,8 @@ class DiagnosticCollector:
             elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.members):
                 node = node.members[step]
                 key_mark = node.mark
-            else:
-                return key_mark, None
+            else:  # a scalar that stands for a map or a list
+                return key_mark, node if isinstance(node, Scalar) else None
         return key_mark, node
 
     def _name_fix(
@@ -272,6 +291,15 @@ def key_fix(text: str, mark: Mark, old: str, new: str) -> Fix | None:
         return None
     column = mark.column + 1 + start - mark.index
     return Fix(start, start + len(old), new, _summary(old, new), column)
+
+
+def pair_fix(text: str, fix: Fix, node: Node, value: str) -> Fix | None:
+    """Writes another key and another value; None for a value that is not on the line of the key."""
+    old = text[fix.start : node.end if isinstance(node, Scalar) else fix.end].rstrip()
+    if not isinstance(node, Scalar) or BREAK.search(old):
+        return None
+    new = f"{fix.text}: {value}"
+    return Fix(fix.start, fix.start + len(old), new, _summary(old, new), fix.column, 2)
 
 
 def value_fix(text: str, node: Scalar, new: str | float | bool) -> Fix | None:
@@ -374,7 +402,9 @@ def _is_better(before: _Found, after: _Found, fixes: list[Diagnostic]) -> bool:
     """Whether the fixes changed just their keys and values, and gave no other mistake there."""
     if before.tree is None:
         return after.tree is not None or len(after.diagnostics) < len(before.diagnostics)
-    if after.tree is None or _differences(before.tree, after.tree) > len(fixes):
+    if after.tree is None or _differences(before.tree, after.tree) > sum(
+        one.fix.changes for one in fixes if one.fix
+    ):
         return False
     known = {(one.line, one.code, one.message) for one in before.diagnostics}
     known -= {(one.line, one.code, one.message) for one in fixes}

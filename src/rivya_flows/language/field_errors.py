@@ -10,15 +10,14 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, get_args
+from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from rivya_cut.terms import TransitionKind
+from rivya_cut.durations import DURATION_FORMS, DurationError
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
 from rivya_flows.language.expressions.values import slug
-from rivya_flows.language.field_types import DurationError
 from rivya_flows.language.final_cut import CUT_PARTS
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import cut, preview
@@ -48,9 +47,9 @@ _MAPS = {
     "judge": "write `judge: {model: gemini-2-5-flash-chat, criteria: [the product is whole]}`",
     "none": "write `none: {rounds: 1}`",
     "fallback": "write {model: …}, or what else is different",
-    "transition": "write `transition: {kind: fade}`",
-    "music": 'write `music: {audio: "${{ steps.NAME.asset }}"}`',
-    "captions": 'write `captions: {text: "${{ steps.NAME.text }}"}`',
+    "transition": "write `transition: fade`",
+    "music": 'write `music: "${{ steps.NAME.asset }}"`',
+    "captions": 'write `captions: "${{ steps.NAME.text }}"`',
     "end_card": "write `end_card: {title: …}`",
 }
 """Hints for keys that must be maps."""
@@ -66,7 +65,7 @@ _INPUT_TYPES = {
     **{kind: f"write `type: file` and `kind: {kind}`" for kind in ("image", "video", "audio")},
 }
 """Hints for types of other languages."""
-_TIMES = ("timeout", "patience", "interval")
+_TIMES = ("timeout", "patience", "interval", "seconds", "start")
 CHAT = "gemini-2-5-flash-chat"
 """A chat model, as an example."""
 EXAMPLES = {
@@ -80,7 +79,7 @@ EXAMPLES = {
     "media": '"${{ steps.NAME.asset }}"',
     "audio": '"${{ steps.NAME.asset }}"',
     "image": '"${{ steps.NAME.asset }}"',
-    "clips": '["${{ steps.NAME.asset }}"]',
+    "clips": '"${{ steps.NAME.asset }}"',
     "spec": "parts/intro.yaml",
     "type": "string",
     "criteria": "[the product is whole]",
@@ -142,9 +141,6 @@ boolean: bool""".splitlines()
 
 _SHARES = ("width", "warn_at")
 """Numbers that are shares, 0 to 1."""
-
-_UNITS: Mapping[str, float] = {"ms": 0.001, "m": 60, "min": 60}
-"""What the number before them is multiplied by; that before another word stays."""
 
 _PLAIN = re.compile(r"\w[\w./-]*( [\w./-]+)*")
 _NUMBER = re.compile(r"\s*(-?\d{1,9}(?:\.\d{1,9})?)\s*(%|[A-Za-z]*)\s*")
@@ -275,7 +271,7 @@ def _expected_form(place: Path, kind: str, value: Any) -> tuple[str, str]:
     if key == "work_pool":
         return "a name or a map", "write NAME, or {name: NAME, job_variables: {memory: 4096}}"
     if kind == "float_type" and key in _TIMES:
-        return "a duration", "write 90s, 15m, 48h or a number of seconds"
+        return "a duration", f"write {DURATION_FORMS}"
     if kind in ("dict_type", "model_type"):
         own = map_hint(key, value) if "with" in place or place == ("budget",) else None
         hint = own or _MAPS_IN.get(parent) or _MAPS.get(key, hint)
@@ -288,7 +284,7 @@ def _expected_form(place: Path, kind: str, value: Any) -> tuple[str, str]:
         elif (unit := found[2]) and key in _SHARES:  # else the usual hint: without quotes
             hint = share_hint(float(found[1]) if unit == "%" else None)
         elif unit:
-            hint = f"write the number alone: {float(found[1]) * _UNITS.get(unit.lower(), 1):g}"
+            hint = f"write the number alone: {float(found[1]):g}"
     elif kind == "tuple_type":
         if isinstance(value, dict):
             hint = "write [ ] around it, or `- ` before its first line"
@@ -328,23 +324,18 @@ def surely(kind: str, key: str, value: Any) -> str | float | bool | None:
         number /= 100
     elif unit and unit not in _UNIT_WORDS.get(key, ()):
         return None
-    if unit:
-        number *= Decimal(str(_UNITS.get(unit, 1)))
     if number == number.to_integral_value():
         return int(number)
     return float(number) if kind == "float_type" else None
 
 
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-_SECONDS = ("s", "sec", "secs", "second", "seconds", *_UNITS)
 _UNIT_WORDS: Mapping[str, tuple[str, ...]] = {
     "credits": ("credit", "credits"),
     "level": ("lufs",),
     "loudness": ("lufs",),
-    "seconds": _SECONDS,
-    "start": _SECONDS,
 }
-"""The units that a number of these keys has anyway, or that `_UNITS` converts."""
+"""The units that a number of these keys has anyway."""
 
 
 def share_hint(percent: Any) -> str:
@@ -360,21 +351,10 @@ def map_hint(key: str, value: Any) -> str | None:
     if key == "budget":
         credits = surely("int_type", "credits", str(value))
         return None if credits is None else f"write `budget: {{credits: {credits}}}`"
-    inner = _TEXT_OF.get(key)
-    if inner is None or not isinstance(value, str) or len(value) > 60:
+    if key != "end_card" or not isinstance(value, str) or len(value) > 60:
         return None
-    if key == "transition":
-        value = own_word(value, get_args(TransitionKind)) or value
-        if value not in get_args(TransitionKind):
-            return None
-    is_file = re.search(r"\.(srt|vtt|png|jpe?g|webp)$", value, re.IGNORECASE)
-    inner = _FILE_OF.get(key, inner) if is_file else inner
-    return f"write `{key}: {{{inner}: {_quote(value)}}}`"
-
-
-_TEXT_OF = {"captions": "text", "music": "audio", "end_card": "title", "transition": "kind"}
-_FILE_OF = {"captions": "file", "end_card": "image"}
-"""The keys inside these parts that a text, or the path of a file, alone stands for."""
+    is_file = re.search(r"\.(png|jpe?g|webp)$", value, re.IGNORECASE)
+    return f"write `{key}: {{{'image' if is_file else 'title'}: {_quote(value)}}}`"
 
 
 def _quote(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import reduce
@@ -26,7 +27,9 @@ from rivya_cut.composition import (
     Transition,
     is_medium_map,
 )
+from rivya_cut.durations import DurationError, seconds_of
 from rivya_cut.fields import DrawnText
+from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.values import as_text, is_number
 from rivya_flows.language.field_types import (
@@ -140,13 +143,17 @@ ClipWith = computable(
     Clip, "ClipWith", "A clip of `compose`. Only its media: write them without a map."
 )
 TransitionWith = computable(
-    Transition, "TransitionWith", "How one clip of `compose` follows the other."
+    Transition,
+    "TransitionWith",
+    "How one clip of `compose` follows the other. Only its kind: write that without a map.",
 )
-MusicWith = computable(Music, "MusicWith", "Music under a film of `compose`.")
+MusicWith = computable(
+    Music, "MusicWith", "Music under a film of `compose`. Only its audio: write that without a map."
+)
 CaptionsWith = computable(
     Captions,
     "CaptionsWith",
-    "Captions of `compose`. They need `text` or `file`.",
+    "Captions of `compose`. They need `text` or `file`. Only their text: write that without a map.",
     file=str | None,
     cues=SkipJsonSchema[Cues],
     language=Annotated[Language | None, COMPUTABLE],
@@ -183,6 +190,9 @@ CUT_PARTS: Mapping[str, type[SpecModel]] = {
 }
 """Arguments that are maps, or lists of maps."""
 
+SHORT: Mapping[str, str] = {"transition": "kind", "music": "audio", "captions": "text"}
+"""What a text or a medium alone stands for in these parts."""
+
 MEDIUM_IN: Mapping[str, str] = {
     "clips": "media",
     "music": "audio",
@@ -192,8 +202,6 @@ MEDIUM_IN: Mapping[str, str] = {
 """The key of the medium in each part that has one."""
 
 MEDIA_KINDS: Mapping[tuple[str, ...], tuple[str, ...]] = {
-    ("video",): ("video",),
-    ("images",): ("image",),
     ("audio",): ("audio",),
     ("clips",): ("image", "video"),
     ("narration",): ("audio",),
@@ -217,6 +225,44 @@ class CutMedium(NamedTuple):
     kinds: tuple[str, ...]
 
 
+def is_medium(value: Any) -> bool:
+    """Whether a value is one medium as a map, such as an asset or `{url: …}`."""
+    return isinstance(value, Mapping) and is_medium_map(value)
+
+
+def whole_forms(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a `compose` or `layout` without short forms: one clip is a list, a text or a
+    medium alone is a map, and `2s` is a number of seconds.
+    """
+    made = dict(arguments)
+    for key, value in arguments.items():
+        shape = value.shape.kind if isinstance(value, Unknown) else None
+        is_text = isinstance(value, str) and (key == "captions" or "${{" not in value)
+        is_one = is_text or not isinstance(value, list | tuple | str | Unknown | None)
+        if key == "clips" and (is_one or shape in ("asset", "text", "map")):
+            made[key] = [value]
+        elif key in SHORT and (
+            shape in TEXTS or is_text or (key == "music" and (shape == "asset" or is_medium(value)))
+        ):
+            made[key] = {SHORT[key]: value}
+        if key in CUT_PARTS:
+            held = made[key]
+            made[key] = (
+                [*map(_with_times, held)] if isinstance(held, list | tuple) else _with_times(held)
+            )
+    changed: dict[str, Any] = _with_times(made)
+    return changed
+
+
+def _with_times(part: Any) -> Any:
+    """A part with its times as numbers; a wrong one, which its model reports, stays."""
+    made = dict(part) if isinstance(part, Mapping) else part
+    for key in ("start", "seconds", "length") if isinstance(part, Mapping) else ():
+        with suppress(DurationError):
+            made |= {key: seconds_of(part[key])} if key in part else {}
+    return made
+
+
 def media_in(arguments: Mapping[str, Any]) -> Iterator[CutMedium]:
     """All media in the arguments of a `compose` or `layout`, in their order; no whole expressions
     for `clips`, `overlays`, `music` and `end_card`.
@@ -227,7 +273,7 @@ def media_in(arguments: Mapping[str, Any]) -> Iterator[CutMedium]:
         members = list(enumerate(held)) if isinstance(held, list | tuple) else [(None, held)]
         for index, one in members:
             path: tuple[str | int, ...] = (key,) if index is None else (key, index)
-            bare = key == "clips" and isinstance(one, Mapping) and is_medium_map(one)
+            bare = key == "clips" and is_medium(one)
             if isinstance(one, Mapping) and key in MEDIUM_IN and not bare:
                 path, one = (*path, MEDIUM_IN[key]), one.get(MEDIUM_IN[key])
             elif key in CUT_PARTS and (key != "clips" or index is None):

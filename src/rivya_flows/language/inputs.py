@@ -7,6 +7,7 @@ of pydantic does not. A pattern must be valid in both, since Prefect checks its 
 from __future__ import annotations
 
 import datetime
+import json
 import math
 import re
 import warnings
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import JsonValue
@@ -29,18 +30,20 @@ from pydantic_core import (
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError
-from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
+from rivya_flows.language.diagnostic_report import MAX_PROBLEMS, DiagnosticCollector, suggest
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.syntax import source, tree
-from rivya_flows.language.syntax.media_references import resolve, written_path
+from rivya_flows.language.syntax.media_references import is_uploaded, resolve, written_path
+from rivya_flows.language.tables import NOTE, SUFFIXES, Record, Table, read_text
 from rivya_flows.language.wording import an, preview
-from rivya_flows.language.workflow import Input, Workflow
+from rivya_flows.language.workflow import Change, Input, Workflow, change_files
 from rivya_flows.similar_names import nearest
 
 _GIVEN = "<inputs>"
 """What diagnostics call the inputs of a command."""
 
 _TEXTUAL = ("string", "text", "enum", "date", "file", "secret")
+_SHOWN_FIELDS = 4
 SIZED = ("string", "text", "integer", "number", "list")
 
 
@@ -54,7 +57,14 @@ def fit(declared: Input, value: Any, *, root: Path | None = None, inside: bool =
 
     Raises:
         ValueError: The value does not fit; the message says how.
+        UsageError: A file with rows cannot be read.
     """
+    if declared.is_table and isinstance(value, str) and root is not None:
+        value = _read_file(declared, value, root, inside)
+    return _fit(declared, value, root, inside)
+
+
+def _fit(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
     fitted = _convert(declared, value, root, inside)
     _check_bounds(declared, fitted)
     return fitted
@@ -99,9 +109,11 @@ def resolve_inputs(
                 values[name] = fit(declared, value, root=folder, inside=True)
             else:
                 values[name] = _stored_default(declared, value, files)
+        except TableError as error:
+            problems += error.problems
         except ValueError as error:
             message = f"{name}: {error}"
-            fix = hint_for(declared, value, paths=paths or not own)
+            fix = hint_of(error, declared, value, paths=paths or not own)
             problems.append(_problem("wrong-input", message, fix))
     if problems:
         raise SpecError(tuple(problems))
@@ -110,11 +122,11 @@ def resolve_inputs(
 
 def _stored_default(declared: Input, default: Any, files: Mapping[str, Asset]) -> Any:
     """A default whose files are stored assets."""
-    if declared.type == "list" and declared.of == "file":
-        member = Input(type="file", kind=declared.kind)
-        return [_stored_default(member, one, files) for one in default]
-    asset = files.get(written_path(default) or "") if declared.type == "file" else None
-    return asset.as_json() if asset is not None else fit(declared, default)
+
+    def take_asset(_: Input, value: Any) -> Any:
+        return files.get(written_path(value) or "") or value
+
+    return fit(declared, change_files(declared, default, take_asset))
 
 
 _EXPECTED = {
@@ -124,6 +136,7 @@ _EXPECTED = {
     "number": "a number",
     "boolean": "true or false",
     "list": "a list",
+    "map": "a map",
     "date": "a date such as 2026-11-08",
 }
 
@@ -142,6 +155,8 @@ def _convert(declared: Input, value: Any, root: Path | None, inside: bool) -> An
             return int(value)
         case "list", list() | tuple():
             return _members(declared, value, root, inside)
+        case "map", Mapping():
+            return _fields(declared, value, root, inside)
         case "date", datetime.date() if not isinstance(value, datetime.datetime):
             return value.isoformat()
         case "date", str():
@@ -171,14 +186,201 @@ def _members(declared: Input, value: Sequence[Any], root: Path | None, inside: b
     if declared.of is None:
         plain: list[Any] = to_jsonable_python(list(value))  # of Python, also tuples and dates
         return plain
-    member = Input(type=declared.of, kind=declared.kind, values=declared.values)
-    fitted = []
+    member, fitted = declared.member, []
     for index, part in enumerate(value):
         try:
             fitted.append(_convert(member, part, root, inside))
         except ValueError as error:
-            raise ValueError(f"item {index + 1}: {error}") from error
+            raise MisfitError(f"item {index + 1}", error, index, member, part) from error
     return fitted
+
+
+def _fields(
+    declared: Input, value: Mapping[str, Any], root: Path | None, inside: bool
+) -> dict[str, Any]:
+    """A map with each field that it may have; null are those that were left out."""
+    fields = declared.fields
+    for name in value:
+        if name not in fields and not str(name).startswith(NOTE):
+            hint = suggest(str(name), fields)
+            raise MisfitError(
+                "", ValueError(f"unknown field {preview(name)}"), str(name), hint=hint
+            )
+    fitted = dict[str, Any]()
+    for name, field in fields.items():
+        part = field.default if value.get(name) is None else value[name]
+        if part is None:
+            if field.required:
+                raise MisfitError("", ValueError(f"the field {name!r} is missing"), name, field)
+            fitted[name] = None
+            continue
+        try:
+            fitted[name] = _fit(field, part, root, inside)
+        except ValueError as error:
+            raise MisfitError(name, error, name, field, part) from error
+    return fitted
+
+
+class MisfitError(ValueError):
+    """A part of a value does not fit; `at` is its place, and `hint` says what to write there."""
+
+    def __init__(
+        self,
+        where: str,
+        error: ValueError,
+        at: str | int,
+        declared: Input | None = None,
+        value: Any = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(f"{where}: {error}" if where else str(error))
+        self.at: tuple[str | int, ...] = (at, *place_of(error))
+        self.hint = hint or (None if declared is None else hint_of(error, declared, value))
+
+
+def place_of(error: ValueError) -> tuple[str | int, ...]:
+    """Where in a value the part is that does not fit."""
+    return error.at if isinstance(error, MisfitError) else ()
+
+
+def hint_of(error: ValueError, declared: Input, value: Any = None, *, paths: bool = True) -> str:
+    """A hint about the value, or the part of it, that does not fit."""
+    own = error.hint if isinstance(error, MisfitError) else None
+    return own or hint_for(declared, value, paths=paths)
+
+
+class TableError(ValueError):
+    """A file with rows has mistakes."""
+
+    def __init__(self, problems: Sequence[Diagnostic]) -> None:
+        self.problems = tuple(sorted(problems)[:MAX_PROBLEMS])
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(f"{self.problems[0]}{more}")
+
+
+def _read_file(declared: Input, written: str, root: Path, inside: bool) -> Any:
+    """The rows, or the map, in a file that a value names: `products.csv`, or `@products.csv` as in a shell."""
+    named = Path(written.strip().removeprefix("@")).expanduser()
+    path = (root / named).resolve()
+    if inside and not path.is_relative_to(root.resolve()):
+        raise ValueError(f"{preview(written)} is outside the folder of the spec")
+    if not path.is_file():
+        raise ValueError(f"there is no file {str(named)!r:.200}")
+    text = read_text(path, source.MAX_BYTES, label=str(named))
+    return rows_from(declared, text, file=str(named), beside=named.parent, root=root, inside=inside)
+
+
+def rows_from(
+    declared: Input,
+    text: str,
+    *,
+    file: str,
+    beside: PurePath,
+    root: Path | None,
+    inside: bool = False,
+) -> Any:
+    """The rows, or the map, in the text of a CSV, JSON or YAML file, with its paths as if `root` had them.
+
+    Args:
+        file: Its name, which says what it is.
+        beside: Its folder, where its paths begin, from `root`.
+        root: None: whether its files are there is not checked.
+
+    Raises:
+        TableError: All that is wrong, each at its line and column.
+    """
+    suffix = PurePath(file).suffix.lower()
+    if suffix not in (*SUFFIXES, ".json", ".yaml", ".yml"):
+        raise ValueError(f"{preview(file)} is no CSV, JSON or YAML file by its name")
+    if suffix in SUFFIXES and declared.type == "map":
+        raise ValueError(
+            f"{preview(file)} has rows, and this takes one map: write it in JSON or YAML"
+        )
+    moved = paths_from(beside)
+    if suffix in SUFFIXES:
+        fields = declared.fields
+        table = Table(text, file=file, names=fields, what="field")
+        rows = []
+        for record in () if table.problems else table.records():
+            values, _ = read_row(table, record, fields, root=root, inside=inside, change=moved)
+            rows.append(values)
+        if table.problems:
+            raise TableError(table.problems)
+        return rows
+    report = DiagnosticCollector(file, text)
+    report.root, mistakes = source.read(text.removeprefix("\ufeff"))
+    try:  # JSON has escapes that YAML does not know
+        value = json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse)
+        json.dumps(value, ensure_ascii=False).encode()  # half of a character is none
+    except (ValueError, RecursionError):
+        report.add_located(mistakes)
+        value = report.root and tree.plain(report.root)
+    value = change_files(declared, value, moved)
+    if not report.diagnostics and not (root is None and declared.has_files):
+        try:
+            _convert(declared, value, root, inside)
+        except ValueError as error:
+            hint = hint_of(error, declared, value)
+            report.add(place_of(error), "wrong-input", str(error), hint)
+    if report.diagnostics:
+        raise TableError(report.diagnostics)
+    return value
+
+
+def paths_from(folder: PurePath) -> Change:
+    """Makes a path that begins in this folder one that begins where the folder's own path does."""
+
+    def move(_: Input, value: Any) -> Any:
+        path = None if isinstance(value, str) and is_uploaded(value) else written_path(value)
+        return value if path is None or path.startswith("~") else str(folder / path)
+
+    return move
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def read_row(
+    table: Table,
+    record: Record,
+    fields: Mapping[str, Input],
+    *,
+    given: Mapping[str, Any] | None = None,
+    root: Path | None,
+    inside: bool = False,
+    change: Change = lambda _, value: value,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The values of a record, each read by the type of its field, and the same values as expressions see them.
+
+    What is wrong is added to the table. An empty cell leaves a field to `given`, else to its default.
+
+    Args:
+        root: As for `fit`; None: files are not looked at.
+        change: Of each file.
+    """
+    values, fitted, wrong = dict(given or {}), dict[str, Any](), set[str]()
+    for name, text in record.cells.items():
+        if name in fields and text.strip():
+            try:
+                values[name] = change_files(fields[name], _read(fields[name], text), change)
+            except ValueError as error:
+                hint = hint_for(fields[name])
+                table.add_at(record.line, name, "wrong-input", f"{name}: {error}", hint)
+                values.pop(name, None)
+                wrong.add(name)
+    for name, declared in fields.items():
+        if values.get(name) is None:
+            if declared.required and declared.default is None and name not in wrong:
+                message = f"missing {table.what} {name!r}"
+                table.add_at(record.line, name, "missing-input", message, hint_for(declared))
+        elif root is not None or not declared.has_files:
+            try:
+                fitted[name] = _fit(declared, values[name], root, inside)
+            except ValueError as error:
+                hint = hint_of(error, declared, values[name])
+                table.add_at(record.line, name, "wrong-input", f"{name}: {error}", hint)
+    return values, fitted
 
 
 def _check_bounds(declared: Input, value: Any) -> None:
@@ -221,8 +423,12 @@ def hint_for(declared: Input, value: object = None, *, paths: bool = True) -> st
         case "integer" | "number":
             what = "a whole number" if declared.type == "integer" else "a number"
             return f"write {what}{bounds and f' of {bounds}'}, without quotes"
+        case "list" if declared.is_table:
+            return f"write [{_example(declared)}], or the path of a CSV, JSON or YAML file"
         case "list":
             return f"write [first, second]{bounds and f', {bounds} items'}"
+        case "map":
+            return f"write {_example(declared)}, or the path of a JSON or YAML file"
         case "boolean":
             return "write true or false"
         case "date":
@@ -233,6 +439,11 @@ def hint_for(declared: Input, value: object = None, *, paths: bool = True) -> st
             return f"give the {where} of {media}, or the id of an upload"
         case "secret":
             return "write env:NAME for an environment variable, or block:NAME"
+
+
+def _example(declared: Input) -> str:
+    names = [f"{name}: …" for name in declared.fields]
+    return f"{{{', '.join(names[:_SHOWN_FIELDS])}{', …' if len(names) > _SHOWN_FIELDS else ''}}}"
 
 
 def _bounds(declared: Input) -> str:
@@ -299,6 +510,8 @@ def _read(declared: Input, text: str) -> Any:
     if declared.type in ("string", "text", "file", "secret", "date"):
         quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
         return _yaml(text, ()) if quoted else text
+    if declared.is_table and text.lstrip()[:1] not in "[{":
+        return text  # the path of a file
     value = _yaml(text, (declared.of,) if declared.type == "list" else ())
     if declared.type == "enum" and value not in declared.values:
         return text

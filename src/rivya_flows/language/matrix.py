@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from itertools import product
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from rivya_flows.language.expressions.resolve import is_computed
-from rivya_flows.language.expressions.values import ExpressionError, as_text
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    UsesNull,
+    evaluate,
+    is_computed,
+    references,
+)
+from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.wording import preview
 
 LOOPS = ("matrix", "foreach", "zip")
 """The keys of a step that make it fan out, one of them at a time."""
 
-LOOP_KEYS: Mapping[str, tuple[str, ...]] = {"max_items": ("foreach",), "allow_failures": LOOPS}
+LOOP_KEYS: Mapping[str, tuple[str, ...]] = dict.fromkeys(
+    ("max_items", "limit", "allow_failures"), LOOPS
+)
 """What `defaults` may hold for fan-outs only: the loops that each key means something beside."""
 
 SPECIAL = ("include", "exclude")
@@ -74,42 +81,78 @@ def unequal(sizes: Mapping[str, int]) -> str:
     return f"the lists of a zip differ in length: {lengths}"
 
 
-def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-    """One map of axis to value for each item of an evaluated matrix, the first axis changing slowest.
+class Combination(NamedTuple):
+    """One item of a fan-out: its values by axis; of a matrix, the place of each in its list, if it has one."""
 
-    Without those that an `exclude` fits. Then each `include` adds its other keys to every combination that
-    has all of its axes' values, or is one more item where it fits none.
+    values: dict[str, Any]
+    places: tuple[int, ...] = ()
+
+
+def combinations(written: Mapping[str, Any], scope: Mapping[str, Any]) -> tuple[Combination, ...]:
+    """One map of axis to value for each item of a matrix as written, the first axis changing slowest.
+
+    An axis may read those before it, as `matrix.NAME`; where its list is null, such a combination has no
+    item. Without those that an `exclude` fits. Then each `include` adds its other keys to every combination
+    that has all of its axes' values, or is one more item where it fits none.
 
     Raises:
         ExpressionError: An axis is not a list, a rule is not a map, or there are too many.
+        UsesNull: An axis is null, for each combination of those before it.
     """
-    axes = {axis: values for axis, values in matrix.items() if axis not in SPECIAL}
-    for axis, values in axes.items():
-        if not isinstance(values, list | tuple):
-            raise ExpressionError(f"the axis {axis!r} is not a list but {preview(values)}")
-    for name in SPECIAL:
-        rules = matrix.get(name) or []
-        if not isinstance(rules, list | tuple) or not all(isinstance(r, Mapping) for r in rules):
+    rules = {name: evaluate(written.get(name), scope) or [] for name in SPECIAL}
+    for name, listed in rules.items():
+        if not isinstance(listed, list | tuple) or not all(isinstance(r, Mapping) for r in listed):
             raise ExpressionError(f"{name!r} is not a list of maps")
-    if prod(len(values) for values in axes.values()) > MAX_ITEMS:
-        raise ExpressionError(f"the matrix has more than {MAX_ITEMS:,} combinations")
-    made = (
-        [dict(zip(axes, values, strict=True)) for values in product(*axes.values())] if axes else []
-    )
-    fitting = _Index(made).fitting
+    axes = {axis: values for axis, values in written.items() if axis not in SPECIAL}
+    made = [Combination({})] if axes else []
+    for axis, values in axes.items():
+        made = [*_with_axis(made, axis, values, scope)]
+    fitting = _Index([one.values for one in made]).fitting
     excluded: set[int] = set()
-    for rule in matrix.get("exclude") or []:
+    for rule in rules["exclude"]:
         excluded.update(fitting(rule, set(rule)))
     left = {place: one for place, one in enumerate(made) if place not in excluded}
-    added: list[dict[str, Any]] = []
-    for rule in matrix.get("include") or []:
+    added: list[Combination] = []
+    for rule in rules["include"]:
         # Without an axis it fits every combination, as it does in GitHub Actions.
         fits = [left[place] for place in fitting(rule, axes.keys() & rule) if place in left]
         for one in fits:
-            one |= {key: value for key, value in rule.items() if key not in axes}
+            one.values.update({key: value for key, value in rule.items() if key not in axes})
         if not fits:
-            added.append(dict(rule))
+            added.append(Combination(dict(rule)))
     return (*left.values(), *added)
+
+
+def _with_axis(
+    made: Sequence[Combination], axis: str, written: Any, scope: Mapping[str, Any]
+) -> Iterator[Combination]:
+    """The combinations with the values of one more axis."""
+    reads_axes = any(one.namespace == "matrix" for one in references(written))
+    null: UsesNull | None = None
+    lists: list[Sequence[Any]] = []
+    many = 1 if reads_axes else len(made)
+    size = 0
+    for one in made if reads_axes else [Combination({})]:
+        try:
+            lists.append(_axis(axis, evaluate(written, {**scope, "matrix": one.values})))
+        except UsesNull as error:
+            null = error
+            lists.append(())
+        size += many * len(lists[-1])
+        if size > MAX_ITEMS:
+            raise ExpressionError(f"the matrix has more than {MAX_ITEMS:,} combinations")
+    if null is not None and not any(lists):
+        raise null
+    lists *= many
+    for one, values in zip(made, lists, strict=True):
+        for place, value in enumerate(values):
+            yield Combination({**one.values, axis: value}, (*one.places, place))
+
+
+def _axis(name: str, values: Any) -> Sequence[Any]:
+    if not isinstance(values, list | tuple):
+        raise ExpressionError(f"the axis {name!r} is not a list but {preview(values)}")
+    return values
 
 
 class _Index:
@@ -148,9 +191,13 @@ def _frozen(value: Any) -> Any:
 
 
 def item_keys(
-    items: Sequence[Mapping[str, Any]], written: Sequence[Any] | None = None
+    items: Sequence[Mapping[str, Any]],
+    written: Sequence[Any] | None = None,
+    places: Sequence[tuple[int, ...]] = (),
 ) -> tuple[ItemKey, ...]:
     """The key of each item: what `key` gave for it, else its values, else its place.
+
+    Of a value that is a map, that is the `key` in it, or its place in its list, which `places` has.
 
     An item with the key of an earlier one gets ``-2``, ``-3`` and so on after it.
 
@@ -160,9 +207,16 @@ def item_keys(
     given: list[str] = []
     left = MAX_KEY_CHARACTERS
     for index, item in enumerate(items):
-        values = list(item.values()) if written is None else [written[index]]
-        unnamed = not values or any(one is None or isinstance(one, dict | list) for one in values)
-        parts = [str(index)] if written is None and unnamed else [*map(as_text, values)]
+        if written is None:
+            names = [*map(_name, item.values())]
+            own = places[index] if places else ()
+            in_lists = (*own, *(index for _ in range(len(names) - len(own))))
+            parts = [str(place) if name is None else name
+                     for name, place in zip(names, in_lists, strict=True)]  # fmt: skip
+            if not any(name is not None for name in names):
+                parts = [str(index)]
+        else:
+            parts = [as_text(written[index])]
         left -= sum(map(len, parts))
         if left < 0:  # before they are joined
             raise ExpressionError(
@@ -182,27 +236,33 @@ def item_keys(
     return tuple(keys)
 
 
-Rows = tuple[list[dict[str, Any]], list[dict[str, Any]]]
-"""Of each item the values that name it, and its loop variables."""
+def _name(value: Any) -> str | None:
+    value = value.get("key") if isinstance(value, Mapping) else value
+    return None if value is None or isinstance(value, dict | list) else as_text(value)
 
 
-def rows_of(loop: str, evaluated: Any, variable: str = "item") -> Rows:
-    """The items of an evaluated fan-out; raises `ExpressionError` if its values are not a valid one."""
-    if loop == "foreach":
-        members = _require_list(evaluated)
-        return [{"item": member} for member in members], [{variable: member} for member in members]
+def rows_of(loop: str, written: Any, scope: Mapping[str, Any]) -> list[Combination]:
+    """The items of a fan-out as written, that of a `foreach` as `item`.
+
+    Raises:
+        ExpressionError: Its values are not those of a fan-out.
+        UsesNull: A list is null.
+    """
     if loop == "matrix":
-        rows = list(combinations(evaluated))
-    else:
-        sizes = {axis: len(_require_list(values)) for axis, values in evaluated.items()}
-        if len(set(sizes.values())) > 1:
-            raise ExpressionError(unequal(sizes))
-        columns = zip(*evaluated.values(), strict=True)
-        rows = [dict(zip(evaluated, column, strict=True)) for column in columns]
-    return rows, [{loop: row} for row in rows]
+        return [*combinations(written, scope)]
+    evaluated = evaluate(written, scope)
+    if loop == "foreach":
+        return [Combination({"item": member}) for member in _require_list(evaluated)]
+    sizes = {axis: len(_require_list(values)) for axis, values in evaluated.items()}
+    if len(set(sizes.values())) > 1:
+        raise ExpressionError(unequal(sizes))
+    columns = zip(*evaluated.values(), strict=True)
+    return [Combination(dict(zip(evaluated, column, strict=True))) for column in columns]
 
 
 def _require_list(value: Any) -> list[Any]:
+    if value is None:
+        raise ExpressionError("a fan-out needs a list, not null; write `or []` for no items")
     if not isinstance(value, list | tuple):
         raise ExpressionError(f"a fan-out needs a list, not {str(value)[:60]!r}")
     return list(value)
@@ -216,8 +276,12 @@ def written_keys(step: Mapping[str, Any]) -> tuple[ItemKey, ...] | None:
     [(loop, written)] = loops
     if (loop == "foreach") is isinstance(written, dict) or not _is_short(loop, written):
         return None
+    limit = step.get("limit")
+    if is_computed(limit):
+        return None
     try:
-        return item_keys(rows_of(loop, written)[0])
+        rows = rows_of(loop, written, {})[: limit if isinstance(limit, int) else None]
+        return item_keys([one.values for one in rows], None, [one.places for one in rows])
     except ExpressionError:
         return None
 

@@ -12,6 +12,7 @@ from itertools import zip_longest
 from typing import Any
 
 from rivya_client.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, option_text
+from rivya_client.catalogue.common import COMMON
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.similar_names import certain, nearest
@@ -35,7 +36,7 @@ _LANGUAGES = {
 }  # fmt: skip
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """A value does not fit the description of its parameter."""
 
     def __init__(
@@ -86,8 +87,8 @@ def coerce_params(
         try:
             if param is None:
                 raise _unknown_key(model, key)
-            coerced[key] = value if key in unknown else _fit(param, value)
-        except _Refused as refused:
+            coerced[key] = value if key in unknown else fit_param(param, value)
+        except Refused as refused:
             found.append(replace(refused.diagnostic, path=("params", key)))
     for param in model.params:
         if param.required and param.key not in params:
@@ -182,10 +183,11 @@ def check_chat(model: Model, arguments: Mapping[str, Any]) -> tuple[Diagnostic, 
     )
 
 
-def _fit(param: Param, value: Any) -> Any:
+def fit_param(param: Param, value: Any) -> Any:
+    """A value in wire form; raises `Refused`."""
     if value is None:
         message = f"{param.key!r} has no value"
-        raise _Refused("bad-param", message, "give it a value, or remove the key")
+        raise Refused("bad-param", message, "give it a value, or remove the key")
     match param.type:
         case "select":
             return _option(param, value)
@@ -195,7 +197,7 @@ def _fit(param: Param, value: Any) -> Any:
             text = option_text(_scalar(param, value))
             if param.key == "language_code" and not is_language(text):
                 message = f"{param.key!r} is no language: {text!r:.40}"
-                raise _Refused("bad-param", message, language_hint(text))
+                raise Refused("bad-param", message, language_hint(text))
             return text
         case "array":
             return _members(param, value)
@@ -206,7 +208,7 @@ def _fit(param: Param, value: Any) -> Any:
 def _scalar(param: Param, value: Any) -> Any:
     if isinstance(value, str | bool | int | float):
         return value
-    raise _Refused("bad-param", f"{param.key!r} must be a single value, not {value!r}")
+    raise Refused("bad-param", f"{param.key!r} must be a single value, not {value!r}")
 
 
 def _option(param: Param, value: Any) -> str:
@@ -222,7 +224,7 @@ def _option(param: Param, value: Any) -> str:
     if choice:
         hint = f"did you mean {choice!r}? {hint}"
     sure = _respell(value, param) or certain(text, param.options)
-    raise _Refused("bad-option", f"{param.key!r} cannot be {value!r}", hint, sure)
+    raise Refused("bad-option", f"{param.key!r} cannot be {value!r}", hint, sure)
 
 
 def _respell(value: Any, param: Param) -> str | None:
@@ -246,17 +248,17 @@ def _check_number(param: Param, value: Any) -> float:
             number = float(value)
             number = int(number) if number.is_integer() else number
     if not is_number(number) or (isinstance(number, float) and not math.isfinite(number)):
-        raise _Refused("bad-param", f"{param.key!r} must be a number, not {value!r}")
+        raise Refused("bad-param", f"{param.key!r} must be a number, not {value!r}")
     low, high = param.min, param.max
     if (low is not None and number < low) or (high is not None and number > high):
         message = f"{param.key!r} is out of range: {value!r}"
-        raise _Refused("out-of-range", message, _range(param))
+        raise Refused("out-of-range", message, _range(param))
     # A fractional step is the precision of a slider, not a rule; a whole one is a rule.
     if param.step is not None and float(param.step).is_integer():
         steps = (number - (low or 0)) / param.step
         if not steps.is_integer():
             message = f"{param.key!r} must go in steps of {option_text(param.step)}, not {value!r}"
-            raise _Refused("out-of-range", message, _range(param))
+            raise Refused("out-of-range", message, _range(param))
     return number
 
 
@@ -270,7 +272,7 @@ def _range(param: Param) -> str | None:
 
 def _members(param: Param, value: Any) -> list[Any]:
     if not isinstance(value, list | tuple) or not value:
-        raise _Refused("bad-param", f"{param.key!r} must be a non-empty list, not {value!r}")
+        raise Refused("bad-param", f"{param.key!r} must be a non-empty list, not {value!r}")
     allowed = (*param.item_optional, *param.item_required)
     for index, member in enumerate(value if allowed else ()):
         wrong = None
@@ -282,14 +284,17 @@ def _members(param: Param, value: Any) -> list[Any]:
             wrong = f"has an unknown key {extra[0]!r}"
         if wrong:
             hint = f"each item is {{{', '.join(allowed)}}}"
-            raise _Refused("bad-param", f"{param.key}[{index}] {wrong}", hint)
+            raise Refused("bad-param", f"{param.key}[{index}] {wrong}", hint)
     return list(value)
 
 
-def _unknown_key(model: Model, key: str) -> _Refused:
+def _unknown_key(model: Model, key: str) -> Refused:
     if key == "referenceMediaItems":
         message = "reference files do not belong in `params`"
-        return _Refused("unknown-param", message, "use `references:` beside `params:`")
+        return Refused("unknown-param", message, "use `references:` beside `params:`")
+    if key in COMMON:
+        message = f"{key!r} does not belong in `params`"
+        return Refused("unknown-param", message, f"write `{key}:` beside `params:`")
     keys = [param.key for param in model.params]
     choice = nearest(key, keys)
     hint = f"{model.id!r} takes " + (", ".join(keys) if keys else "no parameters")
@@ -298,7 +303,7 @@ def _unknown_key(model: Model, key: str) -> _Refused:
     if model.params_may_go_on:
         hint += "; the shipped list may be incomplete, `check --live` reads the service's own"
     sure = certain(key, keys)
-    return _Refused("unknown-param", f"{model.id!r} has no parameter {key!r}", hint, sure)
+    return Refused("unknown-param", f"{model.id!r} has no parameter {key!r}", hint, sure)
 
 
 def _check_reference(

@@ -6,7 +6,7 @@ expression inside a string); `language.expressions` evaluates them when their na
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, JsonValue, SerializeAsAny, model_validator
@@ -14,6 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.field_types import (
+    COMPUTABLE,
     Caching,
     Count,
     Flag,
@@ -39,8 +40,10 @@ class Input(SpecModel):
         title: Label of the field.
         description: Help text of the field.
         of: The type of the items of a list.
+        fields: Of a map, and of a list of maps: the fields of each map by name, declared as inputs are.
         values: The choices of an enum.
-        default: The value when none is given. A file path is relative to the folder of the spec.
+        default: The value when none is given. A file path is relative to the folder of the spec; so is that of
+            a CSV, JSON or YAML file with a map or a list of maps.
         required: Whether there must be a value; `false`: it may be left out, and is null then.
         min: Smallest number, length in characters or number of items.
         max: Largest number, length or number of items.
@@ -53,6 +56,7 @@ class Input(SpecModel):
     title: str | None = None
     description: str | None = None
     of: InputType | None = None
+    fields: dict[Name, Input] = Field(default_factory=dict)
     values: tuple[str | int | float | bool, ...] = ()
     default: Value = None
     required: Flag = True
@@ -61,24 +65,83 @@ class Input(SpecModel):
     pattern: str | None = None
     kind: MediaKind | None = None
 
+    @property
+    def member(self) -> Input:
+        """What each item of a list is, as an input of its own; `Input(type="list")` without `of` takes any."""
+        return Input(type=self.of or "list", kind=self.kind, values=self.values, fields=self.fields)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is a map or a list of maps, which a file may hold."""
+        return "map" in (self.type, self.of)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether files are among its values, at any depth."""
+        inside = self.fields.values()
+        return "file" in (self.type, self.of) or any(one.has_files for one in inside)
+
+
+Change = Callable[[Input, Any], Any]
+
+
+def change_files(declared: Input, value: Any, change: Change) -> Any:
+    """The value with each file in it changed, by its declaration; what does not fit stays as it is."""
+    if declared.type == "file":
+        return value if value is None else change(declared, value)
+    if declared.has_files and declared.type == "list" and isinstance(value, list | tuple):
+        return [change_files(declared.member, one, change) for one in value]
+    if declared.has_files and declared.type == "map" and isinstance(value, Mapping):
+        fields = declared.fields
+        return {
+            name: change_files(fields[name], one, change) if name in fields else one
+            for name, one in value.items()
+        }
+    return value
+
 
 WARN_AT = 0.8
 """Default of `warn_at`."""
 
 
-class Budget(SpecModel):
+_Credits = Annotated[Annotated[Count, Field(ge=0)], COMPUTABLE]
+
+
+class CreditLimit(SpecModel):
+    """The most credits of one run of a deployment.
+
+    Attributes:
+        credits: The cap, in credits: a number, or an expression of inputs.
+    """
+
+    credits: _Credits
+
+
+class Budget(CreditLimit):
     """How many credits a run may spend, all attempts counted.
 
     Attributes:
-        credits: The cap, in credits.
+        credits: The cap, in credits: a number, or an expression of inputs.
         warn_at: Share of the cap at which a warning is shown, 0 to 1; with the default only if the
             plan may cost more than the cap.
-        on_exceed: `fail` ends the step before the purchase; `pause` asks.
+        on_unfit: What happens once all that is left, or a purchase, does not fit: `fail` buys
+            nothing more, `pause` asks, `go_on` buys what still fits.
     """
 
-    credits: Annotated[Count, Field(ge=0)]
-    warn_at: Annotated[Number, Field(ge=0, le=1)] = WARN_AT
-    on_exceed: Literal["fail", "pause"] = "fail"
+    warn_at: Annotated[Annotated[Number, Field(ge=0, le=1)], COMPUTABLE] = WARN_AT
+    on_unfit: Literal["fail", "pause", "go_on"] = "fail"
+
+
+class StepBudget(SpecModel):
+    """How many credits a step may spend, all attempts, fallbacks and rounds counted.
+
+    Attributes:
+        credits: The cap of all its items together: a number, or an expression of inputs.
+        per_item: The cap of each of its items.
+    """
+
+    credits: _Credits | None = None
+    per_item: _Credits | None = None
 
 
 class Concurrency(SpecModel):
@@ -115,6 +178,7 @@ class Fallback(SpecModel):
     Attributes:
         model: Id of another model of the same kind of media.
         prompt: Another prompt.
+        aspect, seconds, seed, resolution: Another value; `default`: that of the model.
         params: The parameters, all of them.
         references: The reference media, all of them.
         brand: Whether the words of the brand are added to the prompt.
@@ -122,6 +186,10 @@ class Fallback(SpecModel):
 
     model: Value = None
     prompt: Value = None
+    aspect: Value = None
+    seconds: Value = None
+    seed: Value = None
+    resolution: Value = None
     params: Value = None
     references: Value = None
     brand: Flag | None = None
@@ -152,13 +220,14 @@ class Step(SpecModel):
         uses: Kind of the step, or the name of a function of your own.
         with_: Its arguments.
         title: Display name of the step.
-        matrix: `{axis: list}`: one item for each combination. `exclude` takes combinations out,
-            `include` adds values to them, or further items.
+        matrix: `{axis: list}`: one item for each combination. An axis may read those before it.
+            `exclude` takes combinations out, `include` adds values to them, or further items.
         foreach: A list, or an expression that gives one.
-        as_: Name of the loop variable of `foreach`.
+        as_: Name of the loop variable of `foreach`, and of its value on the items.
         zip_: `{axis: list}`, all of equal length: one item for each row.
         key: An expression that names each item; without it the values name it.
-        max_items: Limit of a `foreach` whose list is known only during the run.
+        limit: Takes so many items, the first ones; a number, or an expression of inputs.
+        max_items: Limit of a fan-out whose list is known only during the run.
         if_: Condition: the step is skipped if it is false.
         needs: Steps to wait for, without using their results. The step is skipped where one of them failed,
             or was skipped because a step before it failed; not where their own `if` skipped them.
@@ -171,6 +240,7 @@ class Step(SpecModel):
             as `15m`.
         max_parallel: Jobs of this step in flight at once; unlimited if left out.
         cache: The cache mode of this step; the default is that of the spec.
+        budget: The most credits of this step, or of each of its items.
         repeat: When to run it again: each round is paid. In `with`, `previous` is what the round before
             gave, null in the first.
     """
@@ -184,6 +254,7 @@ class Step(SpecModel):
     as_: Name = Field(default="item", alias="as")
     zip_: dict[str, Any] | None = Field(default=None, alias="zip")
     key: Value = None
+    limit: Annotated[Annotated[Count, Field(ge=1, le=10_000)] | None, COMPUTABLE] = None
     max_items: Annotated[Count, Field(ge=1, le=10_000)] = 100
     if_: Value = Field(default=None, alias="if")
     needs: tuple[Name, ...] = ()
@@ -194,6 +265,7 @@ class Step(SpecModel):
     timeout: Seconds | None = None
     max_parallel: Annotated[Count, Field(ge=1)] | None = None
     cache: Caching | None = None
+    budget: StepBudget | None = None
     repeat: Repeat | None = None
 
     @property
@@ -218,7 +290,7 @@ class Defaults(SpecModel):
         regenerate: How many more jobs may be bought after failed ones.
         timeout: How long to wait for one job.
         max_parallel: Jobs of one step in flight at once.
-        max_items: Limit of a `foreach` whose list is known only during the run.
+        max_items: Limit of a fan-out whose list is known only during the run.
         cache: Where finished work may come from.
     """
 
@@ -332,6 +404,7 @@ class Deploy(SpecModel):
         work_pool: Prefect work pool whose workers run it; or a map with more of it.
         concurrency_limit: Runs of the deployment at once.
         when_busy: What happens to a run over the limit: it waits, or is cancelled.
+        budget: The most credits of one of its runs, instead of that of the spec.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]*$", max_length=100)]
@@ -343,6 +416,7 @@ class Deploy(SpecModel):
     work_pool: Annotated[WorkPool, BeforeValidator(_named_pool)] | None = None
     concurrency_limit: Annotated[Count, Field(ge=1)] | None = None
     when_busy: Literal["wait", "cancel"] = "wait"
+    budget: CreditLimit | None = None
 
 
 MAX_LABELS = 8
@@ -369,6 +443,8 @@ class Workflow(SpecModel):
         title: For people; None shows the name.
         description: For people, or None.
         inputs: What a run starts with, by name.
+        models: Names for models, such as `still: z-image`: `model: still` is that one. An expression may use
+            inputs.
         labels: What its runs are counted under, such as `client: acme`; a value may use inputs.
         brand: How what it makes looks, or the path of a file beside the spec that says it; None for
             none.
@@ -392,6 +468,7 @@ class Workflow(SpecModel):
     title: str | None = None
     description: str | None = None
     inputs: dict[Name, Input] = Field(default_factory=dict)
+    models: dict[Name, str] = Field(default_factory=dict)
     brand: Brand | str | None = None
     budget: Budget | None = None
     labels: Annotated[dict[LabelName, str], Field(max_length=MAX_LABELS)] = Field(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from graphlib import TopologicalSorter
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset
+from rivya_flows.language.expressions.evaluation import evaluated_together
 from rivya_flows.language.expressions.output_types import has_unknown
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
@@ -19,10 +21,20 @@ from rivya_flows.language.expressions.resolve import (
     items_named,
     references,
 )
+from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.field_types import SpecModel
+from rivya_flows.language.lineage import (
+    NONE as NO_LINEAGE,
+    Lineage,
+    hidden_values,
+    lineage_of,
+    lineage_of_pick,
+)
 from rivya_flows.language.matrix import OwnKey, item_keys, rows_of
-from rivya_flows.language.workflow import PARTS, Inputs, Part, Step, Workflow
-from rivya_flows.plans.names import round_name
+from rivya_flows.language.wording import preview
+from rivya_flows.language.workflow import PARTS, Inputs, Part, Step, StepBudget, Workflow
+from rivya_flows.plans.budgets import evaluate_budget
+from rivya_flows.plans.names import round_name, space_names
 from rivya_flows.plans.plan import (
     NamespaceFacts,
     PlannedItem,
@@ -31,13 +43,20 @@ from rivya_flows.plans.plan import (
     RunPlan,
     Space,
     inputs_in,
+    own_fields,
+    own_values,
+    reads_loop,
     scope_in,
+    scope_of_include,
     space_of_include,
     steps_in,
+    steps_of_include,
 )
 from rivya_flows.plans.requests import PartlyKnown, known_part
-from rivya_flows.spec.files import included_in, inlined_name, rounds_of
-from rivya_flows.steps.pick import MODES, Mode, mode_of
+from rivya_flows.spec.files import MAX_STEPS, inlined_name, names_in, rounds_of
+from rivya_flows.steps.connections import IncludeWith
+from rivya_flows.steps.pick import MODES, Mode, PickWith, mode_of
+from rivya_flows.steps.registry import kind_of_step
 
 T = TypeVar("T")
 
@@ -47,34 +66,92 @@ def expand(
     inputs: Inputs,
     catalogue: Catalogue,
     files: Mapping[str, Asset] | None = None,
+    run: Mapping[str, Any] | None = None,
 ) -> RunPlan:
-    """The plan of one run of a checked workflow; `files` are assets by the path that it wrote."""
-    # No step has outputs yet.
-    facts = NamespaceFacts(inputs, files or {}, dict[str, Mapping[str, Any]]().__getitem__)
-    expansion = _Expansion(workflow, facts)
+    """The plan of one run of a checked workflow; `files` are assets by the path that it wrote, `run` what that
+    name holds.
+    """
+    main, run = Space("", workflow), run or {}
+    expansion = _Expansion(inputs, files or {}, run, {"": main}, {})
     for part in PARTS:
-        expansion.add(part)
-    return RunPlan(workflow, inputs, catalogue, expansion.steps, files or {}, expansion.spaces)
+        expansion.add(part, expansion.steps_of(main, workflow.part(part)))
+    return RunPlan(workflow, inputs, catalogue, expansion.steps, files or {}, expansion.spaces, run)
+
+
+def extend_plan(plan: RunPlan, name: str, keys: Sequence[str]) -> RunPlan:
+    """The plan with the steps of each item of an `include` step that it does not have yet.
+
+    Raises:
+        ExpressionError: The plan would have more than `MAX_STEPS` steps.
+    """
+    include = plan.steps[name]
+    space, new = plan.spaces[include.space], [key for key in keys if key not in include.inside]
+    if not new:
+        return plan
+    expansion = _Expansion(plan.inputs, plan.files, plan.run, dict(plan.spaces), dict(plan.steps))
+    if not expansion.has_room(space, include.step, len(new)):
+        raise ExpressionError(
+            f"{len(new):,} items, each with the steps of {space_of_include(space, include.step, name).workflow.name}, make more than"
+            f" {MAX_STEPS:,} steps: take fewer items"
+        )
+    expansion.add(include.part, expansion.steps_of_items(space, include.step, name, new, Round()))
+    inside = expansion.inside[name]
+    steps: dict[str, PlannedStep] = {}
+    for one, planned in plan.steps.items():
+        if one == name:
+            steps |= {one: made for one, made in expansion.steps.items() if one not in plan.steps}
+            own = expansion.steps_before_end(name)
+            planned = replace(
+                planned,
+                upstream=planned.upstream | own,
+                tolerates=planned.tolerates | own,
+                inside={**planned.inside, **inside},
+            )
+        steps[one] = planned
+    return replace(plan, steps=steps, spaces=expansion.spaces)
+
+
+_Placed: TypeAlias = tuple[Space, Step, Round]
+"""A step that is still to be planned: where, and what it is among rounds."""
 
 
 class _Expansion:
     """The steps of a plan, as far as they are planned, and the specs that they come from."""
 
-    def __init__(self, workflow: Workflow, known: NamespaceFacts) -> None:
-        self.spaces = {"": Space("", workflow)}
-        self.steps: dict[str, PlannedStep] = {}
-        self._known = known
-
-    def add(self, part: Part) -> None:
-        """Plans the steps of a part of the spec."""
-        placed = dict(self._steps_of(self.spaces[""], self.spaces[""].workflow.part(part)))
-        upstream = {
-            name: _whole(space, step, name) | steps_in(space, step.fan_out[1])
-            for name, (space, step, _) in placed.items()
+    def __init__(
+        self,
+        inputs: Inputs,
+        files: Mapping[str, Asset],
+        run: Mapping[str, Any],
+        spaces: dict[str, Space],
+        steps: dict[str, PlannedStep],
+    ) -> None:
+        self.spaces, self.steps = spaces, steps
+        self.inside: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        self._items: dict[str, tuple[PlannedItem, ...] | None] = {}
+        self._lineages: defaultdict[str, dict[str, Lineage]] = defaultdict(dict)  # by space
+        self._variables = {
+            (name, item.key): item.variables
+            for name, planned in steps.items()
+            if planned.includes
+            for item in planned.items or ()
         }
-        rounds = {name: {*_rounds_of(space, step)} for name, (space, step, _) in placed.items()}
+        self._count = len(steps)
+        # No step has outputs yet.
+        fields = dict[str, Mapping[str, Any]]().__getitem__
+        self._known = NamespaceFacts(
+            inputs, files, fields, lambda name, key: self._variables.get((name, key), {}), run
+        )
+
+    def add(self, part: Part, placed: Iterable[tuple[str, _Placed]]) -> None:
+        """Plans steps of a part of the spec."""
+        found = dict(placed)
+        upstream = {
+            name: self._upstream(space, step, name) for name, (space, step, _) in found.items()
+        }
+        rounds = {name: {*_rounds_of(space, step)} for name, (space, step, _) in found.items()}
         for name in _sort_steps({name: one | rounds[name] for name, one in upstream.items()}):
-            space, step, among = placed[name]
+            space, step, among = found[name]
             planned = self._plan_step(part, space, step, upstream[name])
             again = self._plan_rounds(space, name, planned)
             first = [one.repeats or "" for one in again.values()][:1]
@@ -83,75 +160,160 @@ class _Expansion:
                 planned,
                 rounds=(*first, *again) or _rounds_of(space, step),
                 round_of=among.round_of or space.round_of,
-                repeats=among.repeats or (space.first and inlined_name(space.first, step.id)),
+                repeats=among.repeats or self._first(space, step),
                 before=among.before,
             )
 
-    def _steps_of(
-        self, space: Space, steps: Mapping[str, Step]
-    ) -> Iterator[tuple[str, tuple[Space, Step, Round]]]:
+    def steps_of(self, space: Space, steps: Mapping[str, Step]) -> Iterator[tuple[str, _Placed]]:
         """All steps by their names in the plan: included ones before their `include`, rounds before what repeats."""
         for step in steps.values():
             for one, among in _each_round(space, step):
                 name = inlined_name(space.id, one.id)
-                inner = space_of_include(space, one, name, among)
-                if inner is not None:
-                    self.spaces[name] = inner
-                    yield from self._steps_of(inner, inner.workflow.steps)
+                if isinstance(one.with_, IncludeWith):
+                    items = self._items_of(space, one)
+                    if one.fans_out and items and not self.has_room(space, one, len(items)):
+                        items = None  # the run reports it
+                    self._items[name] = items
+                    self._variables |= {(name, item.key): item.variables for item in items or ()}
+                    keys = [item.key for item in items or ()]
+                    yield from self.steps_of_items(space, one, name, keys, among)
                 yield name, (space, one, among)
             if step.repeat is not None:
                 yield inlined_name(space.id, step.id), (space, _repeating(step), Round())
 
+    def steps_of_items(
+        self, space: Space, step: Step, name: str, keys: Sequence[str], among: Round
+    ) -> Iterator[tuple[str, _Placed]]:
+        """The steps of the items of an `include` step, in a namespace for each."""
+        known = self.steps[name].inside.values() if name in self.steps else ()
+        spaces = space_names(name, keys, known) if step.fans_out else {"": name}
+        first = among.repeats or (space.first and inlined_name(space.first, step.id))
+        firsts = self._inside(first) if first else {}
+        for key, space_id in spaces.items():
+            inner = replace(
+                space_of_include(space, step, space_id, key),
+                before=among.before,
+                round_of=among.round_of or space.round_of,
+                first=firsts.get(key),
+            )
+            self.spaces[space_id], self.inside[name][key] = inner, space_id
+            yield from self.steps_of(inner, inner.workflow.steps)
+
+    def _first(self, space: Space, step: Step) -> str | None:
+        """The same step in the first round of what the namespace is a round of."""
+        return space.first and inlined_name(space.first, step.id)
+
+    def _inside(self, name: str) -> Mapping[str, str]:
+        """The namespaces of the items of an `include` step, as far as they are planned."""
+        planned = self.steps.get(name)
+        return {**(planned.inside if planned else {}), **self.inside[name]}
+
+    def steps_before_end(self, name: str) -> frozenset[str]:
+        """The steps of an `include` step, all of whose items are done once these are."""
+        found = map(self.spaces.__getitem__, self.inside[name].values())
+        return frozenset(inlined_name(one.id, step) for one in found for step in one.workflow.steps)
+
+    def has_room(self, space: Space, step: Step, many: int) -> bool:
+        """Whether the plan may have the steps of so many items, which then count as planned."""
+        inner = space_of_include(space, step, "").workflow
+        self._count += many * sum(1 for _ in names_in(inner))
+        return self._count <= MAX_STEPS
+
+    def _upstream(self, space: Space, step: Step, name: str) -> frozenset[str]:
+        found = _whole(space, step) | steps_in(space, [step.fan_out[1], step.limit])
+        found |= self.steps_before_end(name)
+        if step.fans_out and name in self._items and self._items[name] is None:
+            # So that its place is behind what its items will read.
+            found |= _steps_before(space, step, _arguments_of(step))
+        return found
+
+    def _items_of(self, space: Space, step: Step) -> tuple[PlannedItem, ...] | None:
+        """The items of a step as far as inputs decide them; None if the run does."""
+        if not step.fans_out:
+            return (PlannedItem("", {}),)
+        written = step.fan_out[1]
+        if steps_in(space, [written, step.limit]):
+            return None
+        return self._try(
+            space, [written, step.key, step.limit], lambda scope: items_from(step, scope), None
+        )
+
     def _plan_step(
         self, part: Part, space: Space, step: Step, upstream: frozenset[str]
     ) -> PlannedStep:
-        loop = ("matrix", "zip", step.as_)
-        conditional = any(one.namespace in loop for one in references(step.if_))
+        conditional = reads_loop(step, step.if_)
         skipped = None
-        for place, guard in ((space, step), *space.enclosing()):
+        guards = [(space, step), *((here, include) for here, _, include in space.inclusions())]
+        for place, guard in guards:
             if guard.if_ is None or (guard is step and conditional):
                 continue
-            if steps_in(place, guard.if_):
+            inside = guard is not step
+            if (steps_of_include if inside else steps_in)(place, guard.if_):
                 conditional = True
-            elif not self._try(place, guard.if_, partial(condition, guard.if_), True):
+            elif not self._try(place, guard.if_, partial(condition, guard.if_), True, inside):
                 whose = "its condition" if guard is step else f"the condition of {guard.id}"
                 skipped = f"{whose} is false for these inputs"
-        itemwise = _items_of(space, step.foreach)
-        items: tuple[PlannedItem, ...] | None = None
-        written = step.fan_out[1]
-        if not step.fans_out:
-            items = (PlannedItem("", {}),)
-        elif itemwise is not None:
+        name = inlined_name(space.id, step.id)
+        read = [*_arguments_of(step), step.fan_out[1], step.limit]
+        is_include = name in self._items
+        items: tuple[PlannedItem, ...] | None
+        limit = self._try(space, step.limit, partial(limit_of, step), None)
+        itemwise = None if is_include else _items_step(space, step.foreach)
+        if itemwise is not None:
             # With the keys of the source; their loop variables follow during the run.
-            source = self.steps[itemwise].items if step.key is None else None
-            items = source and tuple(PlannedItem(one.key, {}, one.repeats) for one in source)
-        elif not steps_in(space, written):
-            items = self._try(
-                space,
-                [written, step.key],
-                lambda scope: items_from(step, evaluate(written, scope), scope),
-                None,
+            known = step.key is None and not (step.limit is not None and limit is None)
+            source = self.steps[itemwise].items if known else None
+            items = source and tuple(
+                PlannedItem(one.key, {}, one.repeats) for one in source[:limit]
             )
-        name, read = inlined_name(space.id, step.id), [*_arguments_of(step), written]
+        else:
+            items = self._items[name] if is_include else self._items_of(space, step)
         return PlannedStep(
             step,
             items,
             skipped,
             upstream,
-            upstream if itemwise is None else _whole(space, step, name),
+            _whole(space, step) if itemwise or is_include else upstream,
             itemwise,
             conditional,
             part,
             space.id,
             inputs_in(space, read),
             upstream - _steps_before(space, step, read, more_than_status=True),
+            limit=limit,
+            budget=self._budget(space, step, name),
+            lineage=self._lineage_of(space, step),
+            inside=self.inside[name] if is_include else {},
+            same=frozenset(
+                inlined_name(space.id, one.path[0])
+                for one in references(_arguments_of(step))
+                if one.namespace == "steps" and one.path[1:2] == ("same",)
+            ),
         )
+
+    def _lineage_of(self, space: Space, step: Step) -> Lineage:
+        known = self._lineages[space.id]
+        if step.fans_out:
+            hidden = hidden_values(kind_of_step(step).outputs)
+            known[step.id] = lineage_of(*step.fan_out, step.as_, hidden, known)
+        elif isinstance(step.with_, PickWith):
+            known[step.id] = lineage_of_pick(step.with_.from_, known)
+        return known.get(step.id, NO_LINEAGE)
+
+    def _budget(self, space: Space, step: Step, name: str) -> StepBudget | None:
+        """The budget of a step; `UsageError` if inputs that are known before the run do not give it."""
+        if step.budget is None:
+            return None
+        written = step.budget.model_dump()
+        nothing: dict[str, Any] = {"inputs": {}}
+        scope = self._try(space, written, lambda known: known, nothing)
+        return evaluate_budget(step.budget, scope, f"the budget of {name}")
 
     def _plan_rounds(self, space: Space, name: str, pick: PlannedStep) -> dict[str, PlannedStep]:
         """The steps that buy the candidates of a pick again, one for each round."""
         if (with_ := pick.pick) is None or pick.step.fans_out or pick.skipped:
             return {}
-        source = _items_of(space, with_.from_) or ""
+        source = _items_step(space, with_.from_) or ""
         first = self.steps.get(source)
         written = with_.mode
         unknown: Mode | None = MODES["human"]
@@ -171,10 +333,17 @@ class _Expansion:
             )
         return again
 
-    def _try(self, space: Space, value: Any, use: Callable[[dict[str, Any]], T], otherwise: T) -> T:
+    def _try(
+        self,
+        space: Space,
+        value: Any,
+        use: Callable[[dict[str, Any]], T],
+        otherwise: T,
+        of_include: bool = False,
+    ) -> T:
         """What inputs alone decide; else, or on a null or an error, which the queue reports, `otherwise`."""
         try:
-            return use(scope_in(space, value, self._known))
+            return use((scope_of_include if of_include else scope_in)(space, value, self._known))
         except (ExpressionError, UsesNull, KeyError):
             return otherwise
 
@@ -200,17 +369,15 @@ def _rounds_of(space: Space, step: Step) -> tuple[str, ...]:
 
 def _repeating(step: Step) -> Step:
     """A step with `repeat` without all that its rounds do."""
-    done = {"with_": SpecModel(), "regenerate": 0, "fallback": (), "cache": None}
+    done = {"with_": SpecModel(), "regenerate": 0, "fallback": (), "cache": None, "budget": None}
     return step.model_copy(update=done)
 
 
-def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
-    """Steps named outside the fan-out; for an `include`, all steps inside too."""
-    inner = included_in(space.workflow, step)
-    if inner is None:
+def _whole(space: Space, step: Step) -> frozenset[str]:
+    """Steps named outside the fan-out; of an `include`, whose arguments the steps inside read, in it."""
+    if not isinstance(step.with_, IncludeWith):
         return _steps_before(space, step, _arguments_of(step))
-    inside = {inlined_name(name, one) for one in inner.workflow.steps}
-    return _steps_before(space, step, [step.key, step.if_]) | inside
+    return _steps_before(space, step, [step.key, step.if_, step.fan_out[1], step.limit])
 
 
 def _steps_before(
@@ -219,8 +386,8 @@ def _steps_before(
     """The steps that values of a step read, and that it or an `include` around it needs."""
     named = steps_in(space, values, more_than_status=more_than_status)
     named |= {inlined_name(space.id, one) for one in step.needs}
-    for outer, include in space.enclosing():
-        named |= steps_in(outer, include.if_, more_than_status=more_than_status)
+    for here, outer, include in space.inclusions():
+        named |= steps_of_include(here, include.if_, more_than_status)
         named |= {inlined_name(outer.id, one) for one in include.needs}
     if step.repeat is not None:  # its own name is that of the round
         named = (named - {inlined_name(space.id, step.id)}) | {_rounds_of(space, step)[0]}
@@ -233,7 +400,7 @@ def _arguments_of(step: Step) -> list[Any]:
     return [taken, step.key, step.if_, step.repeat and step.repeat.until]
 
 
-def _items_of(space: Space, value: Any) -> str | None:
+def _items_step(space: Space, value: Any) -> str | None:
     """The step with a fan-out whose items a value is; None for any other, such as a pick."""
     source = space.workflow.all_steps.get(items_named(value) or "")
     return inlined_name(space.id, source.id) if source is not None and source.fans_out else None
@@ -255,25 +422,46 @@ def _sort_steps(upstream: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
     return tuple(order)
 
 
-def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
-    """The items of a fan-out, from its axes or list; `UsesNull` if a list or a key is null."""
-    loop, _ = step.fan_out
-    if loop == "foreach" and isinstance(evaluated, list) and len(evaluated) > step.max_items:
+def limit_of(step: Step, scope: Mapping[str, Any]) -> int | None:
+    """How many items of a fan-out are taken; None: all of them."""
+    limit = evaluate(step.limit, scope)
+    if limit is None and step.limit is None:
+        return None
+    if not is_number(limit):
+        raise ExpressionError(f"limit must be a number, not {preview(limit)}")
+    return max(0, int(limit))
+
+
+def refuse_more(step: Step, count: int) -> None:
+    """ExpressionError for more items than `max_items`."""
+    if count > step.max_items:
         raise ExpressionError(
-            f"{len(evaluated)} items, but max_items is {step.max_items}: raise it, or take the first"
-            f" with [0:{step.max_items}] after the list"
+            f"{count} items, but max_items is {step.max_items}: raise it, or take the first"
+            f" with `limit: {step.max_items}`"
         )
-    rows, variables = rows_of(loop, evaluated, step.as_)
-    written = None
-    if step.key is not None:
-        written = [evaluate(step.key, {**scope, **one}) for one in variables]
-    elif loop == "foreach":
-        members = [row["item"] for row in rows]
-        if members and all(isinstance(one, Mapping) and "key" in one for one in members):
-            written = [one["key"] for one in members]
-    keys = item_keys(rows, written)
+
+
+def items_from(step: Step, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
+    """The items of a fan-out; `UsesNull` if a list or a key is null."""
+    loop, written = step.fan_out
+    with evaluated_together():
+        rows = rows_of(loop, written, scope)[: limit_of(step, scope)]
+        if loop == "foreach":
+            refuse_more(step, len(rows))
+        made = [
+            {step.as_: row.values["item"]} if loop == "foreach" else {loop: row.values}
+            for row in rows
+        ]
+        keys = None
+        if step.key is not None:
+            keys = [
+                evaluate(step.key, {**scope, **one, **own_fields(place)})
+                for place, one in enumerate(made)
+            ]
+    named = item_keys([row.values for row in rows], keys, [row.places for row in rows])
     return tuple(
-        PlannedItem(key.text, one, key.repeats) for key, one in zip(keys, variables, strict=True)
+        PlannedItem(key.text, one, key.repeats, row.places)
+        for key, one, row in zip(named, made, rows, strict=True)
     )
 
 
@@ -293,20 +481,28 @@ def _items_that_follow(
     source, step = steps[planned.itemwise or ""], planned.step
     if not source.items or source.conditional or source.skipped:
         return None
-    axes = [(one.variables.get("matrix", {}), one.variables.get("zip", {})) for one in source.items]
+    if step.limit is not None and planned.limit is None:
+        return None
     members = [
-        PartlyKnown({**matrix, **zipped, "key": OwnKey(item.key)})
-        for (matrix, zipped), item in zip(axes, source.items, strict=True)
+        PartlyKnown({**_known_values(source, item), "key": OwnKey(item.key)})
+        for item in source.items
     ]
     if step.key is None:
         return tuple(
             PlannedItem(item.key, {step.as_: member}, item.repeats)
-            for item, member in zip(source.items, members, strict=True)
+            for item, member in zip(source.items[: planned.limit], members, strict=False)
         )
-    scope = {} if planned.space else {"inputs": plan.inputs}
+    scope: dict[str, Any] = {"run": plan.run, **({} if planned.space else {"inputs": plan.inputs})}
     try:
-        if has_unknown(known_part(step.key, {**scope, step.as_: members[0]})):
+        if has_unknown(known_part(step.key, {**scope, step.as_: members[0], **own_fields(0)})):
             return None
-        return items_from(step, members, scope)
+        return items_from(step, {**scope, "steps": {source.step.id: {"items": members}}})
     except (ExpressionError, UsesNull):
         return None  # the run, or what reads the item, reports it
+
+
+def _known_values(source: PlannedStep, item: PlannedItem) -> dict[str, Any]:
+    """The loop values of an item, without those that are only partly known."""
+    own = own_values(source, item.variables)
+    known = source.lineage.loop_values(own)
+    return {name: one for name, one in known.items() if not isinstance(own.get(name), PartlyKnown)}

@@ -20,9 +20,11 @@ from rivya_flows.language.workflow import (
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
-def labels_of(workflow: Workflow, inputs: Inputs, given: Mapping[str, str]) -> dict[str, str]:
+def labels_of(
+    workflow: Workflow, inputs: Inputs, given: Mapping[str, str], run: Mapping[str, Any]
+) -> dict[str, str]:
     """The labels of a run, in the order of their names; those `given` by the command win."""
-    scope = {"inputs": dict(inputs)}
+    scope = {"inputs": dict(inputs), "run": run}
     labels = {name: _value(name, text, scope) for name, text in workflow.labels.items()} | {
         name: label_value(name, text) for name, text in given.items()
     }
@@ -61,4 +63,6 @@ def _value(name: str, written: str, scope: Mapping[str, Any]) -> str:
     try:
         return label_value(name, as_text(evaluate(written, scope)))
     except (ExpressionError, UsesNull) as error:
-        raise UsageError(f"labels.{name}: {error}", "a label may use inputs alone") from error
+        raise UsageError(
+            f"labels.{name}: {error}", "a label may use inputs and run alone"
+        ) from error

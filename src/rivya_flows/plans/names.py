@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rivya_client.printable import printable
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from rivya_flows.language.workflow import Inputs, Workflow
 
 _LONGEST_KEY = 40  # characters of a key in a message
+_LONGEST_SLUG = 24  # characters of a key in the name of a step
 
 BATCH_LABEL = "batch"
 """The label of the runs of a batch, whose value is the batch's id; one that the user gives stays."""
@@ -80,6 +83,31 @@ def round_title(step: str) -> str:
         return step
     name = (found["bought"] or found["owner"]) + (found["inside"] or "")
     return f"{name}, round {found['number']}"
+
+
+def space_names(include: str, keys: Sequence[str], taken: Collection[str] = ()) -> dict[str, str]:
+    """What the names of the steps of each item of an `include` start with, by its key: ``market__de``.
+
+    Where the letters and digits of a key name no item, or several, its place stands behind them.
+    """
+    slugs = list(map(_slug, keys))
+    counts = Counter(slugs)
+    names = [f"{include}__{one}" if one and counts[one] == 1 else "" for one in slugs]
+    used = {*taken, *names}
+    for place, slug in enumerate(slugs):
+        if not names[place] or names[place] in taken:
+            stem, number = f"{include}__{slug}_" if slug else f"{include}__", place
+            while (name := f"{stem}{number}") in used:
+                number += len(keys)
+            names[place] = name
+            used.add(name)
+    return dict(zip(keys, names, strict=True))
+
+
+def _slug(key: str) -> str:
+    """The letters and digits of a key, as a part of a name: no ``__`` is in it, or at its ends."""
+    plain = unicodedata.normalize("NFKD", key).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:_LONGEST_SLUG].strip("_")
 
 
 def join_keys(keys: Sequence[str]) -> str:

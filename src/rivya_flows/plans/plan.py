@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset, as_asset
@@ -19,9 +19,19 @@ from rivya_flows.language.expressions.resolve import (
     references,
 )
 from rivya_flows.language.inputs import fit
-from rivya_flows.language.matrix import ItemKey, shared_keys
-from rivya_flows.language.syntax.media_references import resolve, written_path
-from rivya_flows.language.workflow import PARTS, Input, Inputs, Part, Step, Workflow
+from rivya_flows.language.lineage import NONE as NO_LINEAGE, Lineage
+from rivya_flows.language.matrix import ItemKey, OwnKey, shared_keys
+from rivya_flows.language.syntax.media_references import written_path
+from rivya_flows.language.workflow import (
+    PARTS,
+    Input,
+    Inputs,
+    Part,
+    Step,
+    StepBudget,
+    Workflow,
+    change_files,
+)
 from rivya_flows.spec.files import included_in, inlined_name
 from rivya_flows.steps.arguments import World
 from rivya_flows.steps.branding import Branding, brand_values
@@ -37,25 +47,33 @@ from rivya_flows.steps.structured_output import MAX_TURNS
 class Space:
     """One spec inside a run."""
 
-    id: str  # name of the `include` step in the plan; "" for the run's own spec
+    id: str  # what names of steps in it start with in the plan; "" for the run's own spec
     workflow: Workflow
     folder: str = ""  # relative to that of the main spec: "" or ``parts/``
     outer: Space | None = None  # the namespace that includes it
     step: Step | None = None  # the `include` step
+    key: str = ""  # of the item of that step, if it fans out
     before: str | None = None  # of a round of that step: the round before, which is `previous`
     round_of: tuple[str, int] | None = None  # of all steps in it, as of a `PlannedStep`
     first: str | None = None  # in a round: the same space in the first round
+
+    @property
+    def include(self) -> str:
+        """The name of the `include` step in the plan."""
+        assert self.outer is not None
+        assert self.step is not None
+        return inlined_name(self.outer.id, self.step.id)
 
     def given_value(self, name: str) -> Any:
         """The value that the `include` step gives for an input, as written; None if none."""
         arguments = self.step.with_ if self.step else None
         return arguments.inputs.get(name) if isinstance(arguments, IncludeWith) else None
 
-    def enclosing(self) -> Iterable[tuple[Space, Step]]:
-        """Each enclosing `include` step and its namespace, innermost first."""
+    def inclusions(self) -> Iterator[tuple[Space, Space, Step]]:
+        """Each namespace from here outwards that is included, with where, and by which step."""
         if self.outer is not None and self.step is not None:
-            yield self.outer, self.step
-            yield from self.outer.enclosing()
+            yield self, self.outer, self.step
+            yield from self.outer.inclusions()
 
 
 @dataclass(frozen=True)
@@ -65,6 +83,8 @@ class NamespaceFacts:
     inputs: Inputs = field(hash=False)
     files: Mapping[str, Asset] = field(hash=False)  # by path from the folder of the main spec
     fields: Callable[[str], Mapping[str, Any]]  # output fields of a step by its name in the plan
+    variables: Callable[[str, str], Variables]  # of an item, by the name of its step and its key
+    run: Mapping[str, Any] = field(default_factory=dict, hash=False)  # what `run` holds
 
 
 class Round(NamedTuple):
@@ -75,22 +95,13 @@ class Round(NamedTuple):
     repeats: str | None = None
 
 
-def space_of_include(outer: Space, step: Step, name: str, among: Round) -> Space | None:
-    """The namespace that an `include` step, `name` in the plan, opens; None for other steps."""
+def space_of_include(outer: Space, step: Step, name: str, key: str = "") -> Space:
+    """The namespace that an item of an `include` step opens."""
     included = included_in(outer.workflow, step)
-    if included is None:
-        return None
+    assert included is not None
     folder = str(PurePosixPath(included.path).parent)
-    return Space(
-        name,
-        included.workflow,
-        "" if folder == "." else f"{folder}/",
-        outer=outer,
-        step=step,
-        before=among.before,
-        round_of=among.round_of or outer.round_of,
-        first=among.repeats or (outer.first and inlined_name(outer.first, step.id)),
-    )
+    folder = "" if folder == "." else f"{folder}/"
+    return Space(name, included.workflow, folder, outer, step, key)
 
 
 def steps_in(space: Space, value: Any, *, more_than_status: bool = False) -> frozenset[str]:
@@ -105,11 +116,27 @@ def steps_in(space: Space, value: Any, *, more_than_status: bool = False) -> fro
                 found.add(inlined_name(space.id, reference.path[0]))
         elif reference.namespace == "inputs" and space.outer is not None:
             for name in reference.path[:1] or space.workflow.inputs:
-                given = space.given_value(name)
-                found |= steps_in(space.outer, given, more_than_status=more_than_status)
-                if space.before and any(one.namespace == "previous" for one in references(given)):
-                    found.add(space.before)
+                found |= steps_of_include(space, space.given_value(name), more_than_status)
     return frozenset(found)
+
+
+def steps_of_include(space: Space, value: Any, more_than_status: bool = False) -> frozenset[str]:
+    """As `steps_in`, of a value of the step that includes the namespace: a loop variable is of its list."""
+    assert space.outer is not None
+    assert space.step is not None
+    found = steps_in(space.outer, value, more_than_status=more_than_status)
+    if reads_loop(space.step, value):
+        found |= steps_in(space.outer, space.step.fan_out[1], more_than_status=more_than_status)
+    return found | {space.before} if space.before and _reads_previous(value) else found
+
+
+def reads_loop(step: Step, value: Any) -> bool:
+    """Whether a value reads a loop variable of the fan-out of its step."""
+    return any(one.namespace in ("matrix", "zip", step.as_) for one in references(value))
+
+
+def _reads_previous(value: Any) -> bool:
+    return any(one.namespace == "previous" for one in references(value))
 
 
 def inputs_in(space: Space, value: Any) -> frozenset[str]:
@@ -123,7 +150,16 @@ def scope_in(space: Space, value: Any, known: NamespaceFacts) -> dict[str, Any]:
     named = {one.path[0] for one in references(value) if one.namespace == "steps" and one.path}
     steps = {name: known.fields(inlined_name(space.id, name)) for name in sorted(named)}
     inputs = inputs_for(space, inputs_in(space, value), known)
-    return {"inputs": inputs, "steps": steps, **brand_in(space, known.files)}
+    return {"inputs": inputs, "steps": steps, "run": known.run, **brand_in(space, known.files)}
+
+
+def scope_of_include(space: Space, value: Any, known: NamespaceFacts) -> dict[str, Any]:
+    """As `scope_in`, of a value of the step that includes the namespace, with its loop variables and `previous`."""
+    assert space.outer is not None
+    reads = space.before if _reads_previous(value) else None
+    previous = None if reads is None else known.fields(reads)
+    variables = known.variables(space.include, space.key)
+    return {**scope_in(space.outer, value, known), **variables, "previous": previous}
 
 
 def brand_in(space: Space, files: Mapping[str, Asset]) -> dict[str, Any]:
@@ -144,8 +180,7 @@ def _input(space: Space, outer: Space, name: str, known: NamespaceFacts) -> Any:
     written, value = space.given_value(name), None
     if written is not None:
         try:
-            previous = known.fields(space.before) if space.before else None
-            value = evaluate(written, {**scope_in(outer, written, known), "previous": previous})
+            value = evaluate(written, scope_of_include(space, written, known))
         except UsesNull:
             # As if it were not given: the default, or null if it is optional.
             if declared.required and declared.default is None:
@@ -155,11 +190,11 @@ def _input(space: Space, outer: Space, name: str, known: NamespaceFacts) -> Any:
     if value is None:
         return None
     try:
-        if declared.type == "file":
-            return _file(declared, value, folder, known.files)
-        if declared.type == "list" and declared.of == "file" and isinstance(value, list):
-            return [_file(declared, one, folder, known.files) for one in value]
-        return fit(declared, value)
+
+        def find(one: Input, written: Any) -> Any:
+            return _file(one, written, folder, known.files)
+
+        return fit(declared, change_files(declared, value, find))
     except ValueError as error:
         raise ExpressionError(f"the input {name!r} of {space.id}: {error}") from error
 
@@ -171,8 +206,8 @@ def _file(declared: Input, value: Any, folder: str, files: Mapping[str, Asset]) 
     if asset is not None:
         if declared.kind is not None and asset.kind != declared.kind:
             raise ValueError(f"expected {declared.kind}, got {asset.kind}")
-        return named.as_json() if named else value
-    return resolve(value, kind=declared.kind, root=None, inside=False)
+        return asset
+    return value
 
 
 Variables = Mapping[str, Any]
@@ -186,6 +221,7 @@ class PlannedItem:
     key: str
     variables: Variables = field(hash=False)
     repeats: str | None = None  # the key of an earlier item that was given the same one
+    places: tuple[int, ...] = ()  # of a matrix: where each value is in the list of its axis
 
 
 @dataclass(frozen=True)
@@ -200,7 +236,7 @@ class PlannedStep:
     itemwise: str | None  # the step whose items it follows one by one
     conditional: bool  # its `if` depends on other steps
     part: Part = "steps"  # the map of the spec that holds it; decides when it runs
-    space: str = ""  # name of the `include` step that it comes from; "" for the run's own
+    space: str = ""  # id of the namespace that it is in; "" for the run's own
     reads: frozenset[str] = frozenset()  # inputs of its spec
     tolerates: frozenset[str] = frozenset()  # steps whose status alone it reads
     # Of a pick with `none`, and of a step with `repeat`: what each round gives, the first one first.
@@ -209,6 +245,12 @@ class PlannedStep:
     round_of: tuple[str, int] | None = None
     repeats: str | None = None  # of such a step: that of the first round
     before: str | None = None  # of a round of `repeat`: the round before, which is `previous`
+    limit: int | None = None  # how many items it takes, as far as that is known before the run
+    lineage: Lineage = NO_LINEAGE  # the loops that its items come from
+    # Of an `include` step: the namespace of each item, by its key.
+    inside: Mapping[str, str] = field(default_factory=dict, hash=False)
+    same: frozenset[str] = frozenset()  # steps of which each item reads the one of the same origin
+    budget: StepBudget | None = None  # evaluated
 
     @property
     def kind(self) -> Kind:
@@ -216,9 +258,18 @@ class PlannedStep:
         return repeated(kind) if self.step.repeat is not None else kind
 
     @property
+    def includes(self) -> bool:
+        return isinstance(self.step.with_, IncludeWith)
+
+    @property
     def pick(self) -> PickWith | None:
         """What it picks from, and how; None of a step of another kind."""
         return self.step.with_ if isinstance(self.step.with_, PickWith) else None
+
+    @property
+    def most(self) -> int:
+        """How many items it may have at most, whatever its list."""
+        return self.step.max_items if self.limit is None else min(self.limit, self.step.max_items)
 
     @property
     def attempts(self) -> int:
@@ -230,6 +281,21 @@ class PlannedStep:
     def shared_keys(self) -> Mapping[str, str]:
         """What to say of each key that several of its items were given."""
         return shared_keys([ItemKey(one.key, one.repeats) for one in self.items or ()])
+
+
+def own_values(planned: PlannedStep, variables: Variables) -> Mapping[str, Any]:
+    """The values of an item's own loop, by the names that it carries them under."""
+    loop, _ = planned.step.fan_out
+    if loop != "foreach":
+        return cast(Mapping[str, Any], variables.get(loop, {}))
+    name = planned.step.as_
+    return {name: variables[name]} if name in variables else {}
+
+
+def own_fields(place: int | None, key: str | None = None) -> dict[str, Any]:
+    """The names `item.index` and `item.key` of the scope of an item, as far as they are known."""
+    fields = {"item.index": place, "item.key": None if key is None else OwnKey(key)}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def items_step(planned: PlannedStep, value: Any) -> str | None:
@@ -252,7 +318,8 @@ class RunPlan:
     catalogue: Catalogue = field(hash=False)
     steps: Mapping[str, PlannedStep] = field(hash=False)  # in topological order
     files: Mapping[str, Asset] = field(hash=False)  # by path from the folder of the main spec
-    spaces: Mapping[str, Space] = field(hash=False)  # by the name of the `include` step, or ""
+    spaces: Mapping[str, Space] = field(hash=False)  # by id
+    run: Mapping[str, Any] = field(hash=False)  # what `run` holds: id, date, scheduled_for
 
     def world_of(
         self, planned: PlannedStep, service: str = "", notes: tuple[str, ...] = ()
@@ -284,6 +351,21 @@ class RunPlan:
         """The place of each step in the order of execution."""
         return {name: place for place, name in enumerate(self.steps)}
 
+    def steps_inside(self, space: str) -> Iterator[str]:
+        """All steps of an included namespace, and of those inside it."""
+        for name in self.steps_of[space]:
+            yield name
+            for inner in self.steps[name].inside.values():
+                yield from self.steps_inside(inner)
+
+    @cached_property
+    def steps_of(self) -> Mapping[str, tuple[str, ...]]:
+        """The steps of each namespace, in the order of execution."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name, planned in self.steps.items():
+            found[planned.space].append(name)
+        return {space: tuple(names) for space, names in found.items()}
+
     def follows(self, name: str) -> tuple[str, ...]:
         """The steps before a step in a graph, in plan order: a round follows what was looked at."""
         planned = self.steps[name]
@@ -293,6 +375,17 @@ class RunPlan:
             before.add(self.steps[owner].rounds[number - 1])
         return tuple(sorted(before, key=self.places.__getitem__))
 
+    def first_round(self, name: str) -> str:
+        """The step that a round repeats, that of the first of all rounds; another step is its own."""
+        while (before := self.steps[name].repeats) is not None:
+            name = before
+        return name
+
+    def bought_with(self, name: str) -> tuple[str, ...]:
+        """A step, and all rounds that buy its items again: one budget covers them."""
+        first = self.first_round(name)
+        return tuple(one for one in self.steps if self.first_round(one) == first)
+
     @cached_property
     def downstream(self) -> Mapping[tuple[Part, str], tuple[str, ...]]:
         """Steps of a part that look at a step again when it changes; empty if none do."""
@@ -301,4 +394,6 @@ class RunPlan:
             looks_at = {*planned.upstream, *planned.rounds}
             for before in sorted(looks_at | ({planned.round_of[0]} if planned.round_of else set())):
                 found[planned.part, before] += (name,)
+            if planned.round_of and planned.space:  # the others are upstream of their `include`
+                found[planned.part, name] += (self.spaces[planned.space].include,)
         return found

@@ -125,6 +125,8 @@ def _is_all_known(tree: nodes.Expr, scope: Scope) -> bool:
 
 def _is_known(reference: Reference, scope: Scope) -> bool:
     fields = scope.get(reference.namespace, ())
+    if reference.path and f"{reference.namespace}.{reference.path[0]}" in scope:
+        return True
     if reference.namespace in ("inputs", "steps") or isinstance(fields, PartlyKnown):
         # As a whole they may hold a value that is not known yet.
         return bool(reference.path) and reference.path[0] in fields

@@ -7,16 +7,18 @@ as default would reach the running flow as a value.
 from __future__ import annotations
 
 import inspect
+import json
 import keyword
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired
 
 from pydantic import BaseModel, Field, JsonValue
+from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12 on
 
 from rivya_client.printable import one_line
-from rivya_flows.language.workflow import Input, Inputs, Workflow
+from rivya_flows.language.workflow import Input, Inputs, Workflow, change_files
 from rivya_flows.plans.names import subject_of
 
 CREDENTIALS = "credentials"
@@ -60,12 +62,14 @@ _FIELDS = {
         "A reference such as env:NAME or block:NAME, never the secret itself.",
     ),
     "list": _Field(list, _LENGTH),
+    "map": _Field(dict),
     "enum": _Field(str),
 }
 
 # More choices make a menu that is too long to read; more files make a pattern that is slow to check.
 _MOST_CHOICES = 200
 _MOST_FILES = 20
+_MOST_SHOWN = 200_000  # characters of a list
 
 
 def parameter_names(workflow: Workflow) -> dict[str, str]:
@@ -94,6 +98,8 @@ def signature_of(workflow: Workflow, wallet: Any) -> inspect.Signature:
         default: Any = empty if given.required and given.default is None else given.default
         if given.type == "date" and given.default is not None:
             default = date.fromisoformat(str(given.default))
+        elif given.is_table:
+            default = empty if given.required and given.default is None else None
         elif given.type == "list" and given.default is not None:
             default = [*given.default]
         made = inspect.Parameter(
@@ -125,7 +131,7 @@ def upload_link(workflow: Workflow, page: str | None) -> str | None:
 
 
 def _files(workflow: Workflow) -> list[str]:
-    return [name for name, given in workflow.inputs.items() if "file" in (given.type, given.of)]
+    return [name for name, given in workflow.inputs.items() if given.has_files]
 
 
 def inputs_from(workflow: Workflow, parameters: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -144,6 +150,8 @@ def inputs_from(workflow: Workflow, parameters: Mapping[str, JsonValue]) -> dict
 def _as_json(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, Mapping):
+        return {name: _as_json(one) for name, one in value.items()}
     return [*map(_as_json, value)] if isinstance(value, list | tuple) else value
 
 
@@ -151,15 +159,23 @@ def shown_parameters(workflow: Workflow, inputs: Inputs) -> dict[str, JsonValue]
     """The inputs of a run as its form would show them: a file by its URL, id or hash."""
     names = parameter_names(workflow)
     return {
-        names[name]: _form_value(value)
+        names[name]: change_files(
+            workflow.inputs[name], _first(workflow.inputs[name], value), _form_value
+        )
         for name, value in inputs.items()
         if value is not None and name in names
     }
 
 
-def _form_value(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_form_value(one) for one in value]
+def _first(declared: Input, value: Any) -> Any:
+    """Of a long list so many items that the server takes them, and no fewer than it must have."""
+    least = int(declared.min or 0)
+    while isinstance(value, list) and len(value) > least and len(json.dumps(value)) > _MOST_SHOWN:
+        value = value[: max(least, len(value) // 2)]
+    return value
+
+
+def _form_value(_: Input, value: Any) -> Any:
     if isinstance(value, dict):
         return value.get("file_id") or value.get("url") or f"sha256:{value.get('sha256')}"
     return value
@@ -174,19 +190,27 @@ def run_name(
     return ", ".join([named, *filter(None, [wallet and one_line(wallet), at])])
 
 
-def _annotation(name: str, given: Input) -> Any:
-    """The annotation of an input: its type, limits, title and description."""
-    bare, schema = _type_of(given, given.type)
+def _annotation(name: str, given: Input, *, inside: bool = False) -> Any:
+    """The annotation of an input, or of a field inside one: its type, limits, title and description."""
+    bare, schema = _type_of(name, given, given.type)
     schema |= {"title": given.title or name.replace("_", " ").capitalize()}
     description = " ".join((given.description or "").split())
     advice = _FIELDS[given.type].advice
+    if given.is_table and given.default is not None:
+        advice = "Without a value, that of the spec."
     if given.pattern:
         advice = f"Must match the pattern {' '.join(given.pattern.split())}"
     if description and advice and description[-1] not in ".?!:…।":
         description += "."
     if text := " ".join(filter(None, [description, advice])):
         schema["description"] = text
-    if not given.required and given.default is None:
+    if given.default is None:
+        may_be_empty = not given.required
+    else:
+        may_be_empty = inside or given.is_table
+        if inside:
+            schema["default"] = given.default
+    if may_be_empty:
         bare = bare | None
     bounds: dict[str, Any] = {
         limit: int(bound) if given.type != "number" and bound == int(bound) else bound
@@ -196,10 +220,12 @@ def _annotation(name: str, given: Input) -> Any:
     return Annotated[bare, Field(**bounds, json_schema_extra=schema)]
 
 
-def _type_of(given: Input, kind: str) -> tuple[Any, dict[str, JsonValue]]:
+def _type_of(name: str, given: Input, kind: str) -> tuple[Any, dict[str, JsonValue]]:
     """The type of an input, or of the members of a list, and what the schema has beside it."""
+    if kind == "map":
+        return _map(name, given), {}
     if kind == "list":
-        of, beside = _type_of(given, given.of or "string")
+        of, beside = _type_of(name, given, given.of or "string")
         return list[Annotated[of, Field(json_schema_extra=beside)]], {}  # type: ignore[valid-type]  # known at run time only
     if kind != "enum":
         pattern = _pattern(kind, given.default)
@@ -211,6 +237,20 @@ def _type_of(given: Input, kind: str) -> tuple[Any, dict[str, JsonValue]]:
     if any(isinstance(value, float) for value in given.values):
         return float, {"enum": [*given.values]}
     return Literal[given.values], {}
+
+
+def _map(name: str, given: Input) -> Any:
+    """A map of the fields of an input, as its form has it."""
+    fields = {
+        field: _annotation(field, one, inside=True)
+        if one.required and one.default is None
+        else NotRequired[_annotation(field, one, inside=True)]
+        for field, one in given.fields.items()
+    }
+    make: Any = TypedDict  # its name and fields are known at run time only
+    made = make(name.replace("_", " ").title().replace(" ", ""), fields)
+    made.__pydantic_config__ = {"extra": "forbid"}
+    return made
 
 
 def _pattern(kind: str, default: object) -> str | None:

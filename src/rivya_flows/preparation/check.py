@@ -62,7 +62,7 @@ def check_text(
 
 def lint_spec(spec: SpecFile, workflow: Workflow, catalogue: Catalogue) -> tuple[Diagnostic, ...]:
     """Warnings about a spec without mistakes: see `LINTS` of `diagnostics`."""
-    found = load.lint(spec.text, file=spec.name, workflow=workflow)
+    found = load.lint(spec.text, file=spec.name, workflow=workflow, catalogue=catalogue)
     return tuple(sorted((*found, *_small_budget(spec, workflow, catalogue))))
 
 

@@ -34,8 +34,9 @@ from rivya_flows.language.expressions.evaluation import evaluated_together
 from rivya_flows.language.inputs import RESERVED_HINT, refusal, resolve_inputs
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import kind_of, written_path
-from rivya_flows.language.wording import preview
-from rivya_flows.language.workflow import PARTS, WARN_AT, Inputs
+from rivya_flows.language.wording import count_noun, preview
+from rivya_flows.language.workflow import PARTS, WARN_AT, Inputs, change_files
+from rivya_flows.plans.budgets import run_cap
 from rivya_flows.plans.labels import labels_of
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import RunPlan
@@ -55,6 +56,7 @@ from rivya_flows.receipt.phrases import credits_of, pool_left, total_of, without
 from rivya_flows.receiver.addresses import medium_at
 from rivya_flows.settings import Settings, read_secret
 from rivya_flows.spec.files import included_texts, named_files
+from rivya_flows.spec.load import lint
 from rivya_flows.store.assets import AssetStore
 
 if TYPE_CHECKING:  # opens databases, and a plan without a service needs none
@@ -67,8 +69,9 @@ CacheMode = Literal["off", "run", "spec"]
 class RunRequest:
     """A run that somebody asks for; `budget`, `cache` and `labels` override those of the spec.
 
+    `scheduled_for` is when a schedule wanted it, in its time zone; `date` what `run.date` is instead of its day.
     Finished work is taken from the run of `fork`, whose folder is `forked`, if not where the store has it, and
-    which bought with `wallet`.
+    which bought with `wallet`. The entry of `deploy` that is named `deployment` may have a budget of its own.
     """
 
     spec: SpecFile
@@ -83,6 +86,9 @@ class RunRequest:
     uncollected: tuple[str, ...] = ()
     wallet: str | None = None
     earlier: Inputs = field(default_factory=dict)
+    scheduled_for: datetime | None = None
+    date: str | None = None
+    deployment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +177,10 @@ async def prepare_here(
     models = (name for item in items for name in (item.model, *item.fallback) if name)
     for line in price_changes(market.catalogue, shipped(), models):
         notify(line)
+    lints = lint(request.spec.text, file=request.spec.name, workflow=ready.plan.workflow)
+    if warned := [one for one in lints if one.code != "missing-characters"]:  # the plan has these
+        more = f", and {count_noun(len(warned) - 1, 'more warning')}" if warned[1:] else ""
+        notify(f"warning: {warned[0].message}{more}; `rivya-flows check` shows where")
     return ready
 
 
@@ -213,28 +223,34 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
     if files is None:
         files = assets_at(named_files(workflow), spec.folder, assets)
     budget = request.budget
-    if budget is None and workflow.budget is not None:
-        budget = workflow.budget.credits
+    if budget is None:
+        budget = run_cap(workflow, inputs, request.deployment)
     now = datetime.now(UTC)
     frozen = RunFrozen(
         run_id=run_id,
         spec_text=spec.text,
         spec_file=spec.name,
         includes=included_texts(workflow),
-        inputs={name: _store_files(value, place) for name, value in inputs.items()},
+        inputs={
+            name: change_files(workflow.inputs[name], value, lambda _, one: _store_file(one, place))
+            for name, value in inputs.items()
+        },
         files=files,
         catalogue=dict(catalogue.wire),
         catalogue_date=catalogue.date,
         service=market.service,
         wallet=market.wallet,
         started_at=now,
+        date=request.date,
+        scheduled_for=request.scheduled_for,
         nonce=secrets.token_hex(16),
         budget=budget,
         cache=request.cache,
-        labels=labels_of(workflow, inputs, request.labels),
         quote=request.quote,
         fork=request.fork,
     )
+    labels = labels_of(workflow, inputs, request.labels, frozen.run)
+    frozen = frozen.model_copy(update={"labels": labels})
     with evaluated_together() as work:
         state = rehearse(initial_state(frozen), now, place.look_up)
         refuse_known_failures(state, spec)
@@ -325,6 +341,8 @@ def verdict(found: Estimate) -> str:
     if found.is_over_cap:
         least = credits_of(found.enough)
         return f"over the budget: at least {least}, and the budget is {found.budget}"
+    if (step := found.over_step) is not None:
+        return f"over the budget of the step {step.id}: {step.over}"
     if (pool := found.exceeded) is not None:
         return f"over the {pool_left(pool)}; it takes at least {credits_of(found.min)}"
     if found.verdict == "over_balance":
@@ -373,6 +391,8 @@ def refuse_over(found: Estimate, otherwise: str = ", or raise `budget:` in the s
     hint = f"add at least {credits_of(missing)}, then the same command; nothing was bought"
     if found.is_over_cap:
         hint = f"give --budget {found.enough} or more{otherwise}; nothing was bought"
+    elif found.over_step is not None:
+        hint = "raise the `budget` of the step; nothing was bought"
     elif (pool := found.exceeded) is not None:
         raised = f"rivya-flows budgets set {pool.name} --credits N"
         wait = ", or wait for its next period" if pool.until else ""
@@ -397,11 +417,9 @@ def new_run_id(now: datetime) -> str:
     return f"run-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def _store_files(value: Any, place: PlanningStore) -> Any:
-    """The value with its files in the asset store; other URLs and file ids stay until they are needed."""
+def _store_file(value: Any, place: PlanningStore) -> Any:
+    """A file of an input in the asset store; other URLs and file ids stay until they are needed."""
     assets = place.assets
-    if isinstance(value, list):
-        return [_store_files(one, place) for one in value]
     if isinstance(value, dict) and set(value) == {"path"}:
         return keep(assets, Path(value["path"])).as_json()
     if isinstance(value, dict) and set(value) == {"url"} and place.secret is not None:

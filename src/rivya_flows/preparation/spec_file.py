@@ -13,13 +13,21 @@ from typing import Any
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset, as_asset
+from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.engine.files import each_found, keep
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.inputs import fit, hint_for, parse_assignments, read_values
+from rivya_flows.language.inputs import (
+    TableError,
+    fit,
+    hint_of,
+    parse_assignments,
+    place_of,
+    read_values,
+)
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.source import MAX_BYTES
-from rivya_flows.language.workflow import Inputs, Workflow
+from rivya_flows.language.workflow import Input, Inputs, Workflow, change_files
 from rivya_flows.similar_names import nearest
 from rivya_flows.spec.files import default_files, included_texts, named_files
 from rivya_flows.spec.load import load
@@ -180,20 +188,21 @@ def frozen_inputs(values: Inputs, assets: AssetStore) -> InputReader:
     The reader raises a `LostMediumError` that names the inputs whose files are not in the store.
     """
 
-    def here(value: Any) -> Any:
-        if isinstance(value, list):
-            return [here(one) for one in value]
+    def here(_: Input, value: Any) -> Any:
         asset = as_asset(value)
         if asset is None:
             return value  # a URL, or the id of an upload
         return asset.model_copy(update={"path": assets.local_path(asset.sha256)})
 
     def read(workflow: Workflow) -> Inputs:
-        declared = workflow.inputs.items()
-        names = {name for name, one in declared if "file" in (one.type, one.of)}
-        files = {name: value for name, value in values.items() if name in names}
+        inputs = workflow.inputs
+        files = {
+            name: (inputs[name], value)
+            for name, value in values.items()
+            if name in inputs and inputs[name].has_files
+        }
         hint = "give these inputs again, with their files"
-        return {**values, **each_found(files, here, hint)}
+        return {**values, **each_found(files, lambda one: change_files(*one, here), hint)}
 
     return read
 
@@ -202,6 +211,7 @@ def _from_file(text: str, file: str, workflow: Workflow) -> Inputs:
     values = read_values(text, file=file)
     report = DiagnosticCollector(file, text)
     report.root, _ = source.read(text.removeprefix("\ufeff"))
+    found: list[Diagnostic] = []
     for name, value in values.items():
         declared = workflow.inputs.get(name)
         if declared is None:
@@ -209,8 +219,12 @@ def _from_file(text: str, file: str, workflow: Workflow) -> Inputs:
         elif value is not None:
             try:
                 fit(declared, value, root=Path())
+            except TableError as error:
+                found += error.problems
             except ValueError as error:
-                report.add((name,), "wrong-input", f"{name}: {error}", hint_for(declared, value))
-    if report.diagnostics:
-        raise SpecError(report.diagnostics)
+                hint = hint_of(error, declared, value)
+                at = (name, *place_of(error))
+                report.add(at, "wrong-input", f"{name}: {error}", hint)
+    if problems := (*report.diagnostics, *found):
+        raise SpecError(problems)
     return values

@@ -14,6 +14,7 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.language.workflow import Input, Workflow
+from rivya_flows.plans.budgets import deployed_cap
 from rivya_flows.preparation.prepare import RunRequest, prepare_offline
 from rivya_flows.preparation.spec_file import TEST_SUFFIX, read_spec, specs_at
 from rivya_flows.private import as_the_user_wants
@@ -116,7 +117,7 @@ def readme(chosen: SpecTemplate) -> str:
     up = "start Prefect here, deploy specs/, say what starts by itself, print a link"
     commands.append(("rivya-flows up", up))
     width = max(len(one) for one, _ in commands)
-    budget = workflow.budget.credits if workflow.budget else None
+    budget = deployed_cap(workflow, None)
     # One that starts by itself has inputs of its own.
     deploy = min(workflow.deploy, key=lambda one: bool(one.schedules or one.triggers))
     inputs = ""

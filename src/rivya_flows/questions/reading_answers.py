@@ -26,6 +26,7 @@ from rivya_flows.questions.question import (
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Channel
 from rivya_flows.queue.state import State
 from rivya_flows.similar_names import nearest
+from rivya_flows.spec.files import is_inside
 
 _MOST_NAMED = 12  # choices in a hint
 _NONE = re.compile(r"none\s*(?::(.*))?", re.IGNORECASE | re.DOTALL)
@@ -194,12 +195,14 @@ def refuse_unfit(answers: Mapping[str, Answer], plan: RunPlan) -> None:
         for item in planned.items or ()
     }
     budget = plan.workflow.budget
-    if budget is not None and budget.on_exceed == "pause":
+    if budget is not None and budget.on_unfit == "pause":
         asked.setdefault("budget", Question(BUDGET, "", "", ("yes", "no")))
     later = {name for name, one in picks.items() if one.skipped or one.items is None}
+    fan_outs = {name for name, one in plan.steps.items() if one.includes and one.items is None}
     for name, choice in answers.items():
         if (question := asked.get(name)) is None:
-            if name.partition("[")[0] not in later:
+            step = name.partition("[")[0]
+            if step not in later and not is_inside(step, fan_outs):
                 raise _not_asked(name, [*asked, *sorted(later - asked.keys())])
         elif question.choices:
             check_answer(question, choice)

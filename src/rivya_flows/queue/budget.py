@@ -13,20 +13,23 @@ from rivya_client.catalogue.prices import Price, price, price_of
 from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
+    Reference,
     UsesNull,
-    is_computed,
+    evaluate,
     references,
 )
+from rivya_flows.language.workflow import Budget
 from rivya_flows.plans.names import label
-from rivya_flows.plans.plan import PlannedStep, Variables, candidates_step
-from rivya_flows.plans.requests import alternatives_of, known_arguments, known_value
+from rivya_flows.plans.plan import PlannedStep, candidates_step
+from rivya_flows.plans.requests import PartlyKnown, alternatives_of, known_arguments, known_value
 from rivya_flows.questions.question import BUDGET, Question
 from rivya_flows.queue.evaluation import evaluate_items, expand_step
 from rivya_flows.queue.events import AnswerGiven, Unpaid
 from rivya_flows.queue.forks import asks_anew
+from rivya_flows.queue.item_counts import item_range
 from rivya_flows.queue.items import ItemState, Phase
-from rivya_flows.queue.scope import known_scope, known_variables
-from rivya_flows.queue.state import PoolLimit, Rest, State, charged_price, item_range, reserve_of
+from rivya_flows.queue.scope import item_fields, item_scope, known_item, known_scope
+from rivya_flows.queue.state import PoolLimit, Rest, State, charged_price, reserve_of
 from rivya_flows.steps.judge import MAX_CANDIDATES
 from rivya_flows.steps.pick import PickWith, idle_keys
 from rivya_flows.steps.request import PriceClass
@@ -34,22 +37,20 @@ from rivya_flows.steps.structured_output import MAX_TURNS
 
 
 def prices_by_spec(
-    state: State, planned: PlannedStep, variables: Variables, rounds_rejected: int = 0
+    state: State, planned: PlannedStep, item: ItemState
 ) -> list[tuple[str | None, Price]]:
-    """The model and price of an item as written, then of each fallback, after so many rejected rounds."""
+    """The model and price of an item as written, then of each fallback."""
     alternatives = (replace(planned, step=one) for one in alternatives_of(planned.step))
-    return [_written_price(state, one, variables, rounds_rejected) for one in alternatives]
+    return [_written_price(state, one, item) for one in alternatives]
 
 
-def _written_price(
-    state: State, planned: PlannedStep, variables: Variables, rejected: int
-) -> tuple[str | None, Price]:
+def _written_price(state: State, planned: PlannedStep, item: ItemState) -> tuple[str | None, Price]:
     scope: dict[str, Any] = {"inputs": {}, "steps": {}}
     with contextlib.suppress(ExpressionError, UsesNull):
         scope = known_scope(state, planned, steps=False)
-    scope |= variables
+    scope = item_scope(state, planned, item, scope)
     if planned.pick:
-        return _written_judge_price(state, planned, planned.pick, scope, rejected)
+        return _written_judge_price(state, planned, planned.pick, scope, item.round)
     written = planned.step.with_.model_dump(by_alias=True)
     known = {name: _read_known(value, scope) for name, value in written.items()}
     world = state.plan.world_of(planned)
@@ -57,12 +58,13 @@ def _written_price(
 
 
 def _read_known(written: Any, scope: Mapping[str, Any]) -> Any:
-    """A value as far as it is known; members of a map that only the run will know become `Unknown`."""
-    if not isinstance(written, Mapping):
-        return known_value(written, scope)
-    found = {key: known_value(value, scope) for key, value in written.items()}
-    later = {key for key, value in written.items() if found[key] is None and is_computed(value)}
-    return {**found, **dict.fromkeys(later, Unknown())}
+    """A value, with `Unknown` for what only the run will know: the whole, or members of a map."""
+    if isinstance(written, Mapping):
+        return {key: _read_known(value, scope) for key, value in written.items()}
+    try:
+        return evaluate(written, scope)
+    except (ExpressionError, UsesNull):
+        return Unknown()
 
 
 def judge_price(state: State, planned: PlannedStep, item: ItemState, *, in_flight: bool) -> Price:
@@ -116,8 +118,8 @@ def _candidate_range(state: State, planned: PlannedStep) -> tuple[int, int | Non
 
 
 _UNBOUGHT = (Phase.WAITING, Phase.READY, Phase.LOOKING, Phase.UPLOADING)
-_NEVER_NULL = ("asset", "assets", "key")
-"""Output fields of a finished item of `generate` that are not null."""
+_NEVER_NULL = ("asset", "assets", "key", "text")
+"""Output fields of a finished item of `generate` or `chat` that are not null."""
 
 
 def least_left(state: State) -> int:
@@ -132,20 +134,29 @@ def least_left(state: State) -> int:
         current = state.steps[step_id]
         if current.settled:
             continue
-        certain = _will_run(state, planned, may_not_run)
-        found = list(_least_of_items(state, step_id, certain=certain))
+        certain = _will_run(state, step_id, may_not_run)
+        if current.expanded:
+            found = list(_least_of_items(state, step_id, certain=certain))
+        else:  # of a list that only later steps make known, as many as it has certainly
+            sure = certain and not _may_reuse(state, step_id)
+            count = item_range(state, step_id)[0] if sure else 0
+            found = [_least_written(state, planned, ItemState("", {}))] * count
         if not certain or planned.step.allow_failures or None in found:
             may_not_run.add(step_id)
+        around = state.plan.spaces[planned.space].inclusions()
+        if any(include.allow_failures for _, _, include in around):
+            continue  # all that its item costs may be spared
         prices = sorted(one or 0 for one in found)
         total += sum(prices[: max(0, len(prices) - planned.step.allow_failures)])
     return total
 
 
-def _will_run(state: State, planned: PlannedStep, may_not_run: set[str]) -> bool:
+def _will_run(state: State, step_id: str, may_not_run: set[str]) -> bool:
     """Whether the items of a step that are not evaluated yet will run if all before them succeed."""
+    planned = state.planned_step(step_id)
     if planned.conditional or planned.round_of or planned.space or planned.upstream & may_not_run:
         return False
-    if not all(_gives_media(state, name) for name in planned.upstream):
+    if not all(_gives_media(state, planned, name) for name in planned.upstream):
         return False
     for name in planned.whole - planned.tolerates:
         # A step that failed, or lacks items, may give a null to those that read it.
@@ -154,20 +165,60 @@ def _will_run(state: State, planned: PlannedStep, may_not_run: set[str]) -> bool
         may_give_null = step.status == "failed" if step.settled else lacks_items
         if may_give_null:
             return False
-    if planned.itemwise is None:
+    if planned.itemwise is None and state.steps[step_id].expanded:
         return True
-    written = [one.with_.model_dump() for one in alternatives_of(planned.step)]
-    read = (one for one in references(written) if one.namespace == planned.step.as_)
-    return all(one.path[:1] and one.path[0] in _NEVER_NULL for one in read)
+    return all(_is_given(state, planned, one) for one in references(_arguments_of(planned)))
 
 
-def _gives_media(state: State, name: str) -> bool:
-    """Whether a step has ended, or gives only media, which are never null on success."""
-    planned = state.planned_step(name)
-    if state.steps[name].settled or planned.kind.gives_media:
+def _gives_media(state: State, planned: PlannedStep, name: str) -> bool:
+    """Whether a step before another one has ended, or gives it only media and texts, never null on success."""
+    before = state.planned_step(name)
+    if state.steps[name].settled or before.kind.gives_media:
         return True
-    source = candidates_step(planned)
-    return source is not None and state.planned_step(source).kind.gives_media
+    source = candidates_step(before)
+    if source is not None:
+        return state.planned_step(source).kind.gives_media
+    listed, used = (
+        {one.path[1:] for one in references(value) if str(one).startswith(f"steps.{name}.")}
+        for value in (planned.step.fan_out[1], _arguments_of(planned))
+    )
+    # What is read of the items is looked at with the loop variables.
+    return bool(listed | used) and listed <= {("items",)} and used <= {("text",)}
+
+
+def _arguments_of(planned: PlannedStep) -> list[Any]:
+    return [planned.step.key, *(one.with_.model_dump() for one in alternatives_of(planned.step))]
+
+
+def _is_given(state: State, planned: PlannedStep, read: Reference) -> bool:
+    """Whether a loop variable of items that are not evaluated yet is no null if all before them succeed."""
+    loop, written = planned.step.fan_out
+    if read.namespace != (planned.step.as_ if loop == "foreach" else loop):
+        return True
+    path = read.path
+    if loop != "foreach":
+        written, path = written.get(path[0]) if path else None, path[1:]
+    if all(one.namespace == "inputs" for one in references(written)):
+        members = known_value(written, {"inputs": state.plan.inputs})
+        return isinstance(members, list | tuple) and None not in members and not path
+    if not all(one.path[1:] == ("items",) for one in references(written)):
+        return False
+    known = _known_of_first(state, planned)
+    return path[:1] != () and (path[0] in _NEVER_NULL or path[0] in known)
+
+
+def _known_of_first(state: State, planned: PlannedStep) -> PartlyKnown:
+    items = state.steps[planned.itemwise].items if planned.itemwise else {}
+    first = next(iter(items.values()), None)
+    return PartlyKnown() if first is None else _known_of_source(state, planned, first)
+
+
+def _known_of_source(state: State, planned: PlannedStep, followed: ItemState) -> PartlyKnown:
+    """What an item that another one follows has before it ends: the values of its loops, and its key."""
+    source = state.planned_step(planned.itemwise or "")
+    fields = item_fields(source, followed)
+    later = {*source.kind.outputs, "status", "credits"} - {"key"}
+    return PartlyKnown({name: one for name, one in fields.items() if name not in later})
 
 
 def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[int | None]:
@@ -184,7 +235,9 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
             yield min(one.price.min for one in requests) if not item.request.chats else 0
         elif not certain:
             yield 0
-        elif _is_skipped(planned, {**known, **known_variables(state, planned, item)}):
+        elif _is_skipped(
+            planned, item_scope(state, planned, _known_item(state, planned, item), known)
+        ):
             yield None
         elif item.variables:
             yield _least_written(state, planned, item)
@@ -193,18 +246,37 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
             yield shared
 
 
+def _known_item(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
+    """As `known_item`, with what is known of an item that one follows before that has ended."""
+    found = known_item(state, planned, item)
+    followed = state.steps[planned.itemwise].items.get(item.key) if planned.itemwise else None
+    if found.variables or followed is None:
+        return found
+    return found._replace(variables={planned.step.as_: _known_of_source(state, planned, followed)})
+
+
 def _least_written(state: State, planned: PlannedStep, item: ItemState) -> int:
-    return min(one.min for _, one in prices_by_spec(state, planned, item.variables, item.round))
+    return min(one.min for _, one in prices_by_spec(state, planned, item))
 
 
 def _reusable_keys(state: State, step_id: str) -> frozenset[str]:
     """The keys of items that the cache, or the forked run, may still give for nothing."""
-    mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
-    if step_id in state.again or (state.fork is None and mode != "spec"):
+    if not _may_reuse(state, step_id):
         return frozenset()
     unasked = [one for one in state.steps[step_id].items.values() if not one.asked_cache]
     keys = frozenset(one.key for one in unasked)
-    return keys if mode == "spec" else keys - asks_anew(state, step_id, unasked)
+    return (
+        keys if _cache_mode(state, step_id) == "spec" else keys - asks_anew(state, step_id, unasked)
+    )
+
+
+def _may_reuse(state: State, step_id: str) -> bool:
+    reads = state.fork is not None or _cache_mode(state, step_id) == "spec"
+    return reads and step_id not in state.again
+
+
+def _cache_mode(state: State, step_id: str) -> str:
+    return state.spec(step_id).cache or state.cache or state.plan.workflow.cache
 
 
 def _is_skipped(planned: PlannedStep, scope: Mapping[str, Any]) -> bool:
@@ -223,7 +295,11 @@ def reserve_for(
         return None
     reserve = reserve_of(state.charges, price)
     rest = state.rest if state.planned_step(step_id).part == "steps" else None
-    decision: Decision = "buy"
+    decision, needed = _afford_in_step(state, step_id, item, reserve)
+    if decision == "over":
+        _fail_over_step(state, step_id, item, needed)
+    if decision != "buy":
+        return None
     if rest is not None:
         rest, decision = _afford_rest(state, rest)
         state.rest = rest
@@ -249,7 +325,7 @@ def _waits_for_price(state: State, step_id: str, price: PriceClass) -> bool:
     """
     if charged_price(state.charges, price) is not None:
         return False
-    if state.cap is not None:
+    if state.cap is not None or state.planned_step(step_id).budget is not None:
         return any(
             one is None or charged_price(state.charges, one) is None
             for one in state.tally.unanswered
@@ -302,6 +378,65 @@ def _afford_rest(state: State, rest: Rest) -> tuple[Rest, Decision]:
     return Rest(least, decision == "over"), decision
 
 
+def _afford_in_step(
+    state: State, step_id: str, item: ItemState, reserve: int
+) -> tuple[Decision, int]:
+    """Whether the budget of a step covers a purchase, and what it needs: before the first of all, their least."""
+    planned = state.planned_step(step_id)
+    limits = planned.budget
+    if limits is None:
+        return "buy", reserve
+    if limits.per_item is not None and item.credits + reserve > limits.per_item:
+        return "over", reserve
+    left = step_credits_left(state, step_id)
+    if left is None:
+        return "buy", reserve
+    steps = [state.steps[name] for name in state.plan.bought_with(step_id)]
+    needed, budget = reserve, state.plan.workflow.budget
+    if not any(one.tally.committed for one in steps) and not goes_on(budget):
+        items = state.steps[step_id].items.values()
+        refused = [one.evaluated.price.min for one in items if one.code == OVER_STEP_BUDGET]
+        least = _least_of_items(state, step_id, certain=False)
+        prices = sorted([*refused, *(one or 0 for one in least)])
+        count = max(0, len(prices) - planned.step.allow_failures)
+        needed = max(reserve, sum(prices[:count]))
+    if needed <= left:
+        return "buy", needed
+    return "wait" if any(one.tally.open for one in steps) else "over", needed
+
+
+def step_credits_left(state: State, step_id: str, *, planned: bool = True) -> int | None:
+    """What the budget of a step still covers, for its rounds too; None if it has none.
+
+    Purchases that are only `planned` count, unless they are those of a rehearsal.
+    """
+    limits = state.planned_step(step_id).budget
+    if limits is None or limits.credits is None:
+        return None
+    tallies = [state.steps[name].tally for name in state.plan.bought_with(step_id)]
+    held = sum(one.committed if planned else one.spent for one in tallies)
+    return max(0, limits.credits - held)
+
+
+def goes_on(budget: Budget | None) -> bool:
+    """Whether a run buys what fits, whatever all that is left needs."""
+    return budget is not None and budget.on_unfit == "go_on"
+
+
+OVER_STEP_BUDGET = "over_step_budget"
+
+
+def _fail_over_step(state: State, step_id: str, item: ItemState, needed: int) -> None:
+    limits = state.planned_step(step_id).budget
+    left = step_credits_left(state, step_id)
+    if left is not None and needed > left and limits is not None:
+        has = f"the budget of {step_id} of {limits.credits} has {left} left"
+    else:
+        has = f"its budget is {limits and limits.per_item}, and {item.credits} are spent"
+    reason = f"needs {price_of(needed, needed)}; {has}"
+    state.change(step_id, item._replace(gated=False).fail(OVER_STEP_BUDGET, reason))
+
+
 def _fail_unaffordable(state: State, step_id: str, item: ItemState, reserve: int) -> None:
     """Fail an item that does not fit, unless a person will be asked for more."""
     rest = state.rest if state.rest is not None and state.rest.is_over else None
@@ -309,7 +444,7 @@ def _fail_unaffordable(state: State, step_id: str, item: ItemState, reserve: int
     limit = _exceeded_limit(state, needed, all_left=rest is not None)
     pool = limit if isinstance(limit, PoolLimit) else None
     budget = state.plan.workflow.budget
-    pauses = budget is not None and budget.on_exceed == "pause" and limit != "wallet"
+    pauses = budget is not None and budget.on_unfit == "pause" and limit != "wallet"
     if pauses and (state.refused_cap is None if pool is None else not pool.declined):
         return  # stays ready; `budget_question` asks when nothing else runs
     if pool is not None:
@@ -359,7 +494,7 @@ def leave_unbought(item: ItemState, unpaid: Unpaid) -> ItemState:
 def budget_question(state: State) -> Question | None:
     """Whether to raise the cap, or to try a pool again, for ready items that do not fit."""
     budget = state.plan.workflow.budget
-    if budget is None or budget.on_exceed != "pause":
+    if budget is None or budget.on_unfit != "pause":
         return None
     needs = [
         (step_id, reserve_of(state.charges, item.request.price_class), item.request.price.min)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any
 
+from pydantic import JsonValue
+
+from rivya_flows.assets import Outputs, assets_in
 from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
-from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
-from rivya_flows.plans.expand import items_from
-from rivya_flows.plans.plan import PlannedStep, scope_in
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition
+from rivya_flows.plans.expand import extend_plan, items_from, limit_of, refuse_more
+from rivya_flows.plans.names import label
+from rivya_flows.plans.plan import PlannedStep, inputs_in, scope_of_include, steps_in
 from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
 from rivya_flows.queue import forks, judging
-from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase
+from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase, new_item
 from rivya_flows.queue.rounds import end_round, not_asked, unasking
-from rivya_flows.queue.scope import fields_of, item_fields, namespace_facts, outputs_of, scope_for
+from rivya_flows.queue.scope import (
+    fields_of,
+    item_fields,
+    item_scope,
+    namespace_facts,
+    outputs_of,
+    scope_for,
+)
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.spec.files import inlined_name
 from rivya_flows.steps.candidates import nothing_to_pick
@@ -25,6 +37,7 @@ from rivya_flows.steps.request import (
 )
 
 _TOO_LARGE = "plan_too_large"
+_LATER = "its list is not known yet"
 
 
 def expand_step(state: State, step_id: str) -> None:
@@ -39,35 +52,71 @@ def expand_step(state: State, step_id: str) -> None:
         reason = planned.skipped or not_asked(planned, owner)
         _placeholder(state, step_id, Phase.SKIPPED, reason)
         return
-    if planned.itemwise is not None and planned.step.key is None:
-        source = state.steps[planned.itemwise]
-        if source.expanded:
-            following = source.items.values()
-            state.expand(
-                step_id, (ItemState(one.key, {}, repeats=one.repeats) for one in following)
-            )
+    if unlisted := _why_unlisted(state, planned):
+        if unlisted != _LATER:
+            _placeholder(state, step_id, Phase.SKIPPED, unlisted)
         return
-    if not all(state.steps[name].settled for name in planned.upstream):
+    step, space = planned.step, state.plan.spaces[planned.space]
+    follows = planned.itemwise is not None and step.key is None
+    if planned.itemwise is not None and follows and not state.steps[planned.itemwise].expanded:
         return
-    if failed := _failed_upstream(state, planned, planned.upstream):
+    names = planned.whole if planned.includes else planned.upstream
+    if follows:
+        names = steps_in(space, step.limit)
+    if not all(state.steps[name].settled for name in names):
+        return
+    if failed := _failed_upstream(state, planned, names):
         _placeholder(state, step_id, Phase.SKIPPED, failed)
         return
     try:
-        scope = scope_for(state, planned, planned.upstream)
-        items = items_from(planned.step, evaluate(planned.step.fan_out[1], scope), scope)
+        if planned.itemwise is not None and follows:
+            scope = scope_for(state, planned, (), inputs_in(space, step.limit))
+            followed = [*state.steps[planned.itemwise].items.values()][: limit_of(step, scope)]
+            if "max_items" in step.model_fields_set:
+                refuse_more(step, len(followed))
+            items = [ItemState(one.key, {}, repeats=one.repeats) for one in followed]
+        else:
+            listed = items_from(step, scope_for(state, planned, names))
+            refuse_more(step, len(listed))
+            items = [*map(new_item, listed)]
+        if planned.includes:
+            items = _still_listed(state, planned, state.steps[step_id].before, items)
+            open_campaigns(state, step_id, [one.key for one in items])
     except UsesNull as null:
         _placeholder(state, step_id, Phase.SKIPPED, str(null))
     except ExpressionError as error:
         _placeholder(state, step_id, Phase.FAILED, str(error))
     else:
-        made = (ItemState(one.key, one.variables, repeats=one.repeats) for one in items)
-        state.expand(step_id, made)
+        state.expand(step_id, items)
+
+
+def _still_listed(
+    state: State, planned: PlannedStep, before: Mapping[str, ItemState], now: list[ItemState]
+) -> list[ItemState]:
+    """The items of an `include` by its list; as before, if that has other keys and something was bought."""
+    known = [one for one in before.values() if one.key in planned.inside]
+    if not known or [one.key for one in known] == [one.key for one in now]:
+        return now
+    inside = (one for key in planned.inside.values() for one in state.plan.steps_inside(key))
+    bought = any(item.purchases for one in inside for item in state.steps[one].items.values())
+    return [one.reset() for one in known] if bought else now
+
+
+def open_campaigns(state: State, step_id: str, keys: Sequence[str]) -> None:
+    """Extend the plan by the steps of each item of an `include` step that it does not have."""
+    plan = extend_plan(state.plan, step_id, keys)
+    if plan is not state.plan:
+        state.follow(plan)
+        state.again = forks.made_again_by(state.fork, plan)
 
 
 def evaluate_items(state: State, step_id: str) -> None:
     """Evaluate waiting items whose upstream is settled; skip those that cannot run."""
     planned = state.planned_step(step_id)
     if not state.steps[step_id].tally.phases[Phase.WAITING]:
+        return
+    unlisted = _why_unlisted(state, planned)
+    if unlisted == _LATER:
         return
     owner = unasking(state, planned)
     if owner is not None and owner.phase not in TERMINAL:
@@ -80,7 +129,7 @@ def evaluate_items(state: State, step_id: str) -> None:
     items = _evaluable(state, planned, state.steps[step_id])
     if not items:
         return
-    failed = _failed_upstream(state, planned, names)
+    failed = unlisted or _failed_upstream(state, planned, names)
     if owner is not None:
         failed = not_asked(planned, owner)
     surroundings = _Surroundings(state, planned, step_id, again)
@@ -94,10 +143,31 @@ def evaluate_items(state: State, step_id: str) -> None:
             claim(state, step_id, evaluated)
 
 
+def _why_unlisted(state: State, planned: PlannedStep) -> str | None:
+    """Why a step inside an item of an `include` is not made, as its list says now; None if it is."""
+    for space, _, _ in state.plan.spaces[planned.space].inclusions():
+        include = state.steps[space.include]
+        if not include.expanded:
+            return _LATER
+        if space.key not in include.items:
+            return f"{space.include} has no such item any more"
+    return None
+
+
 def _evaluable(state: State, planned: PlannedStep, step: StepState) -> list[ItemState]:
     """Waiting items whose own source has ended or is missing; after a first look, of what changed now."""
     found = [*step.items.values()]
-    if planned.itemwise is not None:
+    if planned.includes:
+        inside = planned.inside
+        spaces = map(state.plan.spaces.__getitem__, state.ended_inside)
+        ended = [one for one in spaces if inside.get(one.key) == one.id]
+        if step.examined:
+            keys = {one.key for one in ended} & step.items.keys()
+            found = [step.items[key] for key in sorted(keys, key=step.places.__getitem__)]
+        step.examined = True
+        state.ended_inside.difference_update(one.id for one in ended)
+        found = [one for one in found if not state.unsettled_inside[inside[one.key]]]
+    elif planned.itemwise is not None:
         source = state.steps[planned.itemwise]
         if step.examined:
             keys = {key for name, key in state.changed if name == planned.itemwise}
@@ -142,11 +212,11 @@ class _Surroundings:
     @cached_property
     def shut(self) -> str | None:
         """An enclosing `include` whose condition does not hold; None if all hold."""
-        for outer, include in self.state.plan.spaces[self.planned.space].enclosing():
+        for space, _, include in self.state.plan.spaces[self.planned.space].inclusions():
             if include.if_ is not None:
-                scope = scope_in(outer, include.if_, namespace_facts(self.state))
+                scope = scope_of_include(space, include.if_, namespace_facts(self.state))
                 if not condition(include.if_, scope):
-                    return inlined_name(outer.id, include.id)
+                    return label(space.include, space.key)
         return None
 
     @cached_property
@@ -163,8 +233,8 @@ def _evaluate_item(
     around: _Surroundings, item: ItemState, failed: str | None, room: int
 ) -> ItemState:
     state, planned = around.state, around.planned
-    if around.step_id in state.plan.spaces:
-        return _finish_include(state, around.step_id, item)
+    if planned.includes:
+        return _finish_include(state, planned.inside[item.key], item)
     if planned.step.repeat is not None:
         return end_round(state, around.step_id, item)
     if planned.skipped or failed:
@@ -181,7 +251,7 @@ def _evaluate_item(
     try:
         if around.shut:
             return item.skip(f"the condition of {around.shut} is false")
-        scope = {**around.scope, **item.variables}
+        scope = item_scope(state, planned, item, around.scope)
         if step.if_ is not None and not condition(step.if_, scope):
             return item.skip("its condition is false")
         # With all that it may fall back to: nothing is bought if one of them is wrong.
@@ -212,24 +282,35 @@ def _not_made(around: _Surroundings, item: ItemState) -> str | None:
     return f"{source} {'failed' if followed.phase is Phase.FAILED else 'was skipped'}"
 
 
-def _finish_include(state: State, name: str, item: ItemState) -> ItemState:
+def _finish_include(state: State, space: str, item: ItemState) -> ItemState:
     """The item of an `include`: its outputs, once all steps inside have ended."""
-    space = state.plan.spaces[name]
-    inside = [inlined_name(name, one) for one in space.workflow.steps]
-    # What repeats says itself how its rounds ended.
-    picks = filter(lambda one: one.pick is not None, map(state.planned_step, inside))
-    inside += [again for pick in picks for again in pick.rounds]
-    found = {one: state.steps[one].status for one in inside}
+    plan = state.plan
+    spent = sum(state.steps[one].tally.spent for one in plan.steps_inside(space))
+    item = item._replace(inside=spent)
+    repeating = (one for one in plan.steps_of[space] if plan.steps[one].step.repeat is not None)
+    told = {
+        again for one in repeating for again in plan.steps[one].rounds
+    }  # how their rounds ended
+    found = {one: state.steps[one].status for one in plan.steps_of[space] if one not in told}
     if failed := sorted(one for one, status in found.items() if status == "failed"):
-        return item.fail("included", f"{', '.join(failed)} failed")
+        unpaid = any(state.steps[one].tally.unpaid for one in failed)
+        reason = f"{', '.join(failed)} failed"
+        return item.fail("included", reason)._replace(unpaid=unpaid)
     if set(found.values()) == {"skipped"}:
-        reasons = [one.reason for one in state.steps[inside[0]].items.values() if one.reason]
+        reasons = [
+            one.reason
+            for name in map(partial(inlined_name, space), plan.spaces[space].workflow.steps)
+            for one in state.steps[name].items.values()
+            if one.reason
+        ]
         return item.skip((reasons or ["all of it was skipped"])[0])
-    outputs = outputs_of(state, name)
+    outputs = outputs_of(state, space)
     if outputs.failed:
         reason = "; ".join(f"its output {one!r}: {why}" for one, why in outputs.failed.items())
         return item.fail("bad_output", reason)
-    return item._replace(phase=Phase.COMPLETED, outputs={"outputs": outputs.values}, reason=None)
+    media: list[JsonValue] = [one.as_json() for one in assets_in(outputs.values)]
+    made: Outputs = {"outputs": outputs.values, "assets": media}
+    return item._replace(phase=Phase.COMPLETED, outputs=made, reason=None)
 
 
 def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) -> str | None:

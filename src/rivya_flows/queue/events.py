@@ -59,6 +59,8 @@ class RunFrozen(Entry):
 
     Attributes:
         wallet: Name of the `RivyaCredentials` block that it buys with; None: the key of the process.
+        date: Of `run.date`; None: of `scheduled_for`, or the day of the start in UTC.
+        scheduled_for: When a schedule wanted the run to start, in its time zone; None: no schedule did.
         nonce: 128 bits in hex; two runs of one spec never share an idempotency key.
         started_by: ``agent`` if the MCP server started it: an agent answers no other run.
     """
@@ -75,6 +77,8 @@ class RunFrozen(Entry):
     service: str
     wallet: str | None = None
     started_at: datetime
+    date: str | None = None
+    scheduled_for: datetime | None = None
     nonce: str
     budget: int | None = None
     cache: Literal["off", "run", "spec"] | None = None
@@ -84,6 +88,16 @@ class RunFrozen(Entry):
     quote: str | None = None
     fork: Fork | None = None
     started_by: Literal["agent"] | None = None
+
+    @property
+    def run(self) -> dict[str, JsonValue]:
+        """What `run` holds in expressions."""
+        day = self.scheduled_for or self.started_at
+        return {
+            "id": self.run_id,
+            "date": self.date or day.date().isoformat(),
+            "scheduled_for": self.scheduled_for.isoformat() if self.scheduled_for else None,
+        }
 
 
 Unpaid = Literal["budget", "balance", "completed"]

@@ -16,9 +16,9 @@ from rivya_flows.plans.plan import RunPlan
 from rivya_flows.plans.requests import given_of, known_part, written_arguments
 from rivya_flows.queue.events import AnsweredBy, DecidedPick, Fork
 from rivya_flows.queue.items import ItemState, Phase, next_round
-from rivya_flows.queue.scope import fields_of, known_scope, known_variables
+from rivya_flows.queue.scope import fields_of, item_scope, known_item, known_scope
 from rivya_flows.queue.state import State
-from rivya_flows.steps.candidates import Candidate, available
+from rivya_flows.steps.candidates import Candidate, available, text_of
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import question_of
 from rivya_flows.steps.request import ItemRequest
@@ -83,7 +83,7 @@ def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozens
     assert state.fork is not None
     found, asked, planned = set[str](), frozenset(state.fork.asked), state.planned_step(step_id)
     kind, written = planned.kind, written_arguments(planned.step)
-    if step_id in state.plan.spaces or not kind.buys:
+    if planned.includes or not kind.buys:
         return frozenset()
     world = state.plan.world_of(planned)
     try:
@@ -91,7 +91,7 @@ def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozens
     except (UsesNull, ExpressionError):
         return frozenset()
     for item in items:
-        here = {**scope, **known_variables(state, planned, item)}
+        here = item_scope(state, planned, known_item(state, planned, item), scope)
         with suppress(UsesNull, ExpressionError):
             given = given_of(planned.step, known_part(written, here), here, "planned")
             if not asked.issuperset(_each_hash(kind, kind.sent_arguments(given, world))):
@@ -110,14 +110,26 @@ def _each_hash(kind: Kind, arguments: Mapping[str, Any]) -> Iterator[str]:
             yield digest([kind.uses, model, name, value])
 
 
+def made_again_by(fork: Fork | None, plan: RunPlan) -> frozenset[str]:
+    """What a fork makes again though nothing changes, as far as the plan knows it."""
+    return made_again(plan, fork.step) if fork and fork.step else frozenset()
+
+
 def made_again(plan: RunPlan, step: str) -> frozenset[str]:
     """A step, those that it includes, and all that depends on them; of ``step[key]`` that alone."""
-    if step not in plan.steps:
+    name, _, key = step.partition("[")
+    spaces = plan.steps[name].inside if name in plan.steps else {}
+    if step in plan.steps:
+        waiting = [step]
+        if plan.steps[step].step.repeat is not None:
+            waiting += plan.steps[step].rounds
+        within = [space for one in waiting for space in plan.steps[one].inside.values()]
+        waiting += [one for space in within for one in plan.steps_inside(space)]
+    elif (space := spaces.get(key.removesuffix("]"))) is not None:
+        waiting = [*plan.steps_inside(space)]
+    else:
         return frozenset({step})
-    again = plan.steps[step].rounds if plan.steps[step].step.repeat is not None else ()
-    spaces = tuple(f"{one}__" for one in (step, *again))
-    inside = (name for name, one in plan.steps.items() if f"{one.space}__".startswith(spaces))
-    found, waiting = set[str](), [step, *again, *inside]
+    found = set[str]()
     while waiting:
         name = waiting.pop()
         if name not in found:
@@ -162,4 +174,4 @@ def _content(one: Candidate) -> list[Any]:
     asset = one.get("asset")
     held = asset if isinstance(asset, dict) else {}
     medium = held.get("sha256") or held.get("file_id") or held.get("url")
-    return [str(one["key"]), medium, one.get("text"), one.get("json")]
+    return [str(one["key"]), medium, text_of(one), one.get("json")]

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from pydantic import JsonValue
 
 from rivya_flows.assets import Outputs
-from rivya_flows.plans.plan import Variables
+from rivya_flows.plans.plan import PlannedItem, Variables
 from rivya_flows.queue.events import AnsweredBy, BroughtFile
 from rivya_flows.steps.request import FUNCTION, ItemRequest, PriceClass, PricedBy
 
@@ -109,6 +109,7 @@ class ItemState(NamedTuple):
 
     Attributes:
         repeats: The key of an earlier item if it was given the same one; else None.
+        places: Of a matrix: where each of its values is in the list of its axis.
         requests: What it does, as written, then what it falls back to; empty until its arguments are
             evaluated.
         notes: What people asked to be different, one for each round; "" where they said nothing.
@@ -116,6 +117,7 @@ class ItemState(NamedTuple):
         gated: Ready, but a limit, an unknown price or the budget blocks its purchase.
         unpaid: It was not bought because the rest could not be paid; `allow_failures` does not
             cover it.
+        inside: Credits of the steps inside an item of an `include`, which are not its own.
     """
 
     key: str
@@ -144,6 +146,8 @@ class ItemState(NamedTuple):
     files: tuple[BroughtFile, ...] = ()
     unpaid: bool = False
     repeats: str | None = None
+    inside: int = 0
+    places: tuple[int, ...] = ()
 
     def fail(self, code: str, reason: str) -> ItemState:
         return self._replace(phase=Phase.FAILED, code=code, reason=reason)
@@ -217,6 +221,10 @@ class ItemState(NamedTuple):
     def gate(self) -> PriceClass | None:
         """Its price, if it is ready and its purchase is blocked; else None."""
         return self.price if self.gated and self.phase is Phase.READY else None
+
+
+def new_item(planned: PlannedItem) -> ItemState:
+    return ItemState(planned.key, planned.variables, repeats=planned.repeats, places=planned.places)
 
 
 def next_round(item: ItemState, note: str) -> ItemState:

@@ -203,7 +203,7 @@ def _missed_picks(state: State) -> dict[QuestionName, datetime | None]:
 
 
 def _revive(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
-    if step_id in state.plan.spaces:
+    if state.planned_step(step_id).includes:
         # It depends on the steps inside, which may run now.
         return item.reset()
     if item.phase is Phase.COMPLETED:

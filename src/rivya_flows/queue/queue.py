@@ -29,7 +29,7 @@ from rivya_flows.queue.actions import (
     UploadMedium,
     Work,
 )
-from rivya_flows.queue.budget import leave_unbought, reserve_for
+from rivya_flows.queue.budget import goes_on, leave_unbought, reserve_for
 from rivya_flows.queue.evaluation import claimed_hash, evaluate_items, expand_step, skip_unstarted
 from rivya_flows.queue.events import Event, PurchaseAccepted, RunFrozen, RunResumed
 from rivya_flows.queue.forks import is_made_again
@@ -77,16 +77,32 @@ def _advance_part(state: State, part: Part, turn: Turn) -> list[Action]:
         name = plan.order[heappop(order)]
         queued.remove(name)
         state.touched.discard(name)
+        was_open = not state.steps[name].expanded
         actions += _advance(state, name, turn)
-        if name in state.touched:
-            # A pick and the steps that buy its candidates again look at each other.
-            for later in plan.downstream[part, name]:
-                names.add(later)
-                if later not in queued:
-                    queued.add(later)
-                    heappush(order, plan.places[later])
+        if state.plan is not plan:
+            plan = state.plan
+            order = [plan.places[one] for one in queued]
+            heapify(order)
+        for later in _looking_at(state, part, name, was_open=was_open):
+            names.add(later)
+            if later not in queued:
+                queued.add(later)
+                heappush(order, plan.places[later])
     state.touched -= names
     return actions
+
+
+def _looking_at(state: State, part: Part, name: str, *, was_open: bool) -> Iterator[str]:
+    """The steps that look at a step which has just changed; some come before it in the plan.
+
+    A pick and the steps that buy its candidates again look at each other; so do an `include` step and
+    the steps inside, which wait for its list.
+    """
+    if name in state.touched:
+        yield from state.plan.downstream[part, name]
+        if was_open and state.steps[name].expanded:
+            for space in state.plan.steps[name].inside.values():
+                yield from state.plan.steps_inside(space)
 
 
 def _advance(state: State, step_id: str, turn: Turn) -> list[Action]:
@@ -94,7 +110,8 @@ def _advance(state: State, step_id: str, turn: Turn) -> list[Action]:
         skip_unstarted(state, step_id, turn.reason)
     was_open = not state.steps[step_id].expanded
     expand_step(state, step_id)
-    if was_open and state.steps[step_id].expanded:
+    looks_ahead = not goes_on(state.plan.workflow.budget)
+    if was_open and state.steps[step_id].expanded and looks_ahead:
         # A purchase may just ask for all that is left without this list.
         asked = state.rest
         if asked is None or not asked.is_over:
@@ -195,7 +212,9 @@ def turn_of(state: State, part: Part) -> Turn:
 
 
 def has_failed(state: State, part: Part) -> bool:
-    return any(state.steps[name].status == "failed" for name in state.plan.parts[part])
+    """Whether a step of the run's own spec failed; one inside has failed its `include` if that counts."""
+    own = (name for name in state.plan.parts[part] if not state.planned_step(name).space)
+    return any(state.steps[name].status == "failed" for name in own)
 
 
 def is_failing(state: State) -> bool:

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from rivya_client.catalogue.snapshot import from_wire
 from rivya_flows.language.workflow import WARN_AT, Workflow
+from rivya_flows.plans.budgets import run_budget
 from rivya_flows.plans.expand import expand
 from rivya_flows.plans.names import label
 from rivya_flows.questions.question import BUDGET
@@ -16,7 +17,7 @@ from rivya_flows.queue import events, judging
 from rivya_flows.queue.budget import apply_budget_answer
 from rivya_flows.queue.evaluation import claim
 from rivya_flows.queue.events import AnswerGiven, Event, RunFrozen
-from rivya_flows.queue.forks import made_again
+from rivya_flows.queue.forks import made_again_by
 from rivya_flows.queue.items import ItemState, Phase, Purchase, next_round
 from rivya_flows.queue.outcomes import apply_resume, fall_back, is_refusal_of_request, jobs_left
 from rivya_flows.queue.state import PoolLimit, State
@@ -31,7 +32,8 @@ def initial_state(frozen: RunFrozen) -> State:
     workflow = load(
         frozen.spec_text, file=frozen.spec_file, catalogue=catalogue, includes=frozen.includes
     )
-    plan = expand(workflow, frozen.inputs, catalogue, frozen.files)
+    workflow = workflow.model_copy(update={"budget": run_budget(workflow, frozen.inputs)})
+    plan = expand(workflow, frozen.inputs, catalogue, frozen.files, frozen.run)
     fork = frozen.fork
     state = State(
         plan=plan,
@@ -45,14 +47,8 @@ def initial_state(frozen: RunFrozen) -> State:
         enough=_enough(frozen, workflow),
         cache=frozen.cache,
         fork=fork,
-        again=made_again(plan, fork.step) if fork and fork.step else frozenset(),
+        again=made_again_by(fork, plan),
     )
-    for step_id, planned in plan.steps.items():
-        if planned.items is not None:
-            items = (
-                ItemState(one.key, one.variables, repeats=one.repeats) for one in planned.items
-            )
-            state.expand(step_id, items)
     state.touched.clear()
     return state
 

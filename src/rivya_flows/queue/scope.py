@@ -10,19 +10,23 @@ from pydantic import JsonValue
 
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.matrix import ItemKey, OwnKey, shared_keys
+from rivya_flows.language.outputs import read_output, written_name
 from rivya_flows.language.wording import preview
 from rivya_flows.plans.plan import (
     NamespaceFacts,
     PlannedStep,
-    Space,
-    Variables,
     brand_in,
     inputs_for,
+    own_fields,
+    own_values,
     scope_in,
     steps_in,
+    steps_of_include,
 )
 from rivya_flows.queue.items import TERMINAL, ItemState, Phase
+from rivya_flows.queue.lineage import same_item
 from rivya_flows.queue.state import State, StepState
+from rivya_flows.spec.files import inlined_name
 
 
 def scope_for(
@@ -37,14 +41,22 @@ def scope_for(
     space = state.plan.spaces[planned.space]
     reads = planned.reads if reads is None else reads
     inputs = inputs_for(space, reads, namespace_facts(state))
-    found = {"inputs": inputs, "steps": steps, **brand_in(space, state.plan.files)}
+    run, brand = state.plan.run, brand_in(space, state.plan.files)
+    found = {"inputs": inputs, "steps": steps, "run": run, **brand}
     if planned.before is None or state.steps[planned.before].settled:
         found["previous"] = planned.before and fields_of(state, planned.before)
     return found
 
 
 def namespace_facts(state: State) -> NamespaceFacts:
-    return NamespaceFacts(state.plan.inputs, state.plan.files, lambda name: fields_of(state, name))
+    plan = state.plan
+    return NamespaceFacts(
+        plan.inputs,
+        plan.files,
+        lambda name: fields_of(state, name),
+        lambda name, key: item.variables if (item := state.steps[name].items.get(key)) else {},
+        plan.run,
+    )
 
 
 def fields_of(state: State, name: str) -> dict[str, Any]:
@@ -53,49 +65,69 @@ def fields_of(state: State, name: str) -> dict[str, Any]:
     if not step.fields:
         step.fields.update(step_fields(step))
     fields = dict(step.fields)
-    if name in state.plan.spaces:
-        inside = {one.id for one in state.plan.spaces.values() if _is_inside(one, name)}
-        steps = state.steps.values()
-        fields["credits"] = sum(one.tally.spent for one in steps if one.planned.space in inside)
     if step.planned.step.repeat is not None:
         fields["credits"] = sum(fields_of(state, one)["credits"] for one in step.planned.rounds)
     return fields
-
-
-def _is_inside(space: Space | None, name: str) -> bool:
-    while space is not None and space.id != name:
-        space = space.outer
-    return space is not None
 
 
 def known_scope(state: State, planned: PlannedStep, *, steps: bool = True) -> dict[str, Any]:
     """As `scope_for`, of what is known: inputs, the brand, and with `steps` those that have ended."""
     space, reads = state.plan.spaces[planned.space], planned.reads
     if space.outer is not None:
-        outer = space.outer
         reads = frozenset(
             name
             for name in reads
-            if all(state.steps[one].settled for one in steps_in(outer, space.given_value(name)))
+            if all(
+                state.steps[one].settled for one in steps_of_include(space, space.given_value(name))
+            )
         )
     ended = [one for one in planned.upstream if steps and state.steps[one].settled]
     return scope_for(state, planned, ended, reads)
 
 
-def known_variables(state: State, planned: PlannedStep, item: ItemState) -> Variables:
-    """The loop variables of an item, also of one that follows an item which has ended."""
+def known_item(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
+    """An item with its loop variables, also one that follows an item which has ended."""
     if item.variables or not planned.itemwise:
-        return item.variables
+        return item
     followed = state.steps[planned.itemwise].items.get(item.key)
     if followed is None or followed.phase not in TERMINAL:
-        return item.variables
-    return {planned.step.as_: item_fields(state.planned_step(planned.itemwise), followed)}
+        return item
+    fields = item_fields(state.planned_step(planned.itemwise), followed)
+    return item._replace(variables={planned.step.as_: fields})
+
+
+def item_scope(
+    state: State, planned: PlannedStep, item: ItemState, scope: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The scope of a step with what an item adds, once its loop variables are known."""
+    known = dict(scope)
+    if planned.same:
+        known["steps"] = _steps_with_same(state, planned, item, scope.get("steps", {}))
+    if item.variables:
+        place = state.steps[inlined_name(planned.space, planned.step.id)].places.get(item.key)
+        known |= {**item.variables, **own_fields(place, item.key)}
+    return known
+
+
+def _steps_with_same(
+    state: State, planned: PlannedStep, item: ItemState, steps: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The steps as an item sees them; where its origin is not known, without those of which it reads one."""
+    seen = dict(steps)
+    for name in planned.same:
+        other = state.planned_step(name)
+        fields = seen.pop(other.step.id, None)
+        if fields is not None and item.variables:
+            found = same_item(state, planned, item, other)
+            same = None if found is None else item_fields(other, found)
+            seen[other.step.id] = {**fields, "same": same}
+    return seen
 
 
 def step_fields(step: StepState) -> dict[str, Any]:
     """The output fields of a step; all null if it was skipped or failed."""
     planned, status, items = step.planned, step.status, [*step.items.values()]
-    ended = {"status": status, "credits": step.tally.spent}
+    ended = {"status": status, "credits": step.tally.spent + sum(one.inside for one in items)}
     if not planned.step.fans_out:
         return {**(item_fields(planned, items[0]) if items else {}), **ended}
     if status == "skipped" and planned.skipped:
@@ -110,17 +142,17 @@ def step_fields(step: StepState) -> dict[str, Any]:
 
 
 def item_fields(planned: PlannedStep, item: ItemState) -> dict[str, Any]:
-    """The output fields of one item, null if it did not complete; and its values of the axes."""
-    axes = {**item.variables.get("matrix", {}), **item.variables.get("zip", {})}
-    outputs = planned.kind.outputs
-    fields: dict[str, Any] = {**axes, **dict.fromkeys(outputs)}
+    """The output fields of one item, null if it did not complete; and the values of its loops."""
+    outputs, lineage = planned.kind.outputs, planned.lineage
+    fields: dict[str, Any] = dict.fromkeys(lineage.names if planned.step.fans_out else ())
+    fields |= lineage.loop_values(own_values(planned, item.variables)) | dict.fromkeys(outputs)
     if item.phase is Phase.COMPLETED and item.outputs is not None:
         fields.update(item.outputs)
     if planned.step.fans_out:
         fields["key"] = OwnKey(item.key)
     elif "key" in outputs and fields["key"] is not None:
         fields["key"] = OwnKey(fields["key"])
-    return {**fields, "status": item_status(item), "credits": item.credits}
+    return {**fields, "status": item_status(item), "credits": item.credits + item.inside}
 
 
 class ItemsByKey(dict[str, Any]):
@@ -154,10 +186,11 @@ def _assets(fields: Mapping[str, Any]) -> list[Any]:
 
 @dataclass(frozen=True)
 class SpecOutputs:
-    """Outputs by name, null while not there; and why some `failed` though all they use was made."""
+    """Outputs by name, null while not there; why some `failed` though all they use was made; and names of their files."""
 
     values: dict[str, JsonValue]
     failed: Mapping[str, str]
+    files: Mapping[str, str]
 
 
 def outputs_of(state: State, space: str = "") -> SpecOutputs:
@@ -165,14 +198,19 @@ def outputs_of(state: State, space: str = "") -> SpecOutputs:
     inside, known = state.plan.spaces[space], namespace_facts(state)
     values: dict[str, JsonValue] = {}
     failed: dict[str, str] = {}
-    for name, written in inside.workflow.outputs.items():
+    files: dict[str, str] = {}
+    for name, output in inside.workflow.outputs.items():
         values[name] = None
+        written, file = read_output(output)
         try:
-            values[name] = evaluate(written, scope_in(inside, written, known))
+            value = evaluate(written, scope_in(inside, written, known))
+            if file is not None and value is not None:
+                files[name] = written_name(value, file)
+            values[name] = value
         except UsesNull:
             continue
         except ExpressionError as error:
             used = (state.steps[one].status for one in steps_in(inside, written))
             if all(status in ("completed", "cached") for status in used):
                 failed[name] = str(error)
-    return SpecOutputs(values, failed)
+    return SpecOutputs(values, failed, files)

@@ -18,7 +18,7 @@ from rivya_flows.language.workflow import WARN_AT, Part, Step
 from rivya_flows.plans.plan import PlannedStep, RunPlan
 from rivya_flows.questions.question import Question, QuestionName
 from rivya_flows.queue.events import AnswerGiven, Fork, Unpaid
-from rivya_flows.queue.items import ItemState, Phase, Tally
+from rivya_flows.queue.items import ItemState, Phase, Tally, new_item
 from rivya_flows.steps.request import PriceClass, PricedBy, UploadedFile, UploadName
 
 ChargedPrices: TypeAlias = dict[str, list[tuple[int, int]]]
@@ -58,6 +58,9 @@ class StepState:
     planned: PlannedStep
     items: dict[str, ItemState] = field(default_factory=dict)  # by key, in the order of the list
     expanded: bool = False  # its list of items is known
+    before: dict[str, ItemState] = field(
+        default_factory=dict
+    )  # items that wait for their list again
     balances: dict[str, int | None] = field(default_factory=dict)  # by `before` and `after`
     places: dict[str, int] = field(default_factory=dict)  # of the items in the list, by key
     tally: Tally = field(default_factory=Tally)
@@ -67,6 +70,8 @@ class StepState:
     gates: dict[PriceClass, list[tuple[int, str]]] = field(default_factory=dict)
     examined: bool = False  # its items were looked at since their list, and its source, are known
     fields: dict[str, Any] = field(default_factory=dict)  # its outputs, until an item changes
+    # By lists that its items come from: the key of each by its places in them.
+    origins: dict[tuple[str, ...], dict[tuple[int, ...], str]] = field(default_factory=dict)
 
     @property
     def settled(self) -> bool:
@@ -144,6 +149,9 @@ class State:
     steps: dict[str, StepState] = field(init=False)
     tally: Tally = field(default_factory=Tally)
     unsettled: Counter[Part] = field(init=False)  # steps of each part that have not ended
+    unsettled_inside: Counter[str] = field(init=False)  # and of each namespace, by its id
+    # Namespaces all of whose steps have ended since their `include` step was looked at.
+    ended_inside: set[str] = field(default_factory=set)
     # Items that the last event changed, by step and key, as they were before; None for new ones.
     changed: dict[tuple[str, str], ItemState | None] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)  # steps that the next turn looks at
@@ -178,8 +186,9 @@ class State:
     balances: dict[str, int | None] = field(default_factory=dict)  # of the run: `before`, `after`
 
     def __post_init__(self) -> None:
-        self.steps = {name: StepState(planned) for name, planned in self.plan.steps.items()}
-        self.unsettled = Counter(planned.part for planned in self.plan.steps.values())
+        self.steps = {}
+        self.unsettled, self.unsettled_inside = Counter(), Counter()
+        self.follow(self.plan)
 
     @property
     def seller(self) -> str:
@@ -220,6 +229,8 @@ class State:
         old = self.steps[step_id]
         step = StepState(old.planned, expanded=items is not None)
         step.balances = old.balances
+        if items is None:
+            step.before = old.items or old.before
         step.items = {item.key: item for item in items or ()}
         step.places = {key: place for place, key in enumerate(step.items)}
         for item in old.items.values():
@@ -233,9 +244,28 @@ class State:
         self.steps[step_id] = step  # whole, for those who look at a running run
         self._touch(step_id, was_settled=old.settled)
 
+    def follow(self, plan: RunPlan) -> None:
+        """Takes a plan, which may have further steps; the items of those that it knows begin to wait."""
+        known = self.steps
+        added = {name: StepState(one) for name, one in plan.steps.items() if name not in known}
+        for name in plan.steps.keys() & known.keys():
+            known[name].planned = plan.steps[name]
+        # In the order of the plan; first, for those who look at a running run.
+        self.steps = {name: added.get(name) or known[name] for name in plan.steps}
+        self.plan = plan
+        for name, step in added.items():
+            self.unsettled[step.planned.part] += 1
+            self.unsettled_inside[step.planned.space] += 1
+            if step.planned.items is not None:
+                self.expand(name, (new_item(one) for one in step.planned.items))
+
     def _touch(self, step_id: str, *, was_settled: bool) -> None:
         step = self.steps[step_id]
         self.unsettled[step.planned.part] += was_settled - step.settled
+        space = step.planned.space
+        self.unsettled_inside[space] += was_settled - step.settled
+        if step.settled and not self.unsettled_inside[space]:
+            self.ended_inside.add(space)
         if step.gates:
             self.gated.add(step_id)
         else:
@@ -287,15 +317,3 @@ def _copy_of(value: T) -> T:
             if isinstance(one, dict | list | set | Tally):
                 setattr(made, name, _copy_of(one))
     return made
-
-
-def item_range(state: State, step_id: str) -> tuple[int, int]:
-    """The least and the most members of ``steps.NAME.items``, as far as that is known now."""
-    written, step, pick = (
-        state.spec(step_id),
-        state.steps[step_id],
-        state.planned_step(step_id).pick,
-    )
-    if pick and not written.fans_out:
-        return pick.count, pick.count
-    return (len(step.items), len(step.items)) if step.expanded else (0, written.max_items)

@@ -88,6 +88,7 @@ def contact_sheet(
         "following": continuation(receipt) if ended else None,
         "kept": [*_finished_steps(receipt)],
         "outputs": outputs,
+        "files": {} if beside is None else receipt.text_files,
         "steps": [*zip(steps, cards, strict=True)],
         "origins": Origins(receipt, embedder, [step.id for step in steps]),
         "timeline": timeline(receipt, steps),

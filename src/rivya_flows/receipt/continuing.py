@@ -31,6 +31,7 @@ _REFUSED = {
 _REASONS = _REFUSED | {
     "insufficient_credits": "the wallet had too few credits",
     "over_budget": "the budget did not cover it",
+    "over_step_budget": "the budget of its step did not cover it",
     "job_failed": "the service took the job, and the job failed",
     "job_status_unknown": "the service ended the job with a status that is not known",
     "unexpected_answer": "the model did not answer in the form that the step expects",

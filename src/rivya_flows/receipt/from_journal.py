@@ -95,6 +95,7 @@ def receipt_of(history: History, state: State) -> Receipt:
         pools=history.pools,
         inputs=dict(state.plan.inputs),
         outputs=dict(outputs.values),
+        output_files=dict(outputs.files),
         failed_outputs=_failed_outputs(outputs.failed, first),
         steps=tuple(_step(state, step_id, media, asked, history) for step_id in state.plan.order),
         ledger=rows,

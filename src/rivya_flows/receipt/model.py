@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from rivya_cut.subtitles import Cue
-from rivya_flows.assets import Asset, rendered_as
+from rivya_flows.assets import Asset, as_asset, rendered_as
 from rivya_flows.plans.names import label
 from rivya_flows.questions.question import AtDeadline, Candidate
 from rivya_flows.queue.events import AnsweredBy, OtherRun, PoolTotal
@@ -554,6 +554,8 @@ class Receipt(Part):
     """Every input by name. A file is an [asset](#an-asset); a secret is the name of a secret, never its value."""
     outputs: dict[str, Any]
     """The outputs of the spec by name; null where what they name was skipped, failed or is not there yet."""
+    output_files: dict[str, str]
+    """The names of the files in the folder of the run that outputs are written to, by their names."""
     failed_outputs: dict[str, str]
     """Why an output could not be evaluated, by its name, with its line in the spec; such a run has failed. Empty otherwise."""
     steps: tuple[Step, ...]
@@ -570,6 +572,12 @@ class Receipt(Part):
     """SHA-256 of the plan that was shown before the first credit."""
     catalogue_date: str
     """When models and prices were read."""
+
+    @property
+    def text_files(self) -> dict[str, str]:
+        """Of `output_files`, those of outputs that are no media."""
+        files = self.output_files.items()
+        return {name: one for name, one in files if as_asset(self.outputs[name]) is None}
 
     def each(self) -> Iterator[tuple[Step, Item]]:
         """All items, each after its step."""

@@ -58,10 +58,18 @@ def total_of(found: Estimate) -> str:
 
 def without_bound(found: Estimate) -> str:
     """``no upper bound is known for voice: metered by length …``."""
-    named = [f"for {step}: {why}" for step, why in found.unbounded[:_NAMED]]
-    if more := len(found.unbounded) - len(named):
-        named.append(f"for {more} more step{'s' * (more > 1)}")
+    steps_of: dict[str, list[str]] = {}
+    for step, why in found.unbounded:
+        steps_of.setdefault(why, []).append(step)
+    named = [f"for {_first_of(steps)}: {why}" for why, steps in steps_of.items()]
     return f"no upper bound is known {'; '.join(named)}"
+
+
+def _first_of(steps: Sequence[str]) -> str:
+    """The first steps, and how many more there are."""
+    more = len(steps) - _NAMED
+    named = ", ".join(steps[:_NAMED])
+    return f"{named} and {more} more" if more > 0 else named
 
 
 def budget_warning(state: State) -> str | None:

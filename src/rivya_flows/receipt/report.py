@@ -22,6 +22,7 @@ from rivya_cut.captions import srt
 from rivya_cut.results import file_stem
 from rivya_flows.assets import as_asset, assets_in
 from rivya_flows.errors import StoreError
+from rivya_flows.language.expressions.values import as_text
 from rivya_flows.private import as_private_as_its_folder
 from rivya_flows.questions.open_questions import answerable
 from rivya_flows.questions.question import Question
@@ -34,6 +35,7 @@ from rivya_flows.receipt.from_journal import receipt_of, recorded_asset
 from rivya_flows.receipt.ledger import History
 from rivya_flows.receipt.model import Receipt, Step, iso, with_paths
 from rivya_flows.receipt.summary import full_sentence
+from rivya_flows.steps.connections import Include
 from rivya_flows.store.assets import AssetStore, file_hash
 from rivya_flows.store.journal import Journal, RunRow
 
@@ -210,6 +212,7 @@ def _write(
     copies = _export(named, folder, assets, copied)
     _write_subtitles(receipt, state, copies, copied)
     receipt = with_paths(receipt, {**dict.fromkeys(named), **copies})
+    _write_outputs(receipt, folder, copied)
     report = RunReport(state, receipt, folder)
 
     def path_of(digest: str) -> Path:
@@ -249,7 +252,7 @@ def media_of(receipt: Receipt, folder: Path, assets: AssetStore) -> AssetPath:
 
 def copies_of(receipt: Receipt, folder: Path) -> dict[str, Path]:
     """Where the folder of a run has each of its media, by hash; equal names get a number."""
-    taken, copies = set[Path](), dict[str, Path]()
+    taken, copies = {folder / one for one in receipt.text_files.values()}, dict[str, Path]()
     for digest, name in _names(receipt):
         if digest not in copies:
             path, number = folder / name, 1
@@ -304,6 +307,11 @@ def _names(receipt: Receipt) -> Iterator[tuple[str, str]]:
         for digest, formats in item.formats.items()
     }
     keys = {one.sha256: one.made_by.key for one in reversed(receipt.assets) if one.made_by}
+    for step, item in items:  # those of an included spec, whose own steps come before it
+        for digest in {one.sha256 for one in item.media} if step.uses == Include.uses else ():
+            key = keys[digest] = "-".join(filter(None, (item.key, keys.get(digest))))
+            if digest in rendered:
+                rendered[digest] = key, rendered[digest][1]
     seen = set[str]()
     for name, value in receipt.outputs.items():
         used: Counter[str] = Counter()
@@ -317,7 +325,8 @@ def _names(receipt: Receipt) -> Iterator[tuple[str, str]]:
             key, formats = rendered.get(asset.sha256, (keys.get(asset.sha256, ""), ()))
             # The name of an output with one medium says which it is.
             stem = _stem(name, formats, used, key) if several else name
-            yield asset.sha256, file_name(stem, asset.mime_type)
+            given = None if several else receipt.output_files.get(name)
+            yield asset.sha256, given or file_name(stem, asset.mime_type)
     for step, item in items:
         used = Counter()
         for asset in item.media:
@@ -346,6 +355,19 @@ def file_name(stem: str, mime_type: str | None) -> str:
     # File systems count bytes; Devanagari takes three for a letter.
     short = plain.encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
     return short + suffix_of(mime_type)
+
+
+def _write_outputs(receipt: Receipt, folder: Path, written: dict[Path, str]) -> None:
+    """Writes the outputs that are files and no media: a list or a map as JSON."""
+    for name, file in receipt.text_files.items():
+        path, value = folder / file, receipt.outputs[name]
+        if isinstance(value, list | dict):
+            text = json.dumps(value, indent=2, ensure_ascii=False, default=_as_json) + "\n"
+        else:
+            text = as_text(value)
+        if written.get(path) != text or not path.is_file():
+            write_whole(path, text)
+            written[path] = text
 
 
 def _write_subtitles(

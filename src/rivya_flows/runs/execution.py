@@ -27,6 +27,7 @@ from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.money.live_guard import Confirm, confirm_live, spending_of
 from rivya_flows.money.quotes import QuoteFile, prepare_quote, write_quote
+from rivya_flows.plans.budgets import run_cap
 from rivya_flows.plans.labels import labels_of
 from rivya_flows.plans.names import label
 from rivya_flows.preparation.prepare import (
@@ -206,7 +207,7 @@ def fork_request(
         raise UsageError(f"--from: the run has no step {step!r}", hint)
     file = str(spec_path(frozen.spec_file, row.folder))
     # Those of its command; those of the spec may follow inputs that change.
-    written = labels_of(state.plan.workflow, frozen.inputs, {})
+    written = labels_of(state.plan.workflow, frozen.inputs, {}, frozen.run)
     given = {name: one for name, one in frozen.labels.items() if written.get(name) != one}
     if budget is None and (budget := _given_budget(frozen, state.plan.workflow)) is not None:
         notify(f"budget {budget}, as {row.run_id} was started with; --budget N gives another")
@@ -228,7 +229,7 @@ def fork_request(
 def _given_budget(frozen: RunFrozen, workflow: Workflow) -> int | None:
     """The budget that a run was started with; None if its spec, its quote or an agreement has it."""
     given = frozen.plan.get("budget")  # of an agreement only the entry knows
-    of_spec = workflow.budget and workflow.budget.credits
+    of_spec = run_cap(workflow, frozen.inputs)
     return None if frozen.quote or given == of_spec or not isinstance(given, int) else given
 
 

@@ -87,6 +87,7 @@ class Receipt:
             is an `Asset` whose path is the copy in the folder; without a folder, its file in the
             asset store, or None if that is not on this machine.
         wallet: Name of the credentials that it bought with; None: the key of the process.
+        text_files: Files in the folder of outputs that have a `file` and are no media.
         credits: Credits spent or held by the whole run.
         saved: Credits that the cache saved.
         problems: One line for each item that failed or was skipped; one for all of a step with the same
@@ -109,11 +110,13 @@ class Receipt:
     folder: Path | None
     document: Mapping[str, Any] = field(repr=False)
     wallet: str | None = None
+    text_files: tuple[Path, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files of all media in `outputs`, in their order, as far as they are on this machine."""
-        return tuple(asset.path for asset in assets_in(self.outputs) if asset.path is not None)
+        """The files of all media in `outputs`, in their order, as far as they are on this machine; then those of texts."""
+        media = (asset.path for asset in assets_in(self.outputs) if asset.path is not None)
+        return (*media, *self.text_files)
 
 
 def plan_of(estimate: Estimate) -> Plan:
@@ -163,6 +166,9 @@ def receipt_of(report: RunReport) -> Receipt:
         folder=report.folder,
         document=receipt.model_dump(mode="json"),
         wallet=receipt.wallet,
+        text_files=tuple(report.folder / one for one in receipt.text_files.values())
+        if report.folder
+        else (),
     )
 
 

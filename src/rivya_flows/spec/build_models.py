@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.field_errors import EXAMPLES, must_be, own_word, report_error
@@ -30,9 +31,12 @@ from rivya_flows.language.workflow import (
     Step,
     Workflow,
 )
+from rivya_flows.spec.model_names import medium_of, write_out_models
+from rivya_flows.spec.old_keys import OLD_KEYS
 from rivya_flows.steps import registry
 from rivya_flows.steps.connections import Include
 from rivya_flows.steps.function import BrokenKindError
+from rivya_flows.steps.generate import Generate
 from rivya_flows.steps.kind import Kind
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -175,6 +179,7 @@ def _map_of(
 
 _MERGED = ("with", "params", "retry")
 _Hints = typing.Mapping[str, str]  # what to do with unknown keys
+_OfModel = Callable[[Mapping, Node | None], str | None]  # what the model of a step makes
 
 _OWN_KEYS = keys_of(Workflow)
 _FIRST_PART = _OWN_KEYS.index(PARTS[0])
@@ -193,8 +198,15 @@ _PROMPT = re.compile(r"\$\{\{\s*prompt\s*\}\}")
 _MAX_WRITTEN_OUT = 100_000  # characters of a fallback's prompt; longer ones fit no model
 
 
-def normalize(root: Mapping, report: DiagnosticCollector) -> Mapping:
-    """The tree without `x-` keys, unknown keys and `defaults`, which are merged into the steps."""
+MEDIA = ("image", "video", "audio")
+"""Kinds of medium that `defaults` may name, beside kinds of step."""
+
+
+def normalize(root: Mapping, report: DiagnosticCollector, catalogue: Catalogue) -> Mapping:
+    """The tree without `x-` keys, unknown keys and `defaults`, which are merged into the steps, with models
+    instead of their names.
+    """
+    write_out_models(root, catalogue, report)
     # Keys that are not indented as far as their step.
     hints = dict.fromkeys(keys_of(Step), "indent it: it belongs to a step below `steps:`")
     for key, (_, node) in root.pairs.items():
@@ -204,11 +216,12 @@ def normalize(root: Mapping, report: DiagnosticCollector) -> Mapping:
     _each(top, "defaults", partial(_normalize_defaults, report=report))
     defaults = top.get("defaults")
     if isinstance(defaults, Mapping):
-        for kind in defaults.pairs.keys() - registry.BUILT_IN.keys():
+        for kind in defaults.pairs.keys() - {*registry.BUILT_IN, *MEDIA}:
             if kind not in registry.names():
-                known = registry.names()
+                known = (*registry.names(), *MEDIA)
                 report.unknown(("defaults", kind), "unknown-uses", "kind of step", known)
-    step = partial(_normalize_step, defaults=defaults, report=report)
+    of_model = partial(medium_of, root=top, catalogue=catalogue)
+    step = partial(_normalize_step, defaults=defaults, of_model=of_model, report=report)
     for part in PARTS:
         _each(top, part, step)
     _each(top, "outputs", lambda node, path: node)
@@ -216,7 +229,11 @@ def normalize(root: Mapping, report: DiagnosticCollector) -> Mapping:
 
 
 def _normalize_step(
-    node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCollector
+    node: Mapping,
+    path: Path,
+    defaults: Node | None,
+    of_model: _OfModel,
+    report: DiagnosticCollector,
 ) -> Mapping:
     uses = node.get("uses")
     kind = registry.known_kind(uses.value) if isinstance(uses, Scalar) else None
@@ -228,11 +245,28 @@ def _normalize_step(
     if kind is None:
         return step
     _normalize_arguments(step, kind, path, report)
-    given = defaults.get(kind.uses) if isinstance(defaults, Mapping) else None
-    if isinstance(given, Mapping):
-        step = _merge(_effective_defaults(given, step, kind), step)
+    if isinstance(defaults, Mapping):
+        step = _with_defaults(step, kind, defaults, of_model)
     _write_out_prompts(step)
     return step
+
+
+def _with_defaults(step: Mapping, kind: Kind, defaults: Mapping, of_model: _OfModel) -> Mapping:
+    """A step with the defaults of its kind; nearer are those of the medium that its model makes."""
+    general = defaults.get(kind.uses)
+    merged = _complete(step, general, kind)
+    if isinstance(kind, Generate):
+        arguments = merged.get("with")
+        model = arguments.get("model") if isinstance(arguments, Mapping) else None
+        nearer = defaults.get(of_model(step, model) or "")
+        merged = _complete(_complete(step, nearer, kind), general, kind)
+    return merged
+
+
+def _complete(step: Mapping, given: Node | None, kind: Kind) -> Mapping:
+    if not isinstance(given, Mapping):
+        return step
+    return _merge(_effective_defaults(given, step, kind), step)
 
 
 def _write_out_prompts(step: Mapping) -> None:
@@ -267,9 +301,14 @@ def _effective_defaults(given: Mapping, step: Mapping, kind: Kind) -> Mapping:
 
 
 def _normalize_defaults(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
-    known = drop_unknown_keys(Defaults, report, node, path)
-    if kind := registry.known_kind(str(path[-1])):
+    known, name = drop_unknown_keys(Defaults, report, node, path), str(path[-1])
+    if kind := registry.known_kind(Generate.uses if name in MEDIA else name):
         _normalize_arguments(known, kind, path, report)
+    arguments = known.get("with")
+    if name in MEDIA and isinstance(arguments, Mapping) and "model" in arguments.pairs:
+        message = f"'model' has no effect here: the model of a step says that it makes {name}"
+        hint = f"write it in the steps, or in `defaults: {{{Generate.uses}: …}}`"
+        report.add((*path, "with", "model"), "needless-key", message, hint, key=True)
     return known
 
 
@@ -307,6 +346,15 @@ def drop_unknown_keys(
                     held, (*path, key), partial(change, field.inner, report), by_name=field.by_name
                 )
             pairs[key] = (mark, held)
+        elif old := OLD_KEYS.get((model.__name__, key)):
+            value = old.values.get(str(held.value)) if isinstance(held, Scalar) else None
+            sure = old.key if value or not old.values else ""
+            if sure and value is None and sure not in node.pairs:
+                pairs[sure] = mark, held  # so that it is the only mistake
+            message = f"{key!r} is an old key"
+            at: Path = (*path, key)
+            report.add(at, "unknown-key", message, old.hint, key=True,
+                       instead=sure or None, value=value)  # fmt: skip
         elif not key.startswith("x-"):
             fix = (hints or {}).get(key)
             if fix is None and (own := own_word(key, known)):

@@ -67,7 +67,7 @@ def check_deployments(workflow: Workflow, report: DiagnosticCollector) -> None:
 
 def _check_placeholders(deploy: Deploy, path: Path, report: DiagnosticCollector) -> None:
     """Reports what Prefect would fill in: `{{ prefect.blocks… }}` is the value of a block."""
-    for place, text in texts_in(deploy.model_dump(exclude_unset=True)):
+    for place, text in texts_in(deploy.model_dump(exclude_unset=True, exclude={"budget"})):
         if text == _PREFECT_KIND:
             message = f"{text} makes Prefect fill in a value"
             report.add((*path, *place), "expression-not-allowed", message, "remove it")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path as FilePath, PurePath, PurePosixPath
 from types import MappingProxyType
@@ -12,15 +12,26 @@ from pydantic import ValidationError
 
 from rivya_cut.subtitles import parse_subtitles
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.answers import UNREAD
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
 from rivya_flows.language.field_types import EVALUATED, keys_of
 from rivya_flows.language.final_cut import CaptionsWith
+from rivya_flows.language.inputs import TableError, rows_from
 from rivya_flows.language.syntax import media_references, source
-from rivya_flows.language.syntax.tree import Mapping as Tree, Path, plain
+from rivya_flows.language.syntax.tree import FileText, Mapping as Tree, Node, Path, Scalar, plain
 from rivya_flows.language.wording import preview
-from rivya_flows.language.workflow import MAX_ROUNDS, PARTS, Included, Input, Step, Workflow
+from rivya_flows.language.workflow import (
+    MAX_ROUNDS,
+    PARTS,
+    Included,
+    Input,
+    Step,
+    Workflow,
+    change_files,
+)
+from rivya_flows.spec.answer_schema import answer_schema, node_of, texts_beside
 from rivya_flows.spec.build_models import TOP_KEYS, drop_unknown_keys, model_at
 from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.steps.connections import IncludeWith
@@ -129,6 +140,9 @@ class _TextFile(NamedTuple):
 
 _SPEC = _TextFile("an included spec", "bad-include", "parts/intro.yaml")
 _BRAND = _TextFile("a brand file", "bad-brand", "brand.yaml")
+_TABLE = _TextFile("a table", "wrong-default", "products.csv")
+_TEXT = _TextFile("a prompt or a message", "bad-file", "prompts/hero.md")
+_SCHEMA = _TextFile("a JSON Schema", "bad-expect", "schemas/script.json")
 _SUBTITLES = _TextFile("a subtitle file", "bad-captions", "subs.srt")
 _NOT_A_BRAND = (
     "a brand file is a map of keys such as `name` and `colours`",
@@ -137,10 +151,15 @@ _NOT_A_BRAND = (
 
 
 class SpecFiles:
-    """Reads the files that the spec at `place` names; reports those that cannot be read."""
+    """Reads the files that the spec at `place` names; reports those that cannot be read.
+
+    Attributes:
+        in_files: Mistakes in JSON Schemas.
+    """
 
     def __init__(self, place: Place, sources: Sources, report: DiagnosticCollector) -> None:
         self._place, self._sources, self._report = place, sources, report
+        self.in_files: list[Diagnostic] = []
 
     def read_includes(
         self, spec: WrittenSpec, brand: Brand | None
@@ -226,6 +245,68 @@ class SpecFiles:
                 if wrong := _subtitle_problem(text):
                     message = f"{written}: {wrong}"
                     self._report.add(at, "bad-captions", message, "mend the file")
+        return texts
+
+    def read_tables(
+        self, inputs: Mapping[str, Input]
+    ) -> tuple[dict[str, Input], dict[str, str], tuple[Diagnostic, ...]]:
+        """The inputs, with the rows of the files that defaults name; their texts; the mistakes in them."""
+        texts, wrong, found = dict[str, str](), list[Diagnostic](), dict(inputs)
+        for name, declared in inputs.items():
+            written = declared.default if "type" in declared.model_fields_set else None
+            if not isinstance(written, str) or not (declared.is_table and declared.fields):
+                continue
+            at: Path = ("inputs", name, "default")
+            if "${{" in written or (self._sources.folder is None and self._sources.texts is None):
+                continue  # reported with the declaration; or its text is not at hand
+            rows = None
+            if read := self._read(written, at, _TABLE):
+                path, text = read
+                texts[str(path)] = text
+                try:
+                    rows = rows_from(
+                        declared,
+                        text,
+                        file=self._sources.name_of(path),
+                        beside=PurePosixPath(written).parent,
+                        root=self._sources.folder_of(self._place.path),
+                        inside=True,
+                    )
+                except TableError as error:
+                    wrong += error.problems
+                except ValueError as error:
+                    hint = "write a path such as products.csv"
+                    self._report.add(at, "wrong-default", str(error), hint)
+            found[name] = declared.model_copy(update={"default": rows})
+        return found, texts, tuple(wrong)
+
+    def read_texts(self, tree: Tree) -> dict[str, str]:
+        """The texts of prompts, messages and JSON Schemas that steps name, by path; each is put in its place."""
+        texts: dict[str, str] = {}
+        for place, holder, key in texts_beside(tree):
+            mark, node = holder.pairs[key]
+            at, kind = (*place, key), _SCHEMA if key == "expect" else _TEXT
+            named = node.get("file") if isinstance(node, Tree) else node
+            if isinstance(node, Tree):
+                at = (*at, "file")
+            if not (isinstance(named, Scalar) and isinstance(named.value, str)):
+                message, hint = (
+                    "'file' must be the path of a text",
+                    f"write {{file: {kind.example}}}",
+                )
+                self._report.add(at, "wrong-type", message, hint)
+            elif found := self._read(named.value, at, kind):
+                path, text = found
+                texts[str(path)] = text
+                name, plain_text = self._sources.name_of(path), text.removeprefix("\ufeff").rstrip()
+                put: Node = FileText(node.mark, plain_text, named.end, name, plain_text)
+                if kind is _SCHEMA:
+                    put, wrong = answer_schema(text, name, named)
+                    self.in_files += wrong
+                holder.pairs[key] = (mark, put)
+                continue
+            unread = UNREAD if kind is _SCHEMA else "…"
+            holder.pairs[key] = (mark, node_of(unread, node.mark))
         return texts
 
     def _path_of(self, written: str, at: Path, kind: _TextFile) -> PurePosixPath | None:
@@ -327,7 +408,7 @@ def check_expanded(
     """Reports names that two inlined steps would share, and too many steps."""
     taken = {step.id: step.path for step in spec.steps}
     sizes: dict[int, int] = {}
-    count = len(taken)
+    count, fan_outs = len(taken), set[str]()
     for step in spec.steps:
         if (included := found.get(step.id)) is None:
             continue
@@ -340,12 +421,22 @@ def check_expanded(
             hint = "remove steps, or run some of them as a spec of their own"
             report.add((*step.path, "with", "spec"), "too-large", message, hint)
             return
+        if step.loops:
+            fan_outs.add(step.id)
+            continue
+        fan_outs.update(fan_outs_in(included.workflow, step.id))
         for name in names_in(included.workflow, step.id):
             if name in taken:
-                message = f"{name!r} is also the name of an included step"
-                hint = "rename one of them"
-                report.add(taken[name], "duplicate-name", message, hint, key=True)
+                report.add(taken[name], *_shared_name(name), key=True)
             taken.setdefault(name, step.path)
+    for name, path in taken.items():
+        if is_inside(name, fan_outs):
+            report.add(path, *_shared_name(name), key=True)
+
+
+def _shared_name(name: str) -> tuple[str, str, str]:
+    message = f"{name!r} is also the name of an included step"
+    return "duplicate-name", message, "rename one of them"
 
 
 def _count_steps(workflow: Workflow, known: dict[int, int]) -> int:
@@ -383,14 +474,34 @@ def inlined_name(space: str, step_id: str) -> str:
 
 
 def names_in(workflow: Workflow, space: str = "") -> Iterator[str]:
-    """The names of all steps in the plan, those of an included spec after the step that includes it."""
+    """The names of all steps in the plan, those of an included spec after the step that includes it.
+
+    Without those inside an `include` that fans out, which its items name.
+    """
     for step in workflow.all_steps.values():
         if step.repeat is not None:
             yield inlined_name(space, step.id)
         for name in (inlined_name(space, one) for one in rounds_of(step)):
             yield name
-            if included := included_in(workflow, step):
+            if (included := included_in(workflow, step)) and not step.fans_out:
                 yield from names_in(included.workflow, name)
+
+
+def fan_outs_in(workflow: Workflow, space: str = "") -> Iterator[str]:
+    """The names of the `include` steps that fan out, with which names of more steps will begin."""
+    for step in workflow.all_steps.values():
+        included = included_in(workflow, step)
+        for name in (inlined_name(space, one) for one in rounds_of(step) if included):
+            if step.fans_out:
+                yield name
+            elif included:
+                yield from fan_outs_in(included.workflow, name)
+
+
+def is_inside(name: str, includes: Collection[str]) -> bool:
+    """Whether a name in the plan may be that of a step inside one of these."""
+    parts = name.split("__")
+    return any("__".join(parts[:end]) in includes for end in range(1, len(parts)))
 
 
 def included_texts(workflow: Workflow) -> dict[str, str]:
@@ -439,8 +550,9 @@ def named_files(
 
 
 def _input_paths(declared: Input, value: Any) -> Iterator[str]:
-    if "file" in (declared.type, declared.of):
-        yield from _paths(value)
+    found = list[Any]()
+    change_files(declared, value, lambda _, one: found.append(one))
+    yield from _paths(found)
 
 
 def _paths(value: Any) -> Iterator[str]:

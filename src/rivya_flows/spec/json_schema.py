@@ -7,11 +7,17 @@ from contextlib import suppress
 from typing import Any, get_args
 
 from rivya_client.catalogue.catalogue import Catalogue, Model, Param, option_text
+from rivya_client.catalogue.common import COMMON, common_params
 from rivya_client.catalogue.prices import price
 from rivya_cut.composition import MAX_CLIPS
+from rivya_cut.durations import DURATION_PATTERN
+from rivya_cut.terms import TransitionKind
 from rivya_flows.diagnostics import CODES, REFUSALS
+from rivya_flows.language.answers import KEYS, SHORT, TYPES
+from rivya_flows.language.common_params import MODELS_OWN
 from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes, fields_of
 from rivya_flows.language.matrix import SPECIAL
+from rivya_flows.language.outputs import FILE_NAME
 from rivya_flows.language.request_checks import step_of
 from rivya_flows.language.syntax.source import read_scalar
 from rivya_flows.language.workflow import (
@@ -22,7 +28,7 @@ from rivya_flows.language.workflow import (
     Resources,
     Workflow,
 )
-from rivya_flows.spec.build_models import TOP_KEYS
+from rivya_flows.spec.build_models import MEDIA, TOP_KEYS
 from rivya_flows.spec.names import RESERVED
 from rivya_flows.spec.schema_fragments import (
     NOTES,
@@ -36,7 +42,6 @@ from rivya_flows.spec.schema_fragments import (
     or_whole,
 )
 from rivya_flows.spec.spec_tests import SpecTests, StepEnd
-from rivya_flows.steps.chat import ANSWER_TYPES
 from rivya_flows.steps.kind import Kind
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -57,7 +62,7 @@ Kinds = Mapping[str, Kind]
 Callables = Mapping[str, Sequence[Model]]
 """The models that steps of a kind may name."""
 
-_MAYBE_EMPTY = ("inputs", *PARTS[1:], "outputs", "deploy")
+_MAYBE_EMPTY = ("inputs", "models", *PARTS[1:], "outputs", "deploy")
 _NEVER_EMPTY = ("budget", "concurrency")  # a cap that is left empty must not pass for none
 
 
@@ -67,7 +72,7 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
     named = {uses: [model for model in listed if step_of(model) == uses] for uses in kinds}
     models = {uses: found for uses, found in named.items() if found}
     uses_form = {"enum": list(kinds), "enumDescriptions": [kind.says for kind in kinds.values()]}
-    instead = {**_FORMS, ("Step", "uses"): uses_form, **_argument_forms(kinds, models)}
+    instead = {**_argument_forms(kinds, models), **_FORMS, ("Step", "uses"): uses_form}
     built = of_models((Workflow, Defaults, *(one.takes for one in kinds.values())), instead)
     for uses, callables in models.items():
         built[kinds[uses].takes.__name__]["allOf"] = rules(callables)
@@ -93,6 +98,8 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
         ],
         "$defs": {
             "expression": _EXPRESSION,
+            "nothing": _NOTHING,
+            "answer": _ANSWER_FIELD,
             **built,
             **{f"{uses}.needs": rule for uses, rule in needed.items()},
             **{one.id: definition(one) for listed in models.values() for one in listed},
@@ -103,13 +110,69 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
 _FILE: Schema = {"type": "string"}
 
 
-_ANSWERED = [{"enum": list(ANSWER_TYPES)}, {"$ref": "#/$defs/ChatWith/properties/expect"}]
-_LISTED = {"type": "array", "minItems": 1, "maxItems": 1, "items": {"anyOf": _ANSWERED}}
+_ANSWER: Schema = {"$ref": "#/$defs/answer"}
+_ANSWERS: Schema = {"type": "object", "minProperties": 1, "additionalProperties": _ANSWER}
+_DECLARED: Mapping[str, Schema] = {
+    **{key: {} for key in KEYS},
+    "type": {"enum": list(TYPES)},
+    "description": {"type": "string"},
+    "required": {"type": "boolean"},
+    "values": {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}},
+    "of": {"enum": [one for one in TYPES if one != "list"]},
+    "fields": _ANSWERS,
+    "min": {"type": "number"},
+    "max": {"type": "number"},
+    "pattern": {"type": "string"},
+}
+_ANSWER_FIELD: Schema = {
+    "title": "Field of an answer",
+    "description": "A type, [type], a map of fields, or a map with `type` that says more.",
+    "anyOf": [
+        {"enum": list(SHORT)},
+        {"type": "array", "minItems": 1, "maxItems": 1, "items": _ANSWER},
+        {
+            "type": "object",
+            "if": {"required": ["type"], "properties": {"type": {"type": "string"}}},
+            "then": {"properties": _DECLARED, "additionalProperties": False},
+            "else": _ANSWERS,
+        },
+    ],
+}
+_BESIDE: Schema = {
+    "type": "object",
+    "properties": {"file": {"type": "string", "not": expression()}},
+    "required": ["file"],
+    "additionalProperties": False,
+}
+"""A text in a file beside the spec."""
+
 _AXIS = "^[a-z][a-z0-9_]{0,63}$"
 _LIST = or_whole("array", minItems=1)
 _RULES = or_whole("array", items=or_whole("object", minProperties=1))
 
+
+def _part(name: str, *alone: Schema) -> Schema:
+    """A part of a film: a map, or what may stand alone for it."""
+    return {"anyOf": [*alone, {"$ref": f"#/$defs/{name}With"}, {"type": "null"}]}
+
+
+# Any value, but one with both keys names a file.
+_OUTPUT: Schema = {
+    "properties": {
+        "value": {"description": "The output, where it is a file too."},
+        "file": {"description": "Name of the file in the folder of the run, such as `letter.md`."},
+    },
+    "if": {"type": "object", "required": ["value", "file"]},
+    "then": {"properties": {"file": {"type": "string", "pattern": FILE_NAME}}, "maxProperties": 2},
+}
+
 _FORMS: Mapping[tuple[str, str], Schema] = {
+    ("Workflow", "outputs"): {
+        "type": "object",
+        "patternProperties": {"^[a-z][a-z0-9_]*$": _OUTPUT, "^x-": True},
+        "additionalProperties": False,
+        "propertyNames": {"anyOf": [{"maxLength": 64}, {"pattern": "^x-"}]},
+    },
     ("Step", "with"): {"type": "object"},
     ("Step", "matrix"): {
         "type": ["object", "null"],
@@ -141,30 +204,34 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
         "anyOf": [{"type": ["string", "null"], "not": expression()}, {"$ref": "#/$defs/WorkPool"}]
     },
     ("ChatWith", "expect"): {
-        "type": ["object", "null"],
-        "minProperties": 1,
-        "additionalProperties": {"anyOf": [*_ANSWERED, _LISTED]},
+        "anyOf": [_ANSWERS, {"type": "string", "not": expression()}, {"type": "null"}]
+    },
+    ("ChatWith", "message"): {"anyOf": [{"type": "string"}, _BESIDE]},
+    **{
+        (holder, "prompt"): {"anyOf": [{"type": ["string", "null"]}, _BESIDE]}
+        for holder in ("GenerateWith", "Fallback")
     },
     ("Step", "fallback"): {
         "type": "array",
         "items": {"$ref": "#/$defs/Fallback", "minProperties": 1},
         "maxItems": MAX_FALLBACKS,
     },
-    ("ComposeWith", "clips"): {
-        "anyOf": [
-            {
-                "type": "array",
-                "items": {"anyOf": [{"$ref": "#/$defs/ClipWith"}, _FILE]},
-                "minItems": 1,
-                "maxItems": MAX_CLIPS,
-            },
-            expression(),
-            {"type": "null"},
-        ]
-    },
-    ("ComposeWith", "end_card"): {
-        "anyOf": [{"$ref": "#/$defs/EndCardWith"}, {"const": True}, expression(), {"type": "null"}]
-    },
+    ("ComposeWith", "clips"): _part(
+        "Clip",
+        {
+            "type": "array",
+            "items": {"anyOf": [{"$ref": "#/$defs/ClipWith"}, _FILE]},
+            "minItems": 1,
+            "maxItems": MAX_CLIPS,
+        },
+        _FILE,
+    ),
+    ("ComposeWith", "transition"): _part(
+        "Transition", {"enum": [*get_args(TransitionKind)]}, expression()
+    ),
+    ("ComposeWith", "music"): _part("Music", _FILE),
+    ("ComposeWith", "captions"): _part("Captions", {"type": "string", "pattern": r"\S"}),
+    ("ComposeWith", "end_card"): _part("EndCard", {"const": True}, expression()),
     ("ClipWith", "media"): _FILE,
     ("MusicWith", "audio"): _FILE,
     **{(name, "image"): or_null(_FILE) for name in ("OverlayWith", "EndCardWith")},
@@ -240,6 +307,8 @@ def _top(properties: dict[str, Schema], defaults: Schema, kinds: Kinds) -> dict[
         takes = or_null({"$ref": f"#/$defs/{kind.takes.__name__}"})
         own = {**defaults["properties"], "with": {**defaults["properties"]["with"], **takes}}
         defaulted[uses] = {**defaults, "title": f"Defaults of {uses}", "properties": own}
+    for medium in MEDIA if "generate" in defaulted else ():
+        defaulted[medium] = {"$ref": "#/properties/defaults/properties/generate"}
     top = {**properties, **{key: or_null(properties[key]) for key in _MAYBE_EMPTY}}
     for key in _NEVER_EMPTY:
         filled, *_ = top[key]["anyOf"]
@@ -247,7 +316,7 @@ def _top(properties: dict[str, Schema], defaults: Schema, kinds: Kinds) -> dict[
     top["steps"] = {**top["steps"], "minProperties": 1}
     top["defaults"] = {
         "title": "Defaults",
-        "description": "Defaults of all steps of a kind; a step's own values take precedence.",
+        "description": "Defaults of all steps of a kind, or of a medium; a step's own values take precedence.",
         "type": ["object", "null"],
         "properties": defaulted,
         "patternProperties": NOTES,
@@ -261,6 +330,11 @@ _EXPRESSION: Schema = {
     "description": "Text with `${{ … }}` in it; an expression alone keeps its type.",
     "type": "string",
     "pattern": COMPUTED,
+}
+_NOTHING: Schema = {
+    "title": "Nothing",
+    "description": "The model has no such parameter.",
+    "enum": [None, MODELS_OWN],
 }
 _KEY: Schema = {"type": ["string", "number"]}
 _NONE: Schema = {
@@ -302,7 +376,8 @@ def model_ids(models: Iterable[Model]) -> Schema:
     listed = list(models)
     text = [f"{model.display_name}: {_price_text(model)}" for model in listed]
     # The second keyword is known to editors and passed over by validators.
-    return one_of([model.id for model in listed], enumDescriptions=text)
+    ids = one_of([model.id for model in listed], enumDescriptions=text)
+    return {"anyOf": [*ids["anyOf"], {"type": "string", "pattern": _AXIS}]}  # a name in `models`
 
 
 def rules(models: Iterable[Model]) -> list[Schema]:
@@ -320,6 +395,7 @@ def definition(model: Model) -> Schema:
     if model.makes is None:
         return {"properties": properties | _prompt(model, "message") | _abilities(model)}
     properties |= _prompt(model, "prompt")
+    properties |= {name: _common(model, name) for name in COMMON}
     properties["params"] = _params(model)
     properties["references"] = _references(model)
     return {"properties": properties}
@@ -392,6 +468,18 @@ def _params(model: Model) -> Schema:
         "properties": {param.key: _param(param) for param in model.params},
         "additionalProperties": False,
     }
+
+
+def _common(model: Model, name: str) -> Schema:
+    takes = common_params(model).get(name)
+    if takes is None:
+        return {"$ref": "#/$defs/nothing"}
+    form = _param(takes.common)
+    about: Schema = {key: form.pop(key) for key in ("description", "default") if key in form}
+    forms = [*form.get("anyOf", [form]), {"enum": [None, MODELS_OWN]}]
+    if name == "seconds":
+        forms.append({"type": "string", "pattern": DURATION_PATTERN})
+    return {**about, "anyOf": forms}
 
 
 def _param(param: Param) -> Schema:

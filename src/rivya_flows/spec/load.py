@@ -7,6 +7,7 @@ import typing
 from pathlib import Path as FilePath, PurePath, PurePosixPath
 
 from rivya_client.catalogue.catalogue import Catalogue
+from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import LINTS, Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
@@ -16,6 +17,7 @@ from rivya_flows.spec.build_models import build, normalize
 from rivya_flows.spec.checks.conditions import check_conditions, warn
 from rivya_flows.spec.checks.expressions import check_names
 from rivya_flows.spec.checks.input_values import check_declarations, check_given
+from rivya_flows.spec.checks.output_files import check_output_files
 from rivya_flows.spec.checks.repeats import check_repeats
 from rivya_flows.spec.checks.steps import check_order, check_requests, check_steps
 from rivya_flows.spec.deploy_block import check_deployments
@@ -32,7 +34,7 @@ from rivya_flows.spec.names import NamesInScope, WrittenSpec
 
 _PLAIN_TEXT = re.compile(
     r"(title|description|inputs/[^/]+/(title|description|pattern)|(steps|on_failure|finally)/[^/]+/title"
-    r"|deploy(?!/[0-9]+/triggers/[0-9]+/inputs/))(/|$)"
+    r"|deploy(?!/[0-9]+/(triggers/[0-9]+/inputs|budget)/))(/|$)"
 )
 """Places of text that is not evaluated; elsewhere the models refuse an expression, or it is evaluated."""
 
@@ -80,11 +82,16 @@ def check(
     return checked.workflow, checked.diagnostics
 
 
-def lint(text: str, *, file: str, workflow: Workflow) -> tuple[Diagnostic, ...]:
-    """Warnings about the text of a workflow: see `LINTS` of `diagnostics`."""
+def lint(
+    text: str, *, file: str, workflow: Workflow, catalogue: Catalogue | None = None
+) -> tuple[Diagnostic, ...]:
+    """Warnings about the text of a workflow: see `LINTS` of `diagnostics`; without a `catalogue`, by the shipped one."""
     report = DiagnosticCollector(file, text)
     if root := report.read_map("not-a-spec", *_NOT_A_MAP):
-        report.root = tree = normalize(root, report)
+        report.root = tree = normalize(root, report, catalogue or shipped())
+        place = Place(PurePosixPath(PurePath(file).name))
+        sources = Sources(file, None, workflow.texts, lambda *_: Checked(None))
+        SpecFiles(place, sources, report).read_texts(tree)
         warn(WrittenSpec(plain(tree)), workflow, report)
     return tuple(one for one in report.diagnostics if one.code in LINTS)
 
@@ -100,13 +107,17 @@ def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) 
         hint = "name a spec that uses it, with `brand:`"
         report.add((), "not-a-spec", "the file is a brand and not a spec", hint)
         return Checked(None, diagnostics=report.diagnostics)
-    report.root = tree = normalize(root, report)
+    report.root = tree = normalize(root, report, catalogue)
+    files = SpecFiles(place, sources, report)
+    beside = files.read_texts(tree)
     workflow = build(tree, report)
     spec = WrittenSpec(plain(tree))
-    files = SpecFiles(place, sources, report)
     brand, texts, in_brand = files.read_brand(workflow.brand)
     brand = place.brand if spec.values.get("brand") is None else brand
-    texts |= files.read_subtitles(spec)
+    texts |= {**beside, **files.read_subtitles(spec)}
+    inputs, tables, in_tables = files.read_tables(workflow.inputs)
+    texts |= tables
+    workflow = workflow.model_copy(update={"inputs": inputs})
     found = files.read_includes(spec, brand)
     included = {step_id: one for step_id, (one, _) in found.items() if one is not None}
     outputs = {step_id: one.outputs for step_id, (_, one) in found.items()}
@@ -116,6 +127,7 @@ def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) 
     check_repeats(names, report)
     wanted = {step_id: one.workflow.inputs for step_id, one in included.items()}
     check_names(names, report, wanted)
+    check_output_files(names, report)
     if sources.texts is None:
         # A run or a deployment that an earlier version accepted must still run.
         check_conditions(names, report)
@@ -129,7 +141,8 @@ def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) 
     if brand is not None or spec.values.get("brand") is None:
         check_end_cards(spec, brand, report)
     inner = [problem for _, one in found.values() for problem in one.diagnostics]
-    problems = (*report.diagnostics, *dict.fromkeys([*inner, *in_brand]))
+    in_files = [*in_brand, *in_tables, *files.in_files]
+    problems = (*report.diagnostics, *dict.fromkeys([*inner, *in_files]))
     if problems:
         return Checked(None, names.outputs(), problems)
     steps = workflow.all_steps

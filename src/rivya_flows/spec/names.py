@@ -13,25 +13,39 @@ from rivya_flows.language.brand import Brand, shape_of_brand
 from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.output_types import (
     ANY,
+    NUMBER,
+    RUN,
     Scope,
     Shape,
+    field_of,
     map_of,
     merge_shapes,
     of_data,
     of_fan_out,
     of_include,
     of_input,
+    of_key,
     of_repeat,
 )
 from rivya_flows.language.expressions.resolve import Reference, is_computed, references
 from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.lineage import (
+    NONE as NO_LINEAGE,
+    Lineage,
+    hidden_values,
+    lineage_of,
+    lineage_of_pick,
+    why_not_same,
+)
 from rivya_flows.language.matrix import LOOPS, SPECIAL, written_keys
+from rivya_flows.language.outputs import read_output
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.workflow import PARTS, Part, later, seen_from
 from rivya_flows.steps.kind import WrittenStep
+from rivya_flows.steps.pick import Pick
 from rivya_flows.steps.registry import known_kind
 
-RESERVED = ("inputs", "steps", "matrix", "zip", "previous", "none", "true", "false", "null", "not", "and", "or",
+RESERVED = ("inputs", "steps", "matrix", "zip", "run", "previous", "none", "true", "false", "null", "not", "and", "or",
             "in", "is", "if", "else")  # fmt: skip
 """Reserved words that cannot name a loop variable."""
 
@@ -85,6 +99,7 @@ class NamesInScope:
         elif spec.values.get("brand") is not None:
             self._branded["brand"] = ANY  # a wrong brand may have anything
         self._inside: dict[Path, Scope] = {}
+        self._lineages: dict[str, Lineage] = {}
         self._round: dict[str, Shape] = {}
         self.inputs = map_of({name: of_input(one) for name, one in spec.inputs.items()})
         steps: dict[str, WrittenStep] = {}
@@ -114,7 +129,7 @@ class NamesInScope:
 
     def everywhere(self, part: Part = PARTS[-1]) -> Scope:
         """The scope of a fan-out's list in this part; of the last part: that of an output."""
-        return {"inputs": self.inputs, "steps": self._seen[part], **self._branded}
+        return {"inputs": self.inputs, "steps": self._seen[part], "run": RUN, **self._branded}
 
     def inside(self, step: WrittenStep) -> Scope:
         """The scope of a step's arguments, with its loop variables."""
@@ -129,6 +144,10 @@ class NamesInScope:
             scope[name if isinstance(name, str) else "item"] = self.member(loop)
         if step.repeat is not None:
             scope["previous"] = self._round.get(step.id, ANY)
+        if step.loops:
+            keys = written_keys(step.keys) or ()
+            scope |= {"item.key": of_key(keys), "item.index": NUMBER}
+            scope["steps"] = self._with_same(step, scope["steps"])
         self._inside[step.path] = scope
         return scope
 
@@ -139,32 +158,87 @@ class NamesInScope:
         ended = {step.id: self._round.get(step.id, ANY)}
         return {**scope, "steps": replace(steps, fields={**(steps.fields or {}), **ended})}
 
+    def in_key(self, step: WrittenStep) -> Scope:
+        """The scope of the `key` of a step, which has no key before that."""
+        known = {**self.inside(step), "steps": self._seen[step.part]}
+        return {name: one for name, one in known.items() if name not in ("item.key", "previous")}
+
+    def _with_same(self, step: WrittenStep, steps: Shape) -> Shape:
+        """The steps as an item sees them, with the item of the same origin of those that it asks for it."""
+        fields = dict(steps.fields or {})
+        with suppress(ExpressionError):  # reported with the expressions
+            for one in references(step.keys):
+                held = fields.get(one.path[0]) if one.path else None
+                if (
+                    one.namespace != "steps"
+                    or one.path[1:2] != ("same",)
+                    or not held
+                    or not held.fields
+                ):
+                    continue
+                name, mine = one.path[0], self._lineages[step.id]
+                if why := why_not_same(mine, self._lineages.get(name, NO_LINEAGE)):
+                    fields[name] = replace(held, lacks={**held.lacks, "same": why})
+                else:
+                    member = held.fields["by"].member or ANY
+                    fields[name] = replace(held, fields={**held.fields, "same": member})
+        return replace(steps, fields=fields)
+
     def outputs(self) -> dict[str, Shape]:
         """The outputs of the spec."""
-        return {name: self.shape_of(value) for name, value in self.spec.outputs.items()}
+        written = self.spec.outputs.items()
+        return {name: self.shape_of(read_output(one).value) for name, one in written}
 
     def _step(self, step: WrittenStep, included: Mapping[str, Shape] | None) -> Shape:
         """The shape of the output of a step; those that it is made of are known."""
+        if step.loops:
+            loop, name = step.loops[0], str(step.variable)
+            hidden = hidden_values(step.kind.outputs if step.kind else ())
+            known = self._lineages
+            known[step.id] = lineage_of(loop, step.get(loop), name, hidden, known)
+        elif isinstance(step.kind, Pick):
+            written = (step.arguments or {}).get("from")
+            self._lineages[step.id] = lineage_of_pick(written, self._lineages)
         single = ANY if step.kind is None else step.kind.gives(step.arguments or {}, self)
         if included is not None:
             single = of_include(included)
         if step.repeat is not None:
             self._round[step.id], single = single, of_repeat(single)
-        if included is not None or not step.loops:
+        if not step.loops:
             return single
-        axes = step.get("zip") if step.get("matrix") is None else step.get("matrix")
         over = ANY if step.get("foreach") is None else self.member(step.get("foreach"))
         return of_fan_out(
             single,
             written_keys(step.keys),
-            None if axes is None else self._axes(axes),
+            self._loop_values(step, over),
             by_place=over.kind == "asset" and step.get("key") is None,
         )
+
+    def _loop_values(self, step: WrittenStep, member: Shape) -> Shape:
+        """The values of its loops that each item has; `member` is of the list of a `foreach`."""
+        [loop, *_], name = step.loops, step.variable
+        own = self._axes(step.get(loop)) if loop != "foreach" else map_of({str(name): member})
+        if own.fields is None:
+            return own
+        earlier, values = dict[str, Shape](), dict(own.fields)
+        for axis, origin in self._lineages[step.id].origins.items():
+            value = own.fields.get(axis, ANY)
+            if not origin.carries:
+                continue
+            earlier |= {one: field_of(value, one) or ANY for one in origin.carries}
+            if value.fields is not None:
+                rest = {k: one for k, one in value.fields.items() if k not in origin.carries}
+                lacks = {one: f"write .{one} of the item itself" for one in origin.carries}
+                values[axis] = replace(value, fields=rest, lacks={**value.lacks, **lacks})
+        return map_of(earlier | values)
 
     def _axes(self, matrix: Any) -> Shape:
         if not isinstance(matrix, dict):
             return ANY
-        axes = {axis: self.member(values) for axis, values in matrix.items() if axis not in SPECIAL}
+        axes: dict[str, Shape] = {}
+        for axis, values in matrix.items():
+            if axis not in SPECIAL:
+                axes[axis] = self.member(values, {"matrix": map_of(axes)})
         added = matrix.get("include")
         if isinstance(added, str):
             return Shape("map")
@@ -189,14 +263,27 @@ class NamesInScope:
                 whole = isinstance(values, list) and len(listed) == len(rules)
                 found = list(values) if isinstance(values, list) else []
                 found += [rule[axis] for rule in listed if axis in rule]
+            case loop, () if step and loop == step.variable:
+                whole = isinstance(step.get("foreach"), list)
+                found = step.get("foreach") if whole else []
         plain = tuple(one for one in found if one is not None and not is_computed(one))
         return plain, whole and len(plain) == len(found)
 
-    def member(self, values: Any) -> Shape:
-        """The shape of the items of a list, literal or computed."""
+    def before(self, step: WrittenStep, axis: str) -> Scope:
+        """The scope of an axis of a matrix, which sees those before it."""
+        axes = [name for name in step.get("matrix") if name not in SPECIAL]
+        before = axes[: axes.index(axis)]
+        seen = self.inside(step)["matrix"].fields or dict.fromkeys(before, ANY)
+        lacks = dict.fromkeys(axes, f"an axis reads those before it: write it before {axis!r}")
+        lacks[axis] = "an axis reads those before it, and not itself"
+        known = map_of({name: seen[name] for name in before}, lacks)
+        return {**self.everywhere(step.part), "matrix": known}
+
+    def member(self, values: Any, axes: Scope | None = None) -> Shape:
+        """The shape of the items of a list, literal or computed; `axes` are those before it."""
         if isinstance(values, list):
             return merge_shapes([of_data(member) for member in values])
-        return self.shape_of(values).member or ANY
+        return known_shape(values, {**self.everywhere(), **(axes or {})}).member or ANY
 
     def shape_of(self, value: Any) -> Shape:
         """The shape of a value, as far as it is known without loop variables."""

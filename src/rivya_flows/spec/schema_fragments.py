@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
+from rivya_cut.durations import DURATION_PATTERN, seconds_of
 from rivya_flows.language.field_types import COMPUTED, WHOLE, fields_of, seconds
 from rivya_flows.language.final_cut import ComputableText
 
@@ -18,8 +19,6 @@ Schema = dict[str, Any]
 
 NOTES = {"^x-": True}
 """`x-*` keys are the author's own."""
-
-_DURATION = r"^(?=.*[1-9])\s*((\d{1,9}(\.\d{1,6})?(ms|[smhdw]))+|P[0-9TWDHMS]+)\s*$"
 
 _ATTRIBUTE = re.compile(r"    (\w+(?:, \w+)*): (.*)")
 
@@ -152,8 +151,15 @@ class _Generator(GenerateJsonSchema):
         self, schema: core_schema.BeforeValidatorFunctionSchema
     ) -> JsonSchemaValue:
         if schema["function"]["function"] is seconds:
-            return {"type": ["number", "string"], "exclusiveMinimum": 0, "pattern": _DURATION}
-        return super().function_before_schema(schema)
+            return {
+                "type": ["number", "string"],
+                "exclusiveMinimum": 0,
+                "pattern": DURATION_PATTERN,
+            }
+        made = super().function_before_schema(schema)
+        if schema["function"]["function"] is seconds_of:
+            made |= {"type": ["number", "string"], "pattern": DURATION_PATTERN}
+        return made
 
     def function_wrap_schema(
         self, schema: core_schema.WrapValidatorFunctionSchema

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
@@ -16,7 +17,7 @@ from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import drop_unknown_keys, model_at
 from rivya_flows.spec.checks.input_values import check_values, missing
-from rivya_flows.spec.files import names_in
+from rivya_flows.spec.files import fan_outs_in, is_inside, names_in
 
 MAX_CASES = 200
 
@@ -55,6 +56,13 @@ def _answer(value: Any) -> Answer:
     if not keys or any(isinstance(one, bool | list | dict | None) for one in keys):
         raise ValueError(f"this is not an answer; {_ANSWER}")
     return Answer(picked=tuple(map(str, keys)))
+
+
+def _checked_date(value: str) -> str:
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise ValueError("this is not a date; write 2026-11-08") from None
 
 
 class CreditRange(SpecModel):
@@ -136,6 +144,7 @@ class Case(SpecModel):
         name: What the case shows, in a few words; unique in the file.
         inputs: Values of inputs; those of type file are relative to the folder of this file.
         budget: Overrides the credit budget of the spec.
+        date: The `run.date` of the case, such as 2026-11-08.
         faults: What goes wrong in the sandbox.
         chat: Answers of chat models, instead of written ones.
         answers: Answers to the questions of the run, by step: a key, a list of keys, `{none: note}`,
@@ -146,6 +155,7 @@ class Case(SpecModel):
     name: Annotated[str, Field(min_length=1, max_length=100)]
     inputs: dict[str, Any] = Field(default_factory=dict)
     budget: Number | None = None
+    date: Annotated[str, AfterValidator(_checked_date)] = "2026-01-01"
     faults: Annotated[tuple[dict[str, Any], ...], Field(max_length=200)] = ()
     chat: Annotated[tuple[dict[str, Any], ...], Field(max_length=500)] = ()
     answers: dict[str, Annotated[tuple[Answer, ...], BeforeValidator(_answers)]] = Field(
@@ -218,7 +228,7 @@ def check_against(
     tests: SpecTests, workflow: Workflow, folder: Path, report: DiagnosticCollector
 ) -> None:
     """Reports what the spec does not have, and inputs that do not fit; files are relative to `folder`."""
-    steps = tuple(names_in(workflow))
+    steps, fan_outs = tuple(names_in(workflow)), frozenset(fan_outs_in(workflow))
     for index, case in enumerate(tests.cases):
         path: Place = ("cases", index)
         if case.name and not case.expect.diagnostics:  # else a wrong input may be what it shows
@@ -227,10 +237,11 @@ def check_against(
                 message, hint = f"the input {name!r} is required", hint_for(workflow.inputs[name])
                 report.add((*path, "inputs"), "missing-input", message, hint)
         for name in case.answers:
-            if name != "budget" and name.partition("[")[0] not in steps:
+            step = name.partition("[")[0]
+            if name != "budget" and step not in steps and not is_inside(step, fan_outs):
                 report.unknown((*path, "answers", name), "unknown-step", "step", steps)
         for name in case.expect.steps:
-            if name not in steps:
+            if name not in steps and not is_inside(name, fan_outs):
                 report.unknown((*path, "expect", "steps", name), "unknown-step", "step", steps)
         for name in case.expect.outputs:
             if name not in workflow.outputs:

@@ -223,6 +223,8 @@ def member_shapes(value: Any) -> list[tuple[int | None, Shape]]:
 
 def any_of(kinds: Sequence[Kind]) -> str:
     """``an asset or text``: without kinds that are written as text too."""
+    if kinds == ("number", "text"):
+        return "a duration"
     written = [an(kind) for kind in kinds if kind not in ("number", "boolean")]
     return " or ".join(written) or ("true or false" if "boolean" in kinds else "a number")
 

@@ -12,6 +12,7 @@ from rivya_client.catalogue.catalogue import Model
 from rivya_cut.subtitles import parse_subtitles
 from rivya_flows.assets import Asset
 from rivya_flows.language.brand import Brand, with_words
+from rivya_flows.language.final_cut import whole_forms
 from rivya_flows.language.syntax.media_references import is_url
 
 
@@ -46,9 +47,9 @@ class Branding:
 
     def complete_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Evaluated arguments of a `compose` or a `layout` with the captions of a subtitle file instead of
-        its path, and with what the brand says and they do not.
+        its path, without short forms, and with what the brand says and they do not.
         """
-        made = dict(arguments)
+        made = whole_forms(arguments)
         captions, card = made.get("captions"), made.get("end_card")
         if isinstance(captions, Mapping) and isinstance(file := captions.get("file"), str):
             text = self.texts.get(str(PurePosixPath(self.folder) / file))

@@ -11,23 +11,16 @@ from pydantic import JsonValue
 
 from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.answers import read_expect
 from rivya_flows.language.canonical import canonical, whole
 from rivya_flows.language.expressions.inference import TEXTS
-from rivya_flows.language.expressions.output_types import (
-    ANY,
-    PROSE,
-    Shape,
-    Unknown,
-    has_unknown,
-    of_expect,
-)
+from rivya_flows.language.expressions.output_types import ANY, PROSE, Shape, Unknown, has_unknown
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.field_errors import CHAT
 from rivya_flows.language.field_types import COMPUTED, SpecModel, Takes, Value
 from rivya_flows.language.request_checks import check_chat, check_prompt
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import preview
-from rivya_flows.similar_names import certain
 from rivya_flows.steps.arguments import ArgumentMedia, Arguments, World, is_certain
 from rivya_flows.steps.kind import Kind, Names, Surroundings, WrittenStep, given_fields
 from rivya_flows.steps.request import (
@@ -54,8 +47,8 @@ class ChatWith(SpecModel):
         attachments: Images for the model.
         reasoning_effort: How much the model thinks, if it supports that.
         web_search: Whether the model may search the web, if it supports that.
-        expect: The fields that the answer must have: names with `string`, `integer`, `number`
-            or `boolean`, `[string]`, `[{name: string}]`, or a nested map.
+        expect: The fields that the answer must have: names with `string`, `integer`, `number`,
+            `boolean` or `date`, `[string]`, `[{name: string}]`, a nested map, or a map with `type`.
     """
 
     model: Annotated[Value, Takes(("text",), is_examined=True)]
@@ -138,7 +131,7 @@ class Chat(Kind):
         session = replace(PROSE, session_of=str(arguments.get("model")))
         fields = {"text": PROSE, "session_id": session, "usage": ANY}
         if arguments.get("expect") is not None:
-            return given_fields({**fields, "json": of_expect(arguments["expect"])})
+            return given_fields({**fields, "json": read_expect(arguments["expect"])[0].shape()})
         hint = "add `expect: {name: string}` to that step, or use .text"
         return given_fields(fields, {"json": hint})
 
@@ -146,7 +139,8 @@ class Chat(Kind):
         self, given: Arguments, step: WrittenStep, around: Surroundings
     ) -> Iterator[Diagnostic]:
         if isinstance(expect := given.get("expect"), dict):
-            yield from _expect_problems(expect, ("expect",))
+            for one in read_expect(expect)[1]:
+                yield replace(one, path=("expect", *one.path))
         session, model = given.get("session"), given.get("model")
         shape = session.shape if isinstance(session, Unknown) else ANY
         of = shape.session_of
@@ -203,35 +197,3 @@ def _no_images(media: ArgumentMedia) -> Iterator[Diagnostic]:
             message = f"a chat takes images as attachments, not {kind}"
             hint = "remove it, or use a still image"
             yield Diagnostic("references-refused", message, hint, path=path)
-
-
-ANSWER_TYPES = ("string", "integer", "number", "boolean")
-_FORM = (
-    "write string, integer, number or boolean, [string], [{name: string}], or {name: string};"
-    " choices are a string, and are named in the message"
-)
-
-
-def _expect_problems(part: Any, path: Path) -> Iterator[Diagnostic]:
-    """What is wrong with the fields that an answer must have."""
-    if isinstance(part, dict):
-        if not part:
-            yield Diagnostic("bad-expect", "'expect' is empty", "write {name: string}", path=path)
-        for name, inner in part.items():
-            if not name.isidentifier() or len(name) > 64:
-                message = f"{preview(name)} is not a valid name for a field"
-                hint = "letters, digits and _, starting with a letter"
-                yield Diagnostic("bad-name", message, hint, path=(*path, name))
-            yield from _expect_problems(inner, (*path, name))
-    elif isinstance(part, list) and len(part) == 1 and isinstance(part[0], str | dict):
-        yield from _expect_problems(part[0], (*path, 0))
-    elif isinstance(part, list):
-        what = preview(part[0]) if len(part) == 1 else f"{len(part)} things" if part else "nothing"
-        message = f"[ ] takes the type of its items, not {what}"
-        yield Diagnostic("bad-expect", message, _FORM, path=path)
-    elif not isinstance(part, str):
-        message = f"a field of an answer has a type, not {preview(part)}"
-        yield Diagnostic("bad-expect", message, _FORM, path=path)
-    elif part not in ANSWER_TYPES:
-        message, sure = f"unknown answer type {preview(part)}", certain(part, ANSWER_TYPES)
-        yield Diagnostic("bad-expect", message, _FORM, path=path, instead=sure)

@@ -15,7 +15,6 @@ from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.field_types import COMPUTED, MediaKind, Name, SpecModel, Takes, Value
 from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.inputs import RESERVED_HINT, is_secret_name, names_secret, refusal
-from rivya_flows.language.matrix import LOOPS
 from rivya_flows.language.request_checks import check_model, check_reference_files
 from rivya_flows.language.syntax.media_references import KINDS, kind_of
 from rivya_flows.language.wording import preview
@@ -43,7 +42,7 @@ class Upload(Kind):
     says = "Uploads a file of your own to the service."
     takes = UploadWith
     outputs = ("asset", "id", "url")
-    idle = UNPAID
+    idle = (*UNPAID, "budget")
     reads = ("file",)
     fetches = True
     gives_media = True
@@ -132,7 +131,7 @@ class Notify(Kind):
     uses = "notify"
     says = "Sends a signed callback to a URL."
     takes = NotifyWith
-    idle = UNPAID
+    idle = (*UNPAID, "budget")
     is_for_results = False
     calls_back = True
     passes_on = True
@@ -179,9 +178,8 @@ class Include(Kind):
     uses = "include"
     says = "Runs another spec as part of this one."
     takes = IncludeWith
-    outputs = ("outputs",)
-    idle = ("matrix", "foreach", "as", "zip", "key", "max_items", "allow_failures", "retry",
-            "regenerate", "fallback", "timeout", "max_parallel", "cache")  # fmt: skip
+    outputs = ("outputs", "assets")
+    idle = ("retry", "regenerate", "fallback", "timeout", "max_parallel", "cache", "budget")
     buys = True
     is_for_results = False
     passes_on = True
@@ -191,8 +189,6 @@ class Include(Kind):
         return "an included spec"
 
     def idle_hint(self, key: str) -> str:
-        if key in LOOPS:
-            return "an include runs once: write one step for each, or fan out inside it"
         return "set it on the steps of that spec"
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:

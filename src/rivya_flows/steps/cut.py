@@ -13,6 +13,7 @@ from rivya_cut.terms import FORMATS, RENDERER_VERSION
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import (
     BOOLEAN,
     BY_SIZE,
@@ -33,6 +34,7 @@ from rivya_flows.language.final_cut import (
     CutMedium,
     computable,
     media_in,
+    whole_forms,
     with_media,
 )
 from rivya_flows.language.syntax.media_references import resolve
@@ -69,30 +71,18 @@ ComposeWith = computable(
     "What `compose` takes.",
     parts=PART_OF_SPEC,
     takes={
-        "clips": Takes(
-            ("list",),
-            is_examined=True,
-            instead={"asset": "write [ ] around it, or use .assets of a step with several items"},
-        ),
-        "video": Takes(("asset", "text"), is_file=True, media=("video",)),
-        "images": Takes(
-            ("list", "asset", "text"),
-            is_file=True,
-            media=("image",),
-            schema={"type": ["array", "string"], "items": {"type": "string"}, "minItems": 1},
-        ),
+        "clips": Takes(("list", "asset", "text", "map"), is_examined=True),
         "narration": Takes(("asset", "text"), is_file=True, media=("audio",)),
-        "music": Takes(
-            ("map",), is_examined=True, instead={"asset": 'write `music: {audio: "VALUE"}`'}
-        ),
+        "music": Takes(("map", "asset", "text"), is_examined=True),
         "audio": Takes(("list", "asset", "text"), is_file=True, media=("audio",)),
-        "transition": _MAP,
-        "captions": _MAP,
+        "transition": Takes(("map", "text"), is_examined=True),
+        "captions": Takes(("map", *TEXTS), is_examined=True),
         "end_card": _MAP,
+        "length": Takes(("number", "text"), is_examined=True),
         "extras": _LIST,
         **_ALIKE,
     },
-    literal=("loudness", "fit"),
+    literal=("loudness",),
     without=("look", "shrink"),
 )
 LayoutWith = computable(
@@ -108,15 +98,16 @@ LayoutWith = computable(
 class Cut(Kind):
     """Finishes media on this machine; 0 credits."""
 
-    idle = ("retry", "regenerate", "fallback", "max_parallel", "repeat")
+    idle = ("retry", "regenerate", "fallback", "max_parallel", "budget", "repeat")
     takes_brand = True
     row = ("by", "captions", "poster", "gif", "loudness", "lost")
 
     def request(self, given: Arguments, world: World) -> ItemRequest | None:
         if given.is_written:
-            given.report(cut_problems(self.uses, given.values))
-            given.report(length_problems(given.values))
-            for name, value in given.values.items():
+            values = whole_forms(given.values)
+            given.report(cut_problems(self.uses, values))
+            given.report(length_problems(values))
+            for name, value in values.items():
                 given.report(computed_problems(name, value))
             return None
         arguments = world.branding.complete_arguments(given.values)
@@ -166,7 +157,7 @@ class Cut(Kind):
         return given_fields(fields, lacks)
 
     def files(self, arguments: Mapping[str, Any]) -> Iterator[CutMedium]:
-        return media_in(arguments)
+        return media_in(whole_forms(arguments))
 
     def elsewhere(self, keys: Collection[str]) -> Mapping[str, str]:
         own = keys_of(self.takes)
@@ -187,10 +178,6 @@ class Compose(Cut):
     outputs = ("asset", "assets", "by", "captions", "poster", "gif", "loudness", "lost")
     media = "video"
 
-    def idle_defaults(self, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> Collection[str]:
-        has_clips = any(one.get("clips") is not None for one in (own, defaults))
-        return ("fit",) if has_clips else ("transition",)
-
     def required_argument(self) -> str:
         return "clips"
 
@@ -206,7 +193,7 @@ class Layout(Cut):
 def cut_request(
     kind: Cut, arguments: Mapping[str, Any], files: Mapping[str, Asset]
 ) -> tuple[dict[str, Any], str]:
-    """The arguments with defaults and media filled in, without nulls and defaults that have no effect, and
+    """The arguments with defaults and media filled in, without nulls and short forms, and
     the hash of the request. Raises an `ItemRequestError` with all mistakes.
     """
     if problems := _mistakes(kind, arguments, files):
@@ -215,11 +202,8 @@ def cut_request(
     model = kind.takes.model_validate(given, context=EVALUATED)
     made = {key: one for key, one in model.model_dump(mode="json").items() if one is not None}
     made |= look
-    for key in made.keys() & {"images", "audio"}:
-        made[key] = made[key] if isinstance(made[key], list) else [made[key]]
-    for key, needs in (("reframe", ("clips", "formats")), ("fit", ("video", "images"))):
-        if not made.keys() & set(needs):
-            made.pop(key, None)  # the default of a key that has no effect
+    if "audio" in made and not isinstance(made["audio"], list):
+        made["audio"] = [made["audio"]]
     if captions := made.get("captions"):
         captions["text"] = captions["text"] or ""
         if captions["file"] is None or captions["cues"]:
@@ -248,13 +232,9 @@ def _all_mistakes(
             report = DiagnosticCollector("", "")
             report_error(details, (), report)
             yield from (_message(details["loc"], one) for one in report.diagnostics)
-    # Defaults are among the values, so that `fit` is checked with the spec alone.
-    named = {key: value for key, value in given.items() if key != "fit"}
-    named = with_media(named, lambda one: named_file(one.value, files))
+    named = with_media(given, lambda one: named_file(one.value, files))
     for found in (*cut_problems(kind.uses, named), *end_card_problems(named)):
-        # All stills of a failed run may be missing; only the attempt fails then, as before.
-        if found.path != ("images",) or found.code != "missing-key":
-            yield _message(found.path, found)
+        yield _message(found.path, found)
     for medium in media_in(given):
         try:
             if not isinstance(medium.value, Unknown):
@@ -287,7 +267,7 @@ def _checked_medium(medium: CutMedium, files: Mapping[str, Asset]) -> Any:
 
 def _own_arguments(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a spec says, without nulls; and the look, which is that of its brand."""
-    given = {key: _without_nulls(key, value) for key, value in arguments.items()}
+    given = {key: _without_nulls(key, one) for key, one in whole_forms(arguments).items()}
     given = {key: value for key, value in given.items() if value is not None}
     look = {"look": given.pop("look")} if "look" in given else {}
     return given, look

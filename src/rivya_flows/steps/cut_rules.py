@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
-from rivya_cut.composition import MAX_TRANSITION, is_medium_map
+from rivya_cut.composition import MAX_TRANSITION
 from rivya_cut.terms import STILL_SECONDS, TransitionKind
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.inference import TEXTS
@@ -18,7 +18,7 @@ from rivya_flows.language.expressions.output_types import (
 )
 from rivya_flows.language.expressions.values import as_text, is_number
 from rivya_flows.language.field_types import is_later
-from rivya_flows.language.final_cut import CUT_PARTS, MEDIA_KINDS, media_in
+from rivya_flows.language.final_cut import CUT_PARTS, MEDIA_KINDS, is_medium, media_in
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, preview
@@ -31,7 +31,8 @@ _FITS: Mapping[str, tuple[ShapeKind, ...]] = {
     "formats": ("text",),
     "extras": ("text",),
     **dict.fromkeys(("media", "image", "audio"), _FILE),
-    **dict.fromkeys(("seconds", "start", "width", "level"), ("number",)),
+    **dict.fromkeys(("width", "level"), ("number",)),
+    **dict.fromkeys(("seconds", "start"), ("number", "text")),
     **dict.fromkeys(("kind", "motion", "position", "style", "language"), ("text",)),
     **dict.fromkeys(("text", "title", "line"), TEXTS),
     "duck": ("boolean",),
@@ -55,7 +56,7 @@ CARD_KEYS = ("title", "line", "image")
 def cut_problems(uses: str, arguments: Values) -> Iterator[Diagnostic]:
     """What is wrong with the arguments of a `compose` or `layout`, taken together; what is not known is right."""
     given = {key: value for key, value in arguments.items() if value is not None}
-    for key in ("clips", "images", "video", "formats"):
+    for key in ("clips", "formats"):
         if given.get(key) in ([], ()):
             yield _missing((key,), f"{key!r} is empty", "add an item, or remove it")
     for key in ("formats", "extras"):
@@ -80,19 +81,12 @@ def cut_problems(uses: str, arguments: Values) -> Iterator[Diagnostic]:
 
 
 def _pictures(given: Values) -> Iterator[Diagnostic]:
-    held = [key for key in ("clips", "video", "images") if key in given]
-    if not held:
-        hint = 'write `video: "${{ steps.NAME.asset }}"`'
-        yield _missing(("video",), "'clips', 'video' or 'images' is missing", hint)
-    for extra in held[1:]:
-        message = f"a composition takes clips, a video or images, not {held[0]!r} and {extra!r}"
-        yield _needless((extra,), message, "remove one of them")
-    if "clips" in given and "fit" in given:
-        hint = "remove it; each clip says how long it is shown"
-        yield _needless(("fit",), "'fit' has no effect with `clips`", hint)
-    if "transition" in given and held and "clips" not in held:
-        hint = "write the media as `clips`, or remove it"
-        yield _needless(("transition",), "'transition' has no effect without `clips`", hint)
+    if "clips" not in given:
+        hint = 'write `clips: "${{ steps.NAME.asset }}"`'
+        yield _missing(("clips",), "'clips' is missing", hint)
+    if given.get("length") == "speech" and not {"narration", "audio"} & given.keys():
+        hint = "add `narration:`, or remove it: then the film is as long as its clips"
+        yield _wrong(("length",), "there is no speech to take the length from", hint)
     transition = given.get("transition")
     if isinstance(transition, Mapping) and "seconds" in transition and "kind" not in transition:
         message = "'seconds' has no effect on a cut, which a transition without 'kind' is"
@@ -108,7 +102,7 @@ def _empty_media(given: Values) -> Iterator[Diagnostic]:
         key = str(path[-1])
         if isinstance(part, Mapping) and part.get(key, "") is None:
             yield _missing(path, f"{key!r} is empty", f"write a value after `{key}:`")
-    for name in ("clips", "images", "audio"):
+    for name in ("clips", "audio"):
         for index, medium in enumerate(_members(given.get(name))):
             if medium is None:
                 message = "a file must be a path or a URL, not nothing"
@@ -135,6 +129,9 @@ def _captions(given: Values) -> Iterator[Diagnostic]:
     if not by_text and not by_file:
         hint = 'write `text: "${{ steps.NAME.text }}"`, or `file: captions.srt`'
         yield _missing(("captions", "text"), "captions need 'text' or 'file'", hint)
+    elif by_text and str(captions["text"]).endswith((".srt", ".vtt")):
+        hint = f"write `captions: {{file: {captions['text']}}}`"
+        yield _wrong(("captions", "text"), "this would be shown as a text", hint)
     elif by_text and by_file:
         message = "captions take 'text' or 'file', not both"
         yield _needless(("captions", "file"), message, "remove one of them")
@@ -195,7 +192,7 @@ def length_problems(given: Values) -> Iterator[Diagnostic]:
             hint = "show it longer, or make the transition shorter"
             yield _wrong(_at(clips, index, "seconds"), message, hint)
     known = [length for length in lengths if length is not None]
-    if len(known) < len(lengths) or {"narration", "audio"} & given.keys():
+    if len(known) < len(lengths) or {"narration", "audio", "length"} & given.keys():
         return
     end = sum(known) - overlap * (len(known) - 1)
     for index, overlay in _maps(given.get("overlays")):
@@ -293,6 +290,8 @@ def computed_problems(key: str, value: Any) -> Iterator[Diagnostic]:
         fits = _FITS.get(place_name(path), ())  # the model reports a list where there is none
         if key == "clips" and len(place) == 1:
             yield from _clip_problems(inner.shape, path)
+        if fits[:2] == ("number", "text") and inner.shape.is_prose:
+            fits = ("number",)  # words of a model are no time
         if fits and inner.shape.kind not in ("any", *fits):
             yield wrong_shape(path, inner.shape, fits)
     for medium in media_in({key: value}):
@@ -301,7 +300,7 @@ def computed_problems(key: str, value: Any) -> Iterator[Diagnostic]:
             if medium.path[0] in CUT_PARTS:
                 yield from word_problems(name, medium.value.shape, medium.path)
             yield from _wrong_media(medium.path, medium.value.shape, medium.kinds)
-        elif has_unknown(medium.value) and not _is_medium(medium.value):  # others with the files
+        elif has_unknown(medium.value) and not is_medium(medium.value):  # others with the files
             message = f"{name!r} takes {any_of(_FILE)}, but this is {preview(medium.value)}"
             hint = "give one asset, without { } or [ ]"
             yield Diagnostic("wrong-type", message, hint, path=medium.path)
@@ -341,10 +340,6 @@ def _clip_problems(shape: Shape, path: Path) -> Iterator[Diagnostic]:
         message = "a clip is one asset, but this is a whole step or item"
         hint = "write .asset after it; .assets instead of .items gives a list of them"
         yield Diagnostic("wrong-type", message, hint, path=path)
-
-
-def _is_medium(value: Any) -> bool:
-    return isinstance(value, dict) and is_medium_map(value)
 
 
 def _wrong_media(path: Path, shape: Shape, kinds: tuple[str, ...]) -> Iterator[Diagnostic]:

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 from pydantic import Field, JsonValue
 
 from rivya_client.catalogue.catalogue import Model, Param
+from rivya_client.catalogue.common import COMMON, COMMON_NAMES
 from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import with_words
 from rivya_flows.language.canonical import canonical, whole
+from rivya_flows.language.common_params import in_own_words
 from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import (
     PROSE,
@@ -37,6 +39,8 @@ from rivya_flows.steps.request import (
     priced_by,
 )
 
+_NUMBER = Takes(("number", "text"), is_examined=True, schema={"type": ["number", "string"]})
+
 
 class GenerateWith(SpecModel):
     """What `generate` takes.
@@ -44,6 +48,10 @@ class GenerateWith(SpecModel):
     Attributes:
         model: Id of a model for images, videos or audio.
         prompt: What to generate; for a voice, what to say.
+        aspect: Width to height, such as `9:16`, or `auto`.
+        seconds: How long the film or the sound lasts, in seconds or such as `8s`.
+        seed: A whole number that repeats a result.
+        resolution: Such as `1080p` or `2K`.
         params: The model's own parameters.
         references: Reference media: assets of steps, file inputs, or files beside the spec.
             They are uploaded.
@@ -52,6 +60,10 @@ class GenerateWith(SpecModel):
 
     model: Annotated[Value, Takes(("text",), is_examined=True)]
     prompt: Annotated[Value, Takes(TEXTS)] = None
+    aspect: Annotated[Value, Takes(("text",), is_examined=True)] = None
+    seconds: Annotated[Value, _NUMBER] = None
+    seed: Annotated[Value, _NUMBER] = None
+    resolution: Annotated[Value, Takes(("text",), is_examined=True)] = None
     params: Annotated[Value, Takes(("map",))] = Field(default_factory=dict)
     references: Annotated[
         Value,
@@ -104,7 +116,7 @@ class Generate(Kind):
         text = prompt if isinstance(prompt, str) else None
         if text is not None:
             text = world.branding.full_prompt(model, text, wanted)
-        arguments = {name: one for name, one in given.values.items() if name != "brand"}
+        arguments = _arguments_of_a_request(given.values)
         sent = {"model": model.id, "prompt": text, "params": params}
         identity = [world.service, *sent.values(), [one.source for one in media.media]]
         # A further argument of the kind makes another request without a line here.
@@ -122,23 +134,25 @@ class Generate(Kind):
         )
 
     def sent_arguments(self, given: Arguments, world: World) -> Mapping[str, Any]:
-        arguments = {name: one for name, one in given.values.items() if name != "brand"}
+        arguments = _arguments_of_a_request(given.values)
         model = world.catalogue.get(str(given.get("model")))
         prompt, params = given.text("prompt"), given.get("params") or {}
         if model is not None and isinstance(prompt, str):
             prompt = world.branding.full_prompt(model, prompt, given.get("brand") is not False)
-        if model is not None and isinstance(params, Mapping) and not has_unknown(params):
-            params = coerce_params(model, params)[0]
+        if model is not None and isinstance(params, Mapping):
+            params = {**params, **in_own_words(model, given.values)[0]}
+            params = params if has_unknown(params) else coerce_params(model, params)[0]
         return {**arguments, "prompt": prompt, "params": params}
 
     def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
         model = world.catalogue.get(str(known["model"]))
         if model is None:
             return model_known_later()
-        params, prompt = known["params"] or {}, known["prompt"]
-        if isinstance(prompt, str):
-            prompt = world.branding.full_prompt(model, prompt, known["brand"])
-        expected = price(model, params if isinstance(params, dict) else {}, prompt)
+        params, prompt = known["params"] or {}, None
+        if isinstance(known["prompt"], str):
+            prompt = world.branding.full_prompt(model, known["prompt"], known["brand"])
+        own, _ = in_own_words(model, known)
+        expected = price(model, {**params, **own} if isinstance(params, dict) else own, prompt)
         if not isinstance(params, dict) and expected.max is not None:
             expected = Price(expected.min, None, "its parameters are known during the run")
         return model.id, expected
@@ -172,14 +186,25 @@ class Generate(Kind):
         known = keys_of(self.takes)
         own = f"there are: {', '.join(known)}; parameters of the model belong in `params:`"
         unknown = [key for key in keys if key not in known][:_MAX_HINTS]
-        return {key: own for key in unknown if len(key) > _MAX_KEY or not nearest(key, known)}
+        hints = {key: own for key in unknown if len(key) > _MAX_KEY or not nearest(key, known)}
+        common = {key: COMMON_NAMES[key] for key in unknown if key in COMMON_NAMES}
+        return hints | {key: f"write `{name}:`, as for every model" for key, name in common.items()}
+
+
+def _arguments_of_a_request(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments without those that are sent as others."""
+    return {name: one for name, one in given.items() if name not in ("brand", *COMMON)}
 
 
 def _params(model: Model, given: Arguments) -> dict[str, Any]:
     """The parameters in wire form; the mistakes in them are reported."""
     params = given.get("params") or {}
+    own, wrong_common = in_own_words(model, given.values)
+    given.report(wrong_common)
     if not isinstance(params, Mapping):
         return {}
+    if not given.is_written:  # `${{ … or none }}` leaves one out; an author removes its key
+        params = {key: value for key, value in params.items() if value is not None}
     unknown = [key for key, value in params.items() if has_unknown(value)]
     coerced, wrong = coerce_params(model, params, unknown=unknown)
     given.report(wrong)
@@ -209,7 +234,7 @@ def _params(model: Model, given: Arguments) -> dict[str, Any]:
             if one.path == ("params", key)
         }
         given.report(found.values())
-    return coerced
+    return {**coerced, **own}
 
 
 def _member_problems(model: Model, param: Param, value: Any) -> Iterator[Diagnostic]:

@@ -195,7 +195,7 @@ class Kind:
         return given.values
 
     def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
-        """The model and the price of an item; arguments that are not known yet are None, in a map `Unknown`."""
+        """The model and the price of an item; arguments, or members of a map, that are not known yet are `Unknown`."""
         return self.uses if self.credits else None, self.own_price
 
     async def work(

@@ -242,9 +242,6 @@ class Pick(Kind):
         mode = own.get("mode")
         return idle_keys(defaults.get("mode") if mode is None else mode)
 
-    def elsewhere(self, keys: Collection[str]) -> Mapping[str, str]:
-        return {"on_none": "write `none: {rounds: 1}`"}
-
     def idle_hint(self, key: str) -> str:
         return "set it in `with`, where it limits the question" if key == "timeout" else "remove it"
 

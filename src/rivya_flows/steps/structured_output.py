@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import JsonValue
 
+from rivya_flows.language.answers import MisfitError, is_short, read_expect
 from rivya_flows.language.canonical import canonical, whole
 
 MAX_TURNS = 3
 """Times that a question is asked before a wrong answer fails the step."""
-
-_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-}
-
 
 MAX_DEPTH = 64
 """Nesting of maps and lists in an answer; the same as in a spec."""
@@ -30,13 +23,16 @@ _MAX_DIGITS = 300
 
 
 class AnswerError(Exception):
-    """An answer does not match its schema; the message says where."""
+    """An answer is not as expected; the message says where."""
 
 
-def instruction(schema: JsonValue) -> str:
+def instruction(expect: JsonValue) -> str:
     """The text added to a message that asks for a structured answer."""
-    written = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
-    return f"\n\nAnswer with one JSON object and nothing else, of this shape: {written}"
+    what, text = "of this shape", expect
+    if not is_short(expect):
+        what, text = "that fits this JSON Schema", read_expect(expect)[0].json_schema()
+    written = json.dumps(text, ensure_ascii=False, separators=(",", ":"))
+    return f"\n\nAnswer with one JSON object and nothing else, {what}: {written}"
 
 
 def repeat(read_again: Callable[[], object]) -> str:
@@ -49,8 +45,8 @@ def repeat(read_again: Callable[[], object]) -> str:
     return f"That answer could not be used: {problem}."
 
 
-def read(content: str, schema: JsonValue) -> dict[str, JsonValue]:
-    """The JSON object in an answer, which fits the schema; text around it is ignored, other fields are kept."""
+def read(content: str, expect: JsonValue) -> dict[str, JsonValue]:
+    """The JSON object in an answer, which is as expected; text around it is ignored, other fields are kept."""
     start = content.find("{")
     if start < 0:
         raise AnswerError("it holds no JSON object")
@@ -60,8 +56,11 @@ def read(content: str, schema: JsonValue) -> dict[str, JsonValue]:
         raise AnswerError("its JSON is broken") from error
     if _is_deeper(value, MAX_DEPTH):
         raise AnswerError(f"it is nested deeper than {MAX_DEPTH}")
-    _check(value, schema, "")
-    answer: dict[str, JsonValue] = json.loads(whole(canonical(value)))
+    try:
+        fitted = read_expect(expect)[0].fit(value)
+    except MisfitError as error:
+        raise AnswerError(str(error)) from error
+    answer: dict[str, JsonValue] = json.loads(whole(canonical(fitted)))
     return answer
 
 
@@ -92,23 +91,3 @@ def _is_deeper(value: Any, levels: int) -> bool:
         return False
     inner = value.values() if isinstance(value, dict) else value
     return levels == 0 or any(_is_deeper(one, levels - 1) for one in inner)
-
-
-def _check(value: Any, schema: Any, place: str) -> None:
-    where = place or "the answer"
-    if isinstance(schema, Mapping):
-        if not isinstance(value, dict):
-            raise AnswerError(f"{where} must be an object")
-        for name, inner in schema.items():
-            if name not in value:
-                raise AnswerError(f"{place + '.' if place else ''}{name} is missing")
-            _check(value[name], inner, f"{place}.{name}" if place else name)
-    elif isinstance(schema, list | tuple):
-        if not isinstance(value, list):
-            raise AnswerError(f"{where} must be a list")
-        for index, member in enumerate(value):
-            _check(member, schema[0], f"{place}[{index}]")
-    else:
-        kinds = _TYPES[schema]
-        if not isinstance(value, kinds) or (isinstance(value, bool) and schema != "boolean"):
-            raise AnswerError(f"{where} must be of type {schema}")

@@ -42,7 +42,7 @@ steps:
 outputs:
   film: ${{ steps.film.asset }}
 deploy:
-  - {name: studio, work_pool: studio}
+  - {name: studio, work_pool: studio, budget: {credits: 40}}
 """
 LAUNCH = """\
 from prefect import flow
@@ -139,6 +139,7 @@ async def test_a_subflow_is_paused_while_it_waits_and_its_form_answers(
     tags = server.ask("GET", f"/flow_runs/{subflows[0]}")["tags"]
     assert sorted(tags) == ["client:acme", "product:kettle"]
     assert receipt.document["labels"] == {"client": "acme", "product": "kettle"}
+    assert receipt.document["credits"]["budget"] is None
     assert here.answers(run) == [("neon", "form")]
     assert sorted(here.bought(run).values()) == [1, 1, 1]
 
@@ -236,6 +237,7 @@ def test_a_deployment_that_a_flow_started_is_paused_too(server: Server, place: P
     run = server.start("relay/own")
     subflow, state = asked(server, run)
     assert state["name"] == "Paused"
+    assert "budget 40" in server.log(subflow)  # of its deployment
     answer(server, subflow)
     server.end(run, "COMPLETED")
     eventually(lambda: "the flow got completed" in server.log(run), "what the flow printed")

@@ -1,4 +1,4 @@
-"""Which late runs of a schedule are made up for."""
+"""Which late runs of a schedule are made up for, and when a schedule wanted a run."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import DeploymentSchedule, FlowRun, State
+from prefect.client.schemas.schedules import CronSchedule, NoSchedule
 from prefect.states import Cancelled, Scheduled
 
-from rivya_flows.flows.execution.execute import decide
+from rivya_flows.flows.execution.execute import decide, in_zone_of
 from rivya_flows.language.workflow import Schedule
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -48,3 +49,13 @@ def test_catchup_decides_about_late_runs(
         assert found.status == "skipped"
         assert "3 h late" in found.sentence
         assert "nothing was bought" in found.sentence
+
+
+def test_a_run_knows_when_it_was_wanted_in_the_zone_of_its_schedule() -> None:
+    late = datetime(2026, 11, 8, 19, 30, tzinfo=UTC)
+    daily = CronSchedule(cron="0 1 * * *", timezone="Asia/Kolkata")
+    made = DeploymentSchedule(deployment_id=uuid4(), schedule=daily)
+    assert in_zone_of(made, late).isoformat() == "2026-11-09T01:00:00+05:30"
+    odd = made.model_copy(update={"schedule": NoSchedule()})
+    for one in (None, odd):
+        assert in_zone_of(one, late).isoformat() == "2026-11-08T19:30:00+00:00"

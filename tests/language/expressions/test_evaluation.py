@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_flows.language.expressions.filters import FILTERS
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
     Reference,
@@ -17,7 +18,7 @@ from rivya_flows.language.expressions.resolve import (
     evaluate,
     references,
 )
-from rivya_flows.language.expressions.values import FILTERS, InferenceError
+from rivya_flows.language.expressions.values import InferenceError
 from support.expression_scope import SCOPE
 
 
@@ -74,6 +75,10 @@ from support.expression_scope import SCOPE
         ("${{ steps.skipped.json.visual | default('x') }}", "x"),
         ("${{ steps.script.json.missing | default('x') }}", "x"),
         ("${{ steps.skipped.json.visual or 'x' }}", "x"),
+        ("${{ steps.script.json.missing or 'x' }}", "x"),
+        ("${{ steps.script.json.missing or none }}", None),
+        ("${{ steps.stills.items[7].asset.url or none }}", None),
+        ("${{ steps.script.json.missing | default(none) }}", None),
         ("${{ 'x' if steps.skipped.json.visual else 'y' }}", "y"),
         ("${{ none if inputs.live else 1 }}", None),
         ("a${{ 'b' if inputs.reference }}c", "ac"),

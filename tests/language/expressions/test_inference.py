@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_client.catalogue.snapshot import shipped
+from rivya_flows.language.expressions.filters import FILTERS, misuse
 from rivya_flows.language.expressions.inference import shape_of
 from rivya_flows.language.expressions.output_types import (
     BOOLEAN,
@@ -20,7 +21,6 @@ from rivya_flows.language.expressions.output_types import (
 )
 from rivya_flows.language.expressions.resolve import evaluate, template
 from rivya_flows.language.expressions.values import (
-    FILTERS,
     ExpressionError,
     InferenceError,
     UsesNull,
@@ -31,7 +31,8 @@ from support.wrong_specs import HEAD, STILL
 
 ASSET = {"kind": "image", "sha256": "0", "url": "https://a.b/c.png", "width": 8}
 INPUTS = {"text": "lamp 7", "count": 3, "half": 2.5, "flag": True, "texts": ["a", "b"],
-          "numbers": [1, 2], "photo": ASSET, "facts": {"size": 5, "name": "x"}}  # fmt: skip
+          "numbers": [1, 2], "photo": ASSET, "facts": {"size": 5, "name": "x"},
+          "rows": [{"size": 1, "name": "b"}, {"size": 2, "name": None}]}  # fmt: skip
 SHAPES = {
     "text": TEXT,
     "count": NUMBER,
@@ -41,13 +42,24 @@ SHAPES = {
     "numbers": list_of(NUMBER),
     "photo": asset("image"),
     "facts": map_of({"size": NUMBER, "name": TEXT}),
+    "rows": list_of(map_of({"size": NUMBER, "name": TEXT})),
 }
 LEAVES = st.sampled_from(
     [*(f"inputs.{name}" for name in INPUTS), "inputs.facts.size", "inputs.texts[0]", "'word'", "4",
      "true", "['c', 'd']", "{'a': 1}", "inputs.numbers[0:1]"]
 )  # fmt: skip
 NULLS = LEAVES | st.just("none")
-SIMPLE = [name for name in FILTERS if name not in ("default", "replace")]
+SIMPLE = [name for name in FILTERS if misuse(name, [], []) is None]
+OF_LISTS = ["map('upper')", "map('int')", "map('join', '-')", "map(attribute='size')", "map(attribute='name', default=1)",
+            "map(attribute='size') | map('default', 0)", "select('number')", "selectattr('size', 'gt', 4)",
+            "rejectattr('name')", "sort(attribute='name')", "groupby('size')", "sum(attribute='size')", "sum(start=2)",
+            "min(attribute='size')", "unique(attribute='name')", "zip(inputs.texts)", "zip(inputs.texts) | last",
+            "zip(inputs.texts) | map(attribute=0)", "flatten(levels=1)", "flatten", "join('-', attribute='name')",
+            "split('a')", "first", "last"]  # fmt: skip
+LISTS = st.sampled_from(
+    ["inputs.texts", "inputs.numbers", "[inputs.facts, {'size': 3, 'name': 'y'}]", "[]", "[inputs.texts, ['z']]",
+     "[inputs.facts, none]", "inputs.rows"]
+)  # fmt: skip
 
 
 def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -67,7 +79,12 @@ def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-@given(st.recursive(LEAVES, _larger, max_leaves=5))
+PIPES = st.tuples(LISTS, st.lists(st.sampled_from(OF_LISTS), min_size=1, max_size=3)).map(
+    lambda p: " | ".join([p[0], *p[1]])
+)
+
+
+@given(st.recursive(LEAVES, _larger, max_leaves=5) | PIPES)
 def test_what_is_refused_fails_and_what_is_given_has_its_shape(text: str) -> None:
     [expression] = template(f"${{{{ {text} }}}}").expressions
     shape: Shape | None
@@ -98,7 +115,9 @@ WRONG = {
     "☞inputs.name * 2": "write `| int` after the text",
     "☞steps.still.asset | upper": "name one of its fields, such as .url",
     "☞inputs.name | join(', ')": "write [ ] around it, or use .items or .assets of a step with several items",
-    "☞steps.still.assets | join": "list what it joins: [shots[0].text, shots[1].text] | join; or write `| json`",
+    "☞steps.still.assets | join": "name a field of each member, such as attribute='kind'",
+    "☞steps.still.assets | sort(reverse=true)": "name a field of each member, such as attribute='kind'",
+    "☞steps.still.assets | map(attribute='kind') | sum": "write `| map('int') | sum`",
     "☞inputs.n | length": "write a list, such as ['a', 'b']",
     "inputs.n > ☞inputs.name": "write `| int` after the text",
     "inputs.name in ☞inputs.n": "write a list, such as ['a', 'b']",

@@ -68,6 +68,17 @@ def test_what_may_hold_is_left_alone(condition: str, more: str) -> None:
     assert diagnostics_of(spec(condition, more=more)) == ()
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["matrix.style", "inputs.tone or 'neon'", "inputs.tone ~ ''", "'neon' ~ inputs.n", "matrix.style | int",
+     "('ne' ~ 'on') | lower", "matrix.style ~ matrix.size"],
+)  # fmt: skip
+def test_a_computed_key_that_may_exist_is_left_alone(key: str) -> None:
+    keys = "{'neon': 1, 'warm': 2, 'neon1': 3, 'studio2': 4}"
+    prompt = f"${{{{ {keys}[{key}] }}}}".replace("'", "''")
+    assert diagnostics_of(spec("inputs.tone", more=MATRIX, prompt=prompt)) == ()
+
+
 NEEDS = "    needs: [still]\n"
 NEVER = {
     "also its asset": ("☞steps.still.status == 'failed'", "", "a ${{ steps.still.credits }}"),

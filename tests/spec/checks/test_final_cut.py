@@ -22,7 +22,7 @@ def test_every_key_of_compose_and_layout_has_a_wrong_value() -> None:
     texts = [text for _, text, _ in TOPICS["final_cut"].values()]
     models: list[type[SpecModel]] = [ComposeWith, LayoutWith, *CUT_PARTS.values()]
     keys = {key for model in models for key in model.model_fields} - {"cues"}
-    old = {"video", "images", "audio"}  # in arguments.txt
+    old = {"audio"}  # in arguments.txt
     marked = " ".join(text.partition("with: {")[2] for text in texts)
     assert [key for key in sorted(keys - old) if f"{key}: " not in marked] == []
 
@@ -60,7 +60,20 @@ GOOD = {
       overlays: null
       end_card: {title: नमस्ते, image: null}
 """,
-    "audio under a narration": 'images: [a.png]\n      narration: a.mp3\n      audio: [b.mp3]',
+    "audio under a narration": 'clips: a.png\n      narration: a.mp3\n      audio: [b.mp3]',
+    "short forms": f"""
+      clips: "{FILM}"
+      narration: "{VOICE}"
+      music: music.mp3
+      transition: fade
+      captions: "${{{{ steps.script.text }}}}"
+      overlays: [{{text: Now, start: 1s, seconds: 1.5s}}]
+      end_card: {{title: Aurora, seconds: 2s}}
+      length: 15s
+""",
+    "one clip in a map": 'clips: {media: a.png, seconds: 2s}\n      length: picture',
+    "an overlay after the clips of a longer film":
+        'clips: a.png\n      length: 15s\n      overlays: [{text: Late, start: 9s}]',
 }  # fmt: skip
 
 
@@ -69,13 +82,6 @@ def test_good_arguments_are_accepted(arguments: str) -> None:
     text = framed("compose without clips", "☞").replace("{☞}", "\n      " + arguments.strip())
     assert diagnostics_of(text) == ()
     assert errors_of(text) == []
-
-
-def test_defaults_that_have_no_effect_on_a_composition_are_no_mistake() -> None:
-    given = "defaults: {compose: {with: {fit: loop, transition: {kind: fade}, formats: ['1:1']}}}\n"
-    for media in "clips: [a.mp4]", "video: a.mp4":
-        text = framed("compose without clips", media).replace("steps:\n", f"{given}steps:\n")
-        assert diagnostics_of(text) == ()
 
 
 NO_URL = "it is made on your machine: a step with `uses: upload` gives it a .url"

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
-from rivya_cut.fields import Colour, DrawnText, Flag, Media, Medium, Number
+from rivya_cut.fields import (
+    LIST,
+    SECONDS,
+    Colour,
+    DrawnText,
+    FilmLength,
+    Flag,
+    Media,
+    Medium,
+    Number,
+)
 from rivya_cut.subtitles import MAX_SUBTITLES, Cue, in_order
 from rivya_cut.terms import (
     CaptionPosition,
     CaptionStyle,
     Extra,
-    Fit,
     Font,
     Format,
     Motion,
@@ -45,9 +55,19 @@ def _clip_of(value: Any) -> Any:
     return value if is_map or isinstance(value, BaseModel) else {"media": value}
 
 
-_Place = Annotated[Number, Field(ge=0, le=MAX_SECONDS)]
+def _alone(key: str) -> BeforeValidator:
+    """Takes a text or a medium alone for a map with it at this key."""
+
+    def as_map(value: Any) -> Any:
+        is_medium = isinstance(value, Mapping) and is_medium_map(value)
+        return {key: value} if is_medium or isinstance(value, str | Path) else value
+
+    return BeforeValidator(as_map)
+
+
+_Place = Annotated[Number, Field(ge=0, le=MAX_SECONDS), SECONDS]
 Cues = Annotated[tuple[Cue, ...], Field(max_length=MAX_SUBTITLES), AfterValidator(in_order)]
-_Length = Annotated[Number, Field(gt=0, le=MAX_SECONDS)]
+_Length = Annotated[Number, Field(gt=0, le=MAX_SECONDS), SECONDS]
 
 
 class _Part(BaseModel):
@@ -59,7 +79,8 @@ class Clip(_Part):
 
     Attributes:
         media: A video or an image.
-        seconds: How long it is shown; left out, a video to its end and an image for 3 s.
+        seconds: How long it is shown, as `2s` or a number of seconds; left out, a video to its end
+            and an image for 3 s, or longer where the film is.
         start: Second of the video at which the clip begins.
         motion: Movement of the camera over the picture.
     """
@@ -71,7 +92,7 @@ class Clip(_Part):
 
 
 class Transition(_Part):
-    """How one clip follows the other.
+    """How one clip follows the other. Only its kind: write that without a map.
 
     Attributes:
         kind: `cut` takes no time; `fade` and `slide` overlap both clips.
@@ -79,11 +100,11 @@ class Transition(_Part):
     """
 
     kind: TransitionKind = "cut"
-    seconds: Annotated[Number, Field(ge=0.05, le=MAX_TRANSITION)] = 0.4
+    seconds: Annotated[Number, Field(ge=0.05, le=MAX_TRANSITION), SECONDS] = 0.4
 
 
 class Music(_Part):
-    """Music under the whole film.
+    """Music under the whole film. Only its audio: write that without a map.
 
     Attributes:
         audio: The music; it is repeated or cut to the length of the film.
@@ -97,7 +118,8 @@ class Music(_Part):
 
 
 class Captions(_Part):
-    """Captions that are drawn into the picture. They need `text`, `file` or `cues`.
+    """Captions that are drawn into the picture. They need `text`, `file` or `cues`. Only
+    their text: write that without a map.
 
     Attributes:
         text: What is said, timed by the pauses of the narration, or of the first audio.
@@ -149,7 +171,7 @@ class EndCard(_Part):
     title: Annotated[str | None, DrawnText(MAX_CARD_TEXT)] = None
     line: Annotated[str | None, DrawnText(MAX_CARD_TEXT)] = None
     image: Medium | None = None
-    seconds: Annotated[Number, Field(gt=0, le=60)] = 2.0
+    seconds: Annotated[Number, Field(gt=0, le=60), SECONDS] = 2.0
 
 
 class Look(_Part):
@@ -173,9 +195,7 @@ class Composition(_Part):
     """A film, rendered once for each format.
 
     Attributes:
-        clips: Videos and images in order, or maps with `media`; or give `video` or `images`.
-        video: The video; or give `images` or `clips`.
-        images: Images shown one after the other; or give `video` or `clips`.
+        clips: Videos and images in order, one or a list, or maps with `media`.
         narration: The speech: it sets the level, and the film is at least as long.
         music: Music under the whole film.
         audio: One audio or a list: the first leads, the others play under it. With `narration`
@@ -190,41 +210,29 @@ class Composition(_Part):
         extras: What else to make: a `poster`, a short `gif`, the captions as an `srt` file, and
             each film `clean`, without captions.
         loudness: Loudness of the result, in LUFS.
-        fit: What the video does when the audio is longer; without `clips`.
+        length: How long the film is: as the `speech`, as the `picture`, or a time, with the end
+            card; left out, as the longer of both.
         look: Colours and font of texts and cards.
         shrink: Divides width and height of the formats, for a quick look.
     """
 
     clips: Annotated[
-        tuple[Annotated[Clip, BeforeValidator(_clip_of)], ...], Field(max_length=MAX_CLIPS)
+        tuple[Annotated[Clip, BeforeValidator(_clip_of)], ...], Field(max_length=MAX_CLIPS), LIST
     ] = ()
-    video: Medium | None = None
-    images: Media = ()
     narration: Medium | None = None
-    music: Music | None = None
+    music: Annotated[Music, _alone("audio")] | None = None
     audio: Media = ()
-    transition: Transition = Transition()
-    captions: Captions | None = None
+    transition: Annotated[Transition, _alone("kind")] = Transition()
+    captions: Annotated[Captions, _alone("text")] | None = None
     overlays: Overlays = ()
     end_card: EndCard | None = None
     formats: Formats = ()
     reframe: Reframe = "crop"
     extras: tuple[Extra, ...] = ()
     loudness: Annotated[Number, Field(ge=-40, le=-5)] = -16.0
-    fit: Fit = "hold"
+    length: FilmLength | None = None
     look: Look = Look()
     shrink: Shrink = 1
-
-    @property
-    def visible_clips(self) -> tuple[Literal["clips", "video", "images"], Sequence[Clip]]:
-        """What is shown in order, and the key that gives it: a `video` is one film, and `images`
-        share the length of the leading sound.
-        """
-        if self.video is not None:
-            return "video", (Clip(media=self.video),)
-        if self.images:
-            return "images", [Clip(media=one) for one in self.images]
-        return "clips", self.clips
 
 
 class Layout(_Part):

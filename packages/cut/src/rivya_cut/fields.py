@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +17,8 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
+
+from rivya_cut.durations import DURATION_PATTERN, DurationError, seconds_of
 
 # Strict, or "no" would pass for false and "5" for five, and quotes would mean nothing.
 Flag = Annotated[bool, Strict()]
@@ -76,11 +79,52 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else () if value is None else (value,)
 
 
+Part = Literal["speech", "picture"]
+_MAX_SECONDS = 3_600
+
+
+def _film_length(value: Any) -> Any:
+    """A part of the film, or a number of seconds."""
+    if value in get_args(Part):
+        return value
+    with suppress(DurationError):
+        length = seconds_of(value)
+        if type(length) in (int, float) and 0 < length <= _MAX_SECONDS:
+            return float(length)
+    message = f"{value!r:.40} is not the length of a film"
+    raise ValueError(f"{message}; write speech, picture, or a time such as 15s, at most 1h")
+
+
 Colour = Annotated[
     str, AfterValidator(_colour), WithJsonSchema({"type": "string", "pattern": f"^{COLOUR}$"})
 ]
 """As ``#rgb`` or ``#rrggbb``; always ``#rrggbb``, in small letters, when it is read."""
 
 Medium = Annotated[Path, AfterValidator(_beside)]
-Media = Annotated[tuple[Medium, ...], BeforeValidator(_as_list)]
+LIST = BeforeValidator(_as_list)
+"""One value is a list of it."""
+
+Media = Annotated[tuple[Medium, ...], LIST]
 """One file or a list."""
+
+SECONDS = BeforeValidator(seconds_of)
+"""A duration is a number of seconds."""
+
+FilmLength = Annotated[
+    Part | float,
+    BeforeValidator(_film_length),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": [*get_args(Part)]},
+                {
+                    "type": ["number", "string"],
+                    "exclusiveMinimum": 0,
+                    "maximum": _MAX_SECONDS,
+                    "pattern": DURATION_PATTERN,
+                },
+            ]
+        }
+    ),
+]
+"""As long as a part of the film, or a number of seconds."""

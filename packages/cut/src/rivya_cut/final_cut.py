@@ -62,9 +62,9 @@ _JOIN = round(0.01 * RATE)
 def render(composition: Composition, folder: Path, progress: Callable[[float], object]) -> Rendered:
     """Render the films of a composition, and its poster and loop, into a folder.
 
-    Clips follow each other as `rendering.timeline.arranged` says. The narration, else the first
-    `audio`, leads: if it is longer than the clips, `fit` says how they last as long, and the end card
-    comes after it. Overlays end where the end card begins.
+    Clips follow each other as `rendering.timeline.arrange` says. The narration, else the first
+    `audio`, leads: if it is longer than the clips, these last as long, and the end card comes after
+    it, unless `length` says otherwise. Overlays end where the end card begins.
 
     `progress` is called with the share that is done, from 0 to 1, never less than before; one call at a
     time, from several threads.
@@ -217,7 +217,7 @@ def sources_of(work: Composition | Layout) -> list[Path]:
     """The media of a composition or layout, each once."""
     if isinstance(work, Layout):
         return [*dict.fromkeys([work.image, *_images(work).values()])]
-    clips = (clip.media for clip in work.visible_clips[1])
+    clips = (clip.media for clip in work.clips)
     return [*dict.fromkeys([*clips, *_images(work).values(), *_sounds(work).values()])]
 
 
@@ -229,8 +229,7 @@ def _cut(
     sounds = _sounds(composition)
     lead = next((name for name in ("narration", "audio[0]") if name in sounds), None)
     lengths = {name: _sound_seconds(name, path, name == lead) for name, path in sounds.items()}
-    key, clips = composition.visible_clips
-    media = [_medium(key, index, clip.media) for index, clip in enumerate(clips)]
+    media = [_medium(index, clip.media) for index, clip in enumerate(composition.clips)]
     timeline = arrange(composition, media, lengths[lead] if lead else None)
     cues = _cues(composition, sounds[lead] if lead else None, timeline)
     sizes = sizes_of(composition, lambda: _own_size(media[0]))
@@ -272,6 +271,9 @@ def _short_transitions(timeline: Timeline) -> Iterator[str]:
 
 
 def _unseen(composition: Composition, timeline: Timeline) -> Iterator[str]:
+    for index, begin in enumerate(timeline.begins()):
+        if begin >= timeline.picture_frames:
+            yield f"clips[{index}] is not seen: the film ends before it"
     for index, overlay in enumerate(composition.overlays):
         appearance = of_overlay(overlay, timeline)
         if appearance.end <= appearance.start:
@@ -283,14 +285,10 @@ def _unseen(composition: Composition, timeline: Timeline) -> Iterator[str]:
         yield f"captions from {late[0]:g} s on are not seen: they start after the end of the clips"
 
 
-def _medium(key: str, index: int, path: Path) -> ClipMedium:
-    name = key if key == "video" else f"{key}[{index}]"
+def _medium(index: int, path: Path) -> ClipMedium:
+    name = f"clips[{index}]"
     with _naming(name):
         found = probe(path)
-        if key == "video" and found.kind != "video":
-            raise MediaError(f"{path}: not a film", "give stills as `images`, a sound as `audio`")
-        if key == "images" and found.kind != "image":
-            raise MediaError(f"{path}: not an image", "give a film as `video`")
         if found.kind == "audio":
             raise MediaError(f"{path}: a sound", "give a film or an image")
         assert found.width is not None
@@ -348,7 +346,7 @@ def _write_sound(composition: Composition, timeline: Timeline, path: Path) -> Pa
 def clip_sounds(timeline: Timeline) -> dict[Path, list[Piece]]:
     """The sounds of the films on a timeline, by file.
 
-    A held frame is silent, and a restarted film sounds again. They fade with their transitions.
+    A held frame is silent. They fade with their transitions.
     """
     found: dict[Path, list[Piece]] = {}
     overlaps = (0, *timeline.overlaps, 0)
@@ -360,16 +358,14 @@ def clip_sounds(timeline: Timeline) -> dict[Path, list[Piece]]:
         path, end = shot.medium.path, min(begin + shot.frames, timeline.picture_frames)
         if not shot.medium.has_sound or begin >= end:
             continue
-        for at in range(begin, end, shot.own) if shot.looped else (begin,):
-            last = min(at + shot.own, end)
-            count = length(last - at)
-            into = overlaps[index] if at == begin else 0
-            out = overlaps[index + 1] if last == begin + shot.frames else 0
-            # Short fades at hard cuts, so that there is no click.
-            come, go = (min(max(length(one), _JOIN), count // 2) for one in (into, out))
-            start = round(shot.start * RATE)
-            piece = Piece(partial(samples, path), length(at), count, start, 1.0, come, go)
-            found.setdefault(path, []).append(piece)
+        last = min(begin + shot.own, end)
+        count = length(last - begin)
+        out = overlaps[index + 1] if last == begin + shot.frames else 0
+        # Short fades at hard cuts, so that there is no click.
+        come, go = (min(max(length(one), _JOIN), count // 2) for one in (overlaps[index], out))
+        start = round(shot.start * RATE)
+        piece = Piece(partial(samples, path), length(begin), count, start, 1.0, come, go)
+        found.setdefault(path, []).append(piece)
     return found
 
 

@@ -22,15 +22,10 @@ def check(work: Composition | Layout) -> None:
 
 
 def _check_picture(work: Composition) -> None:
-    given = [f"`{key}`" for key in ("clips", "video", "images") if getattr(work, key)]
-    if not given:
-        raise MediaError(
-            "there is no picture: none of `clips`, `video` and `images` has a medium",
-            "give one of the three",
-        )
-    if len(given) > 1:
-        message = f"expected one of `clips`, `video` and `images`, not {' and '.join(given)}"
-        raise MediaError(message, "keep one of them")
+    if not work.clips:
+        raise MediaError("there is no picture: `clips` has no medium", "give one")
+    if work.length == "speech" and work.narration is None and not work.audio:
+        raise MediaError("length: there is no speech", "give a `narration`")
 
 
 def _check_captions(work: Composition) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-Fit = Literal["hold", "loop", "cut"]
 Motion = Literal["push-in", "pull-out", "pan-left", "pan-right", "none"]
 TransitionKind = Literal["cut", "fade", "slide"]
 Reframe = Literal["crop", "pad", "blur"]
@@ -43,8 +42,8 @@ FORMATS: dict[str, tuple[int, int]] = {
 """Width and height in pixels of each format."""
 
 STILL_SECONDS = 3.0
-"""How long a still is shown where a clip does not say it."""
+"""How long a still is shown where a clip does not say it; longer where sound needs it."""
 
-RENDERER_VERSION = 3
+RENDERER_VERSION = 4
 """Raise it when `compose` or `layout` makes another film or still of the same arguments: finished
 work of earlier versions is not reused then."""

@@ -9,8 +9,9 @@ import pytest
 
 from rivya_client.errors import MediaError
 from rivya_cut.composition import Clip, Composition, EndCard, Transition
+from rivya_cut.fields import Part
 from rivya_cut.rendering.timeline import ClipMedium, Timeline, arrange
-from rivya_cut.terms import Fit, Format
+from rivya_cut.terms import Format
 
 _RATE = Fraction(10)
 _CUT = Transition()
@@ -28,14 +29,14 @@ def _arranged(
     *given: tuple[Clip, ClipMedium],
     lead: float | None = None,
     transition: Transition = _CUT,
-    fit: Fit = "hold",
+    length: Part | float | None = None,
     end_card: EndCard | None = None,
     formats: tuple[Format, ...] = (),
 ) -> Timeline:
     composition = Composition(
         clips=tuple(clip for clip, _ in given),
         transition=transition,
-        fit=fit,
+        length=length,
         end_card=end_card,
         formats=formats,
     )
@@ -89,35 +90,52 @@ def test_a_transition_overlaps_at_most_half_of_a_clip() -> None:
 def test_a_longer_narration_holds_the_last_clip_and_the_end_card_comes_after_it() -> None:
     made = _arranged((_clip(), _film(1)), lead=2.34, end_card=EndCard(seconds=2))
     [shot] = made.shots
-    assert (shot.frames, shot.own, shot.looped) == (24, 10, False)
+    assert (shot.frames, shot.own) == (24, 10)
     assert (made.picture_frames, made.card_frames) == (24, 20)
 
 
-def test_a_still_lasts_longer_for_the_narration() -> None:
-    made = _arranged((_clip(), _film(1)), (_clip(1), _still()), lead=3)
-    assert (made.shots[1].frames, made.shots[1].own) == (20, 20)
-
-
-def test_loop_restarts_the_last_clip() -> None:
-    assert _arranged((_clip(), _film(1)), lead=3, fit="loop").shots[0].looped
+@pytest.mark.parametrize(
+    ("clips", "frames"),
+    [
+        ([(_clip(), _film(1)), (_clip(1), _still())], [10, 70]),
+        ([(_clip(), _still()), (_clip(), _film(1))], [70, 10]),
+        ([(_clip(), _film(1)), (_clip(), _still()), (_clip(), _still())], [10, 35, 35]),
+    ],
+)
+def test_stills_without_seconds_share_what_the_narration_needs_or_else_the_last_clip_lasts(
+    clips: list[tuple[Clip, ClipMedium]], frames: list[int]
+) -> None:
+    made = _arranged(*clips, lead=8)
+    assert [shot.frames for shot in made.shots] == frames
+    assert [shot.own for shot in made.shots] == frames
+    assert made.picture_frames == 80
 
 
 @pytest.mark.parametrize(
-    ("fit", "lead", "frames"),
-    [("cut", 0.5, 5), ("cut", 3, 10), ("hold", 0.5, 10), ("loop", 0.5, 10)],
+    ("length", "lead", "frames"),
+    [
+        (None, 0.5, 10),
+        (None, 3, 30),
+        ("speech", 0.5, 5),
+        ("speech", 3, 30),
+        ("picture", 0.5, 10),
+        ("picture", 3, 10),
+        (2.5, 3, 25),
+        (0.8, None, 8),
+    ],
 )
-def test_cut_ends_with_the_shorter_of_picture_and_sound_and_nothing_else_shortens_a_film(
-    fit: Fit, lead: float, frames: int
+def test_a_film_is_as_long_as_its_length_says(
+    length: Part | float | None, lead: float | None, frames: int
 ) -> None:
-    assert _arranged((_clip(), _film(1)), lead=lead, fit=fit).picture_frames == frames
+    assert _arranged((_clip(), _film(1)), lead=lead, length=length).picture_frames == frames
 
 
-def test_slides_share_the_sound_and_fade_into_each_other() -> None:
-    composition = Composition(images=(Path("a.png"), Path("b.png")), end_card=EndCard())
-    made = arrange(composition, [_still(), _still()], 4.0)
-    assert made.picture_frames == 96
-    assert made.overlaps == (14,)
-    assert made.transition.kind == "fade"
+def test_a_length_in_seconds_counts_the_end_card() -> None:
+    card = EndCard(seconds=1)
+    made = _arranged((_clip(), _film(1)), length=3, end_card=card)
+    assert (made.picture_frames, made.card_frames) == (20, 10)
+    with pytest.raises(MediaError, match="the end card is as long as the film"):
+        _arranged((_clip(), _film(1)), length=1, end_card=card)
 
 
 def test_frames_of_all_formats_are_bounded() -> None:

@@ -15,7 +15,7 @@ from rivya_client.catalogue.catalogue import Model, Param
 from rivya_client.catalogue.prices import price
 from rivya_client.printable import printable
 from rivya_flows.errors import RivyaError
-from rivya_flows.language.workflow import Workflow
+from rivya_flows.language.workflow import Input, Workflow
 from rivya_flows.media.decoding import poster
 from rivya_flows.questions.question import Question
 from rivya_flows.queue.events import AnswerGiven, Stamped
@@ -89,7 +89,7 @@ class AgentCheck(_Result):
 
 class SpecInput(_Result):
     name: str = Field(description="What `inputs` calls it.")
-    type: str = Field(description="Of its values.")
+    type: str = Field(description="Of its values; a `?` is after fields that may be left out.")
     title: str = Field(description="For people; may be empty.")
     description: str = Field(description="For people; may be empty.")
     required: bool = Field(description="It has no default, and must be given.")
@@ -261,7 +261,7 @@ def spec_of(path: str, workflow: Workflow | None) -> ListedSpec:
         inputs=[
             SpecInput(
                 name=name,
-                type=f"list of {one.of}" if one.of else one.type,
+                type=_type_of(one),
                 title=one.title or "",
                 description=one.description or "",
                 required=one.required and one.default is None,
@@ -271,6 +271,15 @@ def spec_of(path: str, workflow: Workflow | None) -> ListedSpec:
             for name, one in workflow.inputs.items()
         ],
     )
+
+
+def _type_of(declared: Input) -> str:
+    fields = [
+        f"{name}: {_type_of(one)}{'' if one.required and one.default is None else '?'}"
+        for name, one in declared.fields.items()
+    ]
+    inside = f" {{{', '.join(fields)}}}" if fields else ""
+    return f"list of {declared.of}{inside}" if declared.of else f"{declared.type}{inside}"
 
 
 def state_of(listed: str, entries: Sequence[Stamped], *, at_work: bool) -> Any:

@@ -15,8 +15,7 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.environment import variables
 from rivya_flows.errors import SpecError, UsageError
-from rivya_flows.language.inputs import hint_for
-from rivya_flows.language.syntax.media_references import resolve
+from rivya_flows.language.inputs import fit, hint_of
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.money.quotes import QUOTE_ID, VALID, Quote, QuoteFile, read_quote, write_quote
 from rivya_flows.preparation.prepare import Prepared, RunRequest
@@ -59,22 +58,17 @@ def inputs_inside(root: Path, workflow: Workflow, given: Mapping[str, Any]) -> d
     """The inputs, files at their paths inside the root."""
     found, problems = dict(given), []
     for name, declared in workflow.inputs.items():
-        if name not in given or "file" not in (declared.type, declared.of):
+        if given.get(name) is None or not (declared.has_files or declared.is_table):
             continue
         try:
-            found[name] = _files(root, given[name])
+            found[name] = fit(declared, given[name], root=root, inside=True)
         except ValueError as error:
             message = f"{name}: {str(error).replace('the folder of the spec', 'the root')}"
-            problems.append(Diagnostic("wrong-input", message, hint_for(declared), file="<inputs>"))
+            hint = hint_of(error, declared, given[name])
+            problems.append(Diagnostic("wrong-input", message, hint, file="<inputs>"))
     if problems:
         raise SpecError(tuple(problems))
     return found
-
-
-def _files(root: Path, value: Any) -> Any:
-    if isinstance(value, list):
-        return [_files(root, one) for one in value]
-    return value and resolve(value, kind=None, root=root, inside=True)
 
 
 def run_inside(root: Path, journal: Journal, run: str) -> RunRow:

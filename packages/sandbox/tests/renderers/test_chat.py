@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from jsonschema import Draft202012Validator
 from PIL import Image
 
 from rivya_sandbox.renderers.chat import reply
-from rivya_sandbox.renderers.conversation import SHAPE_INSTRUCTION, parse_message, resolve_repeat
+from rivya_sandbox.renderers.conversation import (
+    SCHEMA_INSTRUCTION,
+    SHAPE_INSTRUCTION,
+    parse_message,
+    resolve_repeat,
+)
 
 ASKED = f'A lamp\n\n{SHAPE_INSTRUCTION}{{"line":"string"}}'
 AGAIN = "That answer could not be used: line is missing."
@@ -34,6 +40,48 @@ def test_a_request_to_repeat_is_the_message_that_it_repeats() -> None:
 def test_a_request_to_repeat_without_a_message_before_stands_for_itself() -> None:
     assert parse_message(AGAIN, []).text == AGAIN
     assert resolve_repeat(AGAIN, []) == AGAIN
+
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "mood": {"enum": ["gloomy", "festive"]},
+        "score": {"type": "number", "minimum": 11, "maximum": 12},
+        "day": {"type": "string", "format": "date"},
+        "scenes": {
+            "type": "array",
+            "minItems": 5,
+            "maxItems": 6,
+            "items": {
+                "type": "object",
+                "properties": {
+                    "line": {"type": "string", "maxLength": 12},
+                    "slogan": {"type": "string", "minLength": 200},
+                    "tones": {"type": "array", "items": {"enum": [1, 2]}, "maxItems": 2},
+                },
+                "required": ["line", "slogan", "tones"],
+            },
+        },
+    },
+    "required": ["mood", "score", "day", "scenes"],
+}
+
+
+def test_an_answer_is_inside_the_bounds_of_its_json_schema_also_when_it_is_asked_again() -> None:
+    asked = f"Scenes for Aurora desk lamp\n\n{SCHEMA_INSTRUCTION}{json.dumps(SCHEMA)}"
+    answer = json.loads(reply(asked, []))
+    Draft202012Validator(SCHEMA).validate(answer)
+    assert len(answer["scenes"]) == 5
+    assert json.loads(reply(AGAIN, [("user", asked), ("assistant", "No.")])) == answer
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{}, {"type": "array"}, {"properties": 5}, {"properties": {"a": {"type": "array", "items": 7, "minItems": "x"}}},
+     {"type": "object", "properties": {"a": {"type": "array", "items": {}, "minItems": 10**11}}}],
+)  # fmt: skip
+def test_a_schema_that_says_nothing_useful_is_answered_too(schema: dict[str, Any]) -> None:
+    assert len(reply(f"A lamp {SCHEMA_INSTRUCTION}{json.dumps(schema)}", [])) < 1_000_000
 
 
 def test_a_broken_or_endless_shape_is_none() -> None:

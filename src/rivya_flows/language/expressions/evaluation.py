@@ -6,17 +6,18 @@ Python is not reachable: a field is an item of a map and never an attribute. Eve
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from jinja2 import nodes
 
+from rivya_flows.language.expressions.filters import FILTERS, LIST_FILTERS, Members
 from rivya_flows.language.expressions.values import (
-    FILTERS,
     MAX_BYTES,
     TESTS,
     ExpressionError,
@@ -37,7 +38,7 @@ MAX_WORK = 16 * MAX_BYTES
 MAX_WORK_TOGETHER = 32 * MAX_WORK
 """Of all texts that are evaluated at once: those of the items of a step, or those of a plan."""
 
-_SLOW = {"slug": 16, "title": 4}
+_SLOW = {"slug": 16, "split": 4, "title": 4}
 """How much longer than others a filter takes for a character."""
 
 _LESS = "use fewer filters and operators on long texts and large lists"
@@ -134,7 +135,7 @@ def _evaluate_sourced(tree: nodes.Node, here: Evaluation) -> tuple[Any, str | No
             left, source = _evaluate_sourced(tree.left, here)
             return _evaluate_sourced(tree.right, here) if left else (left, source)
         case nodes.Or():
-            left = _lenient(tree.left, here)
+            left = _present(tree.left, here)
             return (left, None) if left else _evaluate_sourced(tree.right, here)
         case nodes.Filter(name="default"):
             value = _present(tree.node, here)
@@ -186,6 +187,8 @@ def _compute(tree: nodes.Node, here: Evaluation) -> Any:
             return here.scope[tree.name]
         case nodes.Const():
             return tree.value
+        case nodes.Getattr(node=nodes.Name(name=name)) if own_name(name, tree.attr, here.scope):
+            return here.scope[f"{name}.{tree.attr}"]
         case nodes.Getattr():
             return _item(tree.node, _require(tree.node, here), tree.attr)
         case nodes.Getitem():
@@ -215,6 +218,12 @@ def _compute(tree: nodes.Node, here: Evaluation) -> Any:
             return _arithmetic(tree, here)
         case _:
             raise ExpressionError(f"{type(tree).__name__.lower()!r} is not part of the language")
+
+
+def own_name(name: str, field: str, scope: Mapping[str, Any]) -> bool:
+    """Whether a field is a name of the scope itself, such as ``item.key``, and no field of what `name` is."""
+    held = scope.get(name)
+    return f"{name}.{field}" in scope and not (isinstance(held, Mapping) and field in held)
 
 
 def _pair(pair: nodes.Pair, here: Evaluation) -> tuple[str, Any]:
@@ -320,14 +329,28 @@ def _arithmetic(tree: nodes.BinExpr, here: Evaluation) -> Any:
 def _filter(tree: nodes.Filter, here: Evaluation) -> Any:
     assert tree.node is not None
     value = _require(tree.node, here)
-    positional = [_require(argument, here) for argument in tree.args]
-    named = {str(pair.key): _require(pair.value, here) for pair in tree.kwargs}
-    if tree.name not in _AT_ONCE:
-        here.read(value, _SLOW.get(tree.name, 1))
-    result = FILTERS[tree.name](value, *positional, **named)
-    if isinstance(result, str):
-        here.make(len(result))
-    return result
+    positional = [result(argument, here) for argument in tree.args]
+    named = {str(pair.key): result(pair.value, here) for pair in tree.kwargs}
+    return _apply(here, tree.name, value, positional, named)
+
+
+def _apply(
+    here: Evaluation, name: str, value: Any, positional: Sequence[Any], named: Mapping[str, Any]
+) -> Any:
+    if name in LIST_FILTERS:
+        if not isinstance(value, list):
+            raise ExpressionError(f"expected a list, not {an(type_name(value))}")
+        value = Members(value, here.take, here.read, _member, partial(_apply, here))
+    elif name not in _AT_ONCE:
+        here.read(value, _SLOW.get(name, 1))
+    made = FILTERS[name](value, *positional, **named)
+    if isinstance(made, str | list):
+        here.make(len(made))
+    return made
+
+
+def _member(holder: Any, key: Any) -> Any:
+    return _item(nodes.Name("a member of the list", "load"), holder, key)
 
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {

@@ -6,7 +6,10 @@ Only certain mistakes are reported: a value of unknown shape fits everything. Th
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from jinja2 import nodes
@@ -14,6 +17,14 @@ from jinja2 import nodes
 from rivya_cut.terms import FORMATS
 from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.language.expressions.evaluation import default_of, name_of
+from rivya_flows.language.expressions.filters import (
+    FILTERS,
+    LIST_FILTERS,
+    NAME_A_FIELD,
+    Members,
+    attribute_path,
+    usage,
+)
 from rivya_flows.language.expressions.output_types import (
     ANY,
     BOOLEAN,
@@ -28,18 +39,13 @@ from rivya_flows.language.expressions.output_types import (
     field_of,
     is_place,
     list_of,
+    map_of,
     merge_shapes,
     of_data,
     of_text,
 )
 from rivya_flows.language.expressions.resolve import OPEN, bare_name, template
-from rivya_flows.language.expressions.values import (
-    FILTERS,
-    ExpressionError,
-    InferenceError,
-    as_text,
-    usage,
-)
+from rivya_flows.language.expressions.values import ExpressionError, InferenceError, as_text
 from rivya_flows.language.wording import an, preview
 
 TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
@@ -52,10 +58,8 @@ _NO_NUMBER: Mapping[Kind, str] = {
     "asset": "name one of its fields",
     "map": "name one of its fields",
 }
-_JOIN_FIELDS = "list what it joins: [shots[0].text, shots[1].text] | join; or write `| json`"
 _FILTERS: Mapping[str, tuple[tuple[Kind, ...], Shape]] = {
     "int": (TEXTS, NUMBER),
-    "join": (("list",), TEXT),
     "json": ((), PROSE),
     "length": (("text", "list", "map", "asset"), NUMBER),
     "lower": (TEXTS, TEXT),
@@ -63,6 +67,7 @@ _FILTERS: Mapping[str, tuple[tuple[Kind, ...], Shape]] = {
     "round": (("number",), NUMBER),
     "seed": ((), NUMBER),
     "slug": (TEXTS, PROSE),
+    "split": (TEXTS, list_of(TEXT)),
     "string": (TEXTS, TEXT),
     "title": (TEXTS, TEXT),
     "trim": (TEXTS, TEXT),
@@ -70,6 +75,16 @@ _FILTERS: Mapping[str, tuple[tuple[Kind, ...], Shape]] = {
     "upper": (TEXTS, TEXT),
 }
 """The input kinds of each filter (empty: any) and its result."""
+
+_COMPARING: Mapping[str, tuple[tuple[Kind, ...], str]] = {
+    "groupby": (TEXTS, "compared"),
+    "join": (TEXTS, "joined"),
+    "max": (TEXTS, "compared"),
+    "min": (TEXTS, "compared"),
+    "sort": (TEXTS, "compared"),
+    "sum": (("number",), "added"),
+}
+"""The kinds of members, or of their field, that a filter of lists takes, and what it does to them."""
 
 
 def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
@@ -84,6 +99,11 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
             raise InferenceError("unnamed-step", message, "write steps.NAME")
         case nodes.Name():
             return _shape_of_name(tree, scope)
+        case nodes.Getattr(node=nodes.Name(name=name)) if (
+            own := scope.get(f"{name}.{tree.attr}")
+        ) is not None:
+            held = field_of(scope.get(name, own), tree.attr)
+            return own if held is None else held
         case nodes.Getattr():
             return _field(tree, _holder(tree.node, scope), tree.attr)
         case nodes.Getitem(arg=nodes.Const(value=place)):
@@ -113,12 +133,17 @@ def _computed_item(tree: nodes.Getitem, holder: Shape, key: Shape) -> Shape:
             hint = "name one of its fields, such as .key"
         message = f"{an(key.kind)} cannot be a key or a place{of}"
         raise InferenceError("wrong-type", message, hint, name_of(tree.arg))
-    lost = [name for name in key.values if name not in holder.lacks and not field_of(holder, name)]
-    if lost and len(lost) == len(key.values):
+    check_keys(tree, holder, key.values)
+    return holder.member or ANY
+
+
+def check_keys(tree: nodes.Getitem, holder: Shape, keys: Sequence[str]) -> None:
+    """Raises an `InferenceError` if a holder has none of the keys that a computed one may be."""
+    lost = [name for name in keys if name not in holder.lacks and not field_of(holder, name)]
+    if lost and len(lost) == len(keys):
         path, name = name_of(tree.node), lost[0]
         message = f"{path} has no {preview(name)}"
         raise InferenceError("unknown-field", message, _instead(holder, name), path)
-    return holder.member or ANY
 
 
 def known_shape(value: Any, scope: Scope) -> Shape:
@@ -160,7 +185,8 @@ def _shape_of_name(tree: nodes.Name, scope: Scope) -> Shape:
         "matrix": "only a step with `matrix:` has it, inside `with`, `if` and `key`",
         "zip": "only a step with `zip:` has it, inside `with`, `if` and `key`",
         "previous": "only a step with `repeat:` has it, inside `with`",
-        "item": "only a step with `foreach:` and no `as:` has it, inside `with`, `if` and `key`",
+        "item": "a step with `foreach:` and no `as:` has it, inside `with`, `if` and `key`; a step with"
+        " any fan-out has item.index there, and item.key in `with` and `if`",
     }
     if tree.name in hints:
         message = f"{tree.name!r} is not defined here"
@@ -191,8 +217,10 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
     }.get(path, ("unknown-field", f"{path} has no {name!r}", None))  # fmt: skip
 
     def find_hint() -> str | None:
+        if name in holder.lacks:
+            return holder.lacks[name]
         if otherwise is None:
-            return holder.lacks.get(name) or _instead(holder, name)
+            return _instead(holder, name)
         return suggest(name, holder.fields or ()) or otherwise
 
     # What it lacks is not a misspelling: the `asset` of a fan-out.
@@ -275,7 +303,7 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
     """How to fix a value of the wrong kind."""
     if "text" in fits and shape.kind == "asset":
         return "name one of its fields, such as .url"
-    if fits == ("text",) and shape.kind == "list":
+    if fits in (("text",), ("number", "text")) and shape.kind == "list":
         return "pick one item with [0], or fan out with `matrix` for each"
     if "text" in fits and shape.kind == "list" and "asset" not in fits:
         return "write `| join(', ')`, or pick one item with [0]"
@@ -356,16 +384,111 @@ def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
     if tree.name in ("first", "last"):
         _need(("list",), value, tree.node, f"has no {tree.name} member")
         return value.member or ANY
+    if tree.name in LIST_FILTERS:
+        _need(("list",), value, tree.node, f"is not what `{tree.name}` takes")
+        _check_arguments(tree, ("list",))
+        return _of_list(tree, value, parts)
     fits, gives = _FILTERS[tree.name]
     _need(fits, value, tree.node, f"is not what `{tree.name}` takes")
-    member = value.member or ANY
-    if tree.name == "join" and member.kind not in ("any", *TEXTS):
-        name = name_of(tree.node)
-        what = "the list" if name == "the expression" else name
-        message = f"each member of {what} is {an(member.kind)}, which cannot be joined"
-        raise InferenceError("wrong-type", message, _JOIN_FIELDS, name)
     _check_arguments(tree, fits)
+    if value.is_prose and tree.name == "split":
+        return list_of(PROSE)
     return PROSE if value.is_prose and gives == TEXT and tree.name != "replace" else gives
+
+
+def _of_list(tree: nodes.Filter, value: Shape, parts: Sequence[Shape]) -> Shape:
+    """The shape of a filter of the members of a list."""
+    assert tree.node is not None
+    name = name_of(tree.node)
+    each = f"each member of {'the list' if name == 'the expression' else name}"
+    member = value.member or ANY
+    if tree.name == "map" and tree.args:
+        inner = nodes.Filter(
+            nodes.Name(each, "load"), _literal(tree.args[0]), tree.args[1:], tree.kwargs, None, None
+        )
+        made = _filter(inner, [member, *parts[2:]])
+        return replace(list_of(made), length=value.length)
+    key = member
+    if (attribute := _argument(tree, "attribute")) is not None:
+        try:
+            path = attribute_path(_literal(attribute))
+        except nodes.Impossible:
+            key = ANY  # it is computed
+        else:
+            key = _field_of_each(each, member, path)
+    kinds, done = _COMPARING.get(tree.name, ((), ""))
+    if kinds and key.kind not in ("any", *kinds):
+        message = f"{each} is {an(key.kind)}, which cannot be {done}"
+        raise InferenceError("wrong-type", message, _field_to_name(tree.name, key, kinds), name)
+    match tree.name:
+        case "map":
+            if (default := _argument(tree, "default")) is not None:
+                given = parts[1 + [one.value for one in tree.kwargs].index(default)]
+                key = _either((tree.node, default), (key, given))
+            return replace(list_of(key), length=value.length)
+        case "join":
+            return TEXT
+        case "sum":
+            return NUMBER
+        case "min" | "max":
+            return member
+        case "sort":
+            return value
+        case "groupby":
+            return list_of(map_of({"grouper": key, "list": list_of(member)}))
+        case "zip":
+            _need(
+                ("list",),
+                parts[1],
+                (*tree.args, *(one.value for one in tree.kwargs))[0],
+                "is not what `zip` takes",
+            )
+            pair = member, parts[1].member or ANY
+            both = Shape("list", {"0": pair[0], "1": pair[1]}, merge_shapes([*pair]), 2)
+            return replace(list_of(both), length=value.length)
+        case "flatten":
+            while member.kind == "list" and _argument(tree, "levels") is None:
+                member = member.member or ANY
+            return list_of(ANY if _argument(tree, "levels") is not None else member)
+        case _:
+            return list_of(member)
+
+
+def _field_of_each(each: str, member: Shape, path: Sequence[str | int]) -> Shape:
+    """The shape of a field of the members of a list."""
+    for place, name in enumerate(path):
+        found = field_of(member, str(name))
+        if found is None:
+            before = ".".join(map(str, path[:place]))
+            raise InferenceError(
+                "unknown-field",
+                f"{before or 'it'} of {each} has no {name!r}".removeprefix("it of "),
+                about=".".join(map(str, path)),
+                find_hint=partial(_instead_of, member, str(name)),
+            )
+        member = found
+    return member
+
+
+def _instead_of(holder: Shape, name: str) -> str | None:
+    return holder.lacks.get(name) or _instead(holder, name)
+
+
+def _argument(tree: nodes.Filter, name: str) -> nodes.Expr | None:
+    """An argument of a filter by its name, also if it is given by its place."""
+    named = {str(pair.key): pair.value for pair in tree.kwargs}
+    places = [*inspect.signature(FILTERS[tree.name]).parameters][1:]
+    given = dict(zip(places, tree.args, strict=False)) | named
+    return given.get(name)
+
+
+def _field_to_name(name: str, shape: Shape, kinds: tuple[Kind, ...]) -> str:
+    if name == "sum" and shape.kind == "text":
+        return "write `| map('int') | sum`"
+    found = [one for one, inner in (shape.fields or {}).items() if inner.kind in kinds]
+    if shape.kind == "list" or not found:
+        return repair(TEXTS, shape) or NAME_A_FIELD
+    return f"name a field of each member, such as attribute={found[0]!r}"
 
 
 def _check_arguments(tree: nodes.Filter, fits: tuple[Kind, ...]) -> None:
@@ -377,7 +500,7 @@ def _check_arguments(tree: nodes.Filter, fits: tuple[Kind, ...]) -> None:
         return
     if not positional and not named:
         return
-    value: Any = {"list": ["1"], "number": 1}.get((fits or ("text",))[0], "1")
+    value: Any = {"list": Members(), "number": 1}.get((fits or ("text",))[0], "1")
     try:
         FILTERS[tree.name](value, *positional, **named)
     except ExpressionError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +18,7 @@ class Shape:
     """What is known of a value.
 
     Attributes:
-        fields: Of a map or an asset; None: any field may be there.
+        fields: Of a map or an asset; None: any field may be there. Of a pair: by place.
         member: Of a list, and of a map whose keys are not known.
         media: Of an asset: its kind of medium; of one of several kinds, these are in `either`.
         lacks: Missing fields that one might expect, with the fix.
@@ -84,6 +84,9 @@ PROSE = Shape("text", is_prose=True)
 NUMBER = Shape("number")
 BOOLEAN = Shape("boolean")
 
+
+RUN = Shape("map", dict.fromkeys(("id", "date", "scheduled_for"), PROSE))
+"""The run itself, as the name `run` gives it."""
 
 BY_SIZE = "by size"
 """Title of a map whose one key is a size in pixels, such as ``1024x576``."""
@@ -170,7 +173,10 @@ def of_input(declared: Mapping[str, Any]) -> Shape:
         case "boolean":
             return BOOLEAN
         case "list":
-            return list_of(of_input({"type": declared.get("of"), "kind": declared.get("kind")}))
+            return list_of(of_input({**declared, "type": declared.get("of"), "of": None}))
+        case "map" if isinstance(fields := declared.get("fields"), Mapping):
+            members = {name: one for name, one in fields.items() if isinstance(one, Mapping)}
+            return map_of({str(name): of_input(one) for name, one in members.items()})
         case "enum":
             values = declared.get("values")
             if not isinstance(values, list):
@@ -184,23 +190,21 @@ def of_input(declared: Mapping[str, Any]) -> Shape:
             return ANY
 
 
-def of_expect(expect: Any) -> Shape:
-    """The shape of a chat answer that `expect` describes; a text is words, but for `photo_url`."""
-    if isinstance(expect, dict):
-        made = {name: of_expect(part) for name, part in expect.items()}
-        return map_of({name: TEXT if one == PROSE and name.endswith("url") else one
-                       for name, one in made.items()})  # fmt: skip
-    if isinstance(expect, list):
-        return list_of(of_expect(expect[0]) if expect else ANY)
-    known = {"string": PROSE, "integer": NUMBER, "number": NUMBER, "boolean": BOOLEAN}
-    return known.get(expect, ANY) if isinstance(expect, str) else ANY
-
-
 def of_include(outputs: Mapping[str, Shape] | None) -> Shape:
     """The output fields of an included spec; None: unknown."""
     given = Shape("map") if outputs is None else map_of(outputs)
     lacks = {name: f"write outputs.{name}" for name in outputs or ()}
-    return map_of({"outputs": given, "status": PROSE, "credits": NUMBER}, lacks)
+    members = [
+        one.member if one.kind == "list" and one.member else one for one in (outputs or {}).values()
+    ]
+    media = [one for one in members if one.kind == "asset"]
+    assets = list_of(merge_shapes(media)) if media else Shape("list")
+    return map_of({"outputs": given, "assets": assets, "status": PROSE, "credits": NUMBER}, lacks)
+
+
+def of_key(keys: Iterable[ItemKey]) -> Shape:
+    """The shape of the key of an item, which is one of these if there are any."""
+    return replace(PROSE, values=tuple(one.text for one in keys))
 
 
 def of_repeat(single: Shape) -> Shape:
@@ -213,7 +217,7 @@ def of_repeat(single: Shape) -> Shape:
 def of_fan_out(
     single: Shape,
     keys: tuple[ItemKey, ...] | None = None,
-    axes: Shape | None = None,
+    values: Shape = ANY,
     *,
     by_place: bool = False,
 ) -> Shape:
@@ -221,14 +225,14 @@ def of_fan_out(
 
     Args:
         keys: Of the items; None: not known.
-        axes: Its matrix or zip, whose values are fields of each item; output fields win.
+        values: Of its loops, which are fields of each item; output fields win.
     """
     if single.fields is None:
         return ANY
-    key = replace(PROSE, values=tuple(one.text for one in keys or ()))
-    given = {"key": key, **single.fields} if axes is None else None
-    if axes is not None and axes.fields is not None:
-        given = {**axes.fields, "key": key, **single.fields}
+    key = of_key(keys or ())
+    given = None
+    if values.fields is not None:
+        given = {**values.fields, "key": key, **single.fields}
     item = Shape("map", given, lacks=single.lacks)
     by = Shape("map", member=item, title=BY_PLACE if by_place else "")
     if keys is not None:  # a key that several items were given names none of them
@@ -239,12 +243,15 @@ def of_fan_out(
     fields = {"items": items, "by": by, "status": PROSE, "credits": NUMBER}
     if "asset" in single.fields:
         fields["assets"] = list_of(single.fields["asset"])
+    elif "assets" in single.fields:  # of an included spec
+        fields["assets"] = single.fields["assets"]
     lacks = {
         name: f"the step has several items: use .items, .by['KEY'].{name}"
         + (", or .assets" if name == "asset" else "")
         for name in given or single.fields
         if name not in (*fields, "key")
     }
+    lacks["same"] = "only a step that fans out has it, inside `with`, `if` and `fallback`"
     return map_of(fields, lacks)
 
 
@@ -256,6 +263,8 @@ def field_of(shape: Shape, name: str) -> Shape | None:
         if not is_place(name):
             return None
         held = shape.length
+        if shape.fields is not None and held:  # a pair
+            return shape.fields.get(str(int(name) % held)) if -held <= int(name) < held else None
         return (shape.member or ANY) if held is None or -held <= int(name) < held else None
     if shape.kind in ("map", "asset"):
         if shape.title in _KEYS and not re.fullmatch(_KEYS[shape.title], name):

@@ -18,23 +18,21 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rivya_flows.language.expressions.evaluation import Evaluation, result
+from rivya_flows.language.expressions.filters import FILTERS, misuse
 from rivya_flows.language.expressions.values import (
-    FILTERS,
     TESTS,
     ExpressionError as ExpressionError,
     UsesNull as UsesNull,
     as_text,
     check_length,
     checked_size,
-    fits_signature,
-    usage,
 )
 from rivya_flows.similar_names import nearest
 
 OPEN, CLOSE = "${{", "}}"
 MAX_CHARACTERS = 2_000
 MAX_DEPTH = 60
-NAMESPACES = ("inputs", "steps", "matrix", "zip", "brand", "previous", "item")
+NAMESPACES = ("inputs", "steps", "matrix", "zip", "brand", "run", "previous", "item")
 """The names that can be followed by a dot."""
 
 _FOREIGN = (
@@ -204,10 +202,13 @@ def _check_filter(node: nodes.Filter, offset: int) -> None:
         raise ExpressionError(f"unknown filter {node.name!r}", hint, offset, node.name)
     # Jinja2 types them as pairs of a map; its parser makes keywords, whose key is a str.
     named = [str(pair.key) for pair in node.kwargs]
-    dynamic = node.dyn_args is not None or node.dyn_kwargs is not None
-    if dynamic or node.node is None or not fits_signature(node.name, len(node.args), named):
-        hint = f"write `| {usage(node.name)}`"
-        raise ExpressionError(f"{node.name!r} does not take these arguments", hint, offset)
+    positional = [one.value if isinstance(one, nodes.Const) else None for one in node.args]
+    hint = "write the arguments one by one"
+    if node.dyn_args is None and node.dyn_kwargs is None and node.node is not None:
+        hint = misuse(node.name, positional, named) or ""
+    if hint:
+        message = f"{node.name!r} does not take these arguments"
+        raise ExpressionError(message, hint, offset, node.name)
 
 
 ITEMS = r"^\s*\$\{\{\s*steps\.([a-z][a-z0-9_]*)\.items\s*\}\}\s*$"

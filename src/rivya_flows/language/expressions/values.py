@@ -1,4 +1,4 @@
-"""Values of expressions: their kinds, text form and size limits, and the filters and tests on them.
+"""Values of expressions: their kinds, text form and size limits, and the basic filters and tests on them.
 
 Each filter is a pure function. None reads a clock, a file or randomness, so equal inputs give equal plans.
 """
@@ -6,7 +6,6 @@ Each filter is a pure function. None reads a clock, a file or randomness, so equ
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json as json_module
 import math
 import unicodedata
@@ -213,15 +212,7 @@ def _int(value: Any) -> int:
         raise ExpressionError(f"{preview(value)} is not a whole number") from error
 
 
-def _join(value: Any, separator: str = "") -> str:
-    """The items of a list as one text."""
-    texts = [as_text(member) for member in _members(value)]
-    between = as_text(separator)
-    check_length(sum(map(len, texts)) + len(between) * len(texts))
-    return between.join(texts)
-
-
-def _json(value: Any) -> str:
+def as_json(value: Any) -> str:
     """The value as compact JSON."""
     pieces, size = [], 0
     for piece in json_module.JSONEncoder(ensure_ascii=False, separators=(",", ":")).iterencode(
@@ -258,7 +249,7 @@ def _seed(value: Any, least: Any = 0, greatest: Any = 2_147_483_647) -> int:
     """A whole number from `least` to `greatest` that is always the same for the same value."""
     if not (isinstance(least, int) and isinstance(greatest, int) and least <= greatest):
         raise ExpressionError("seed takes two whole numbers, the least and the greatest")
-    digest = hashlib.sha256((value if isinstance(value, str) else _json(value)).encode()).digest()
+    digest = hashlib.sha256((value if isinstance(value, str) else as_json(value)).encode()).digest()
     return least + int.from_bytes(digest[:8]) % (greatest - least + 1)
 
 
@@ -291,6 +282,16 @@ def _few_marks(text: str) -> str:
     return "".join(rest)
 
 
+def _split(value: Any, separator: Any = None) -> list[str]:
+    """The parts of a text between separators, or its words."""
+    text, between = as_text(value), None if separator is None else as_text(separator)
+    if between == "":
+        raise ExpressionError("split takes a separator of at least one character")
+    if between is not None and text.count(between) >= MAX_MEMBERS:
+        raise ExpressionError(f"the text has more than {MAX_MEMBERS:,} parts")
+    return text.split(between, MAX_MEMBERS)
+
+
 def _capitalize(text: str) -> str:
     return " ".join(word[:1].upper() + word[1:] for word in text.split(" "))
 
@@ -317,12 +318,11 @@ def _members(value: Any) -> Sequence[Any]:
     raise ExpressionError(f"expected a list, not {an(type_name(value))}")
 
 
-FILTERS: Mapping[str, Callable[..., Any]] = {
+BASIC_FILTERS: Mapping[str, Callable[..., Any]] = {
     "default": _default,
     "first": _member(0, "first"),
     "int": _int,
-    "join": _join,
-    "json": _json,
+    "json": as_json,
     "last": _member(-1, "last"),
     "length": _length,
     "lower": _of_text(str.lower, "The text in lowercase."),
@@ -330,13 +330,14 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "round": _round,
     "seed": _seed,
     "slug": slug,
+    "split": _split,
     "string": _of_text(str, "A scalar as text."),
     "title": _of_text(_capitalize, "The text With Each Word Capitalized."),
     "trim": _of_text(str.strip, "The text without space at both ends."),
     "truncate": _truncate,
     "upper": _of_text(str.upper, "The text in uppercase."),
 }
-"""The filters, written after ``|``."""
+"""The filters that know no more than a value; `filters` has the others."""
 
 TESTS: Mapping[str, Callable[[Any], bool]] = {
     "boolean": lambda value: isinstance(value, bool),
@@ -348,18 +349,3 @@ TESTS: Mapping[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
 }
 """The tests, written after ``is``; null is not defined: outputs of skipped steps are null."""
-
-
-def fits_signature(name: str, positional: int, named: Sequence[str]) -> bool:
-    """Whether the filter takes this number of arguments after its value, and these named ones."""
-    try:
-        inspect.signature(FILTERS[name]).bind(*range(positional + 1), **dict.fromkeys(named))
-    except TypeError:
-        return False
-    return True
-
-
-def usage(name: str) -> str:
-    """The usage of a filter, such as ``truncate(length, end)``."""
-    arguments = list(inspect.signature(FILTERS[name]).parameters)[1:]
-    return f"{name}({', '.join(arguments)})" if arguments else name

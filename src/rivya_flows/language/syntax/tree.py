@@ -35,6 +35,14 @@ class Scalar:
 
 
 @dataclass(frozen=True)
+class FileText(Scalar):
+    """The text of a file beside the spec, whose name stands at `mark`; mistakes in it are shown in that file."""
+
+    file: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Sequence:
     """A list."""
 

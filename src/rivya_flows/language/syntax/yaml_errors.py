@@ -206,7 +206,11 @@ def _colon(at: _ParserError) -> Diagnostic:
             return glued
         mark = at.mark.at_column(len(at.line) - len(at.line.lstrip()))
         message = "the indentation makes this line part of the text above it"
-        return at.wrong(message, _NEIGHBOURS, mark)
+        hint = _NEIGHBOURS
+        of_uses = at.text[: begin.index].rstrip(" ").endswith("uses:")
+        if of_uses and not at.line.lstrip().startswith(("with:", "title:", "if:")):
+            hint = "write `with:` above it, as far in as `uses:`"
+        return at.wrong(message, hint, mark)
     hint = "quote text that contains `: `"
     if re.search(r"\$\{(?!\{)", at.line[: at.mark.column]):
         hint = 'write an expression with two braces, in quotes: "${{ … }}"'

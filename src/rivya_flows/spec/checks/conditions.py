@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
+from math import prod
 from pathlib import PurePosixPath
 from typing import Any
 
 from jinja2 import nodes
 
 from rivya_cut.fonts import missing_characters, name_characters
+from rivya_flows.language.answers import AnswerField, read_expect
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
 from rivya_flows.language.expressions.evaluation import name_of
-from rivya_flows.language.expressions.inference import shape_of
+from rivya_flows.language.expressions.filters import FILTERS
+from rivya_flows.language.expressions.inference import check_keys, shape_of
 from rivya_flows.language.expressions.output_types import Kind as ShapeKind, Scope
 from rivya_flows.language.expressions.resolve import (
+    Expression,
     Reference,
     expressions_in,
     is_whole,
@@ -24,7 +29,7 @@ from rivya_flows.language.expressions.resolve import (
     tree_references,
     whole_reference,
 )
-from rivya_flows.language.expressions.values import ExpressionError, InferenceError
+from rivya_flows.language.expressions.values import ExpressionError, InferenceError, as_text
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, preview
 from rivya_flows.language.workflow import PARTS, Part, Step, Workflow
@@ -87,6 +92,43 @@ def _check_values(
                     errors = [_never_equal(reference, operator, one, possible) for one in wrong]
             for error in errors:
                 report.expression(path, error, expression)
+        for item in expression.tree.find_all(nodes.Getitem):
+            _check_computed_key(item, (path, expression), names, step, report)
+
+
+def _check_computed_key(
+    tree: nodes.Getitem,
+    at: tuple[Path, Expression],
+    names: NamesInScope,
+    step: WrittenStep | None,
+    report: DiagnosticCollector,
+) -> None:
+    """Reports `by[scene ~ '-wide']` if no key that it may be exists."""
+    scope = names.everywhere() if step is None else names.inside(step)
+    try:
+        if not isinstance(tree.arg, nodes.Const) and (keys := _values_of(tree.arg, names, step)):
+            check_keys(tree, shape_of(tree.node, scope), [*map(as_text, keys)])
+    except InferenceError as error:
+        report.expression(at[0], error, at[1])
+    except ExpressionError:
+        return  # reported with the references
+
+
+def _values_of(tree: nodes.Node, names: NamesInScope, step: WrittenStep | None) -> tuple[Any, ...]:
+    """All values that a part of an expression can have; empty where they are not known."""
+    match tree:
+        case nodes.Const():
+            return (tree.value,)
+        case nodes.Concat():
+            parts = [_values_of(one, names, step) for one in tree.nodes]
+            if prod(map(len, parts)) > _MAX_VALUES:
+                return ()
+            return tuple("".join(map(as_text, one)) for one in product(*parts))
+        case nodes.Filter(node=nodes.Node() as inner, args=[], kwargs=[]):
+            values = _values_of(inner, names, step)
+            return tuple(FILTERS[tree.name](one) for one in values if isinstance(one, str))
+    reference = literal_reference(tree)
+    return () if reference is None else _possible_values(reference, names, step)
 
 
 def _unequal_types(tree: nodes.Compare, scope: Scope) -> Iterator[InferenceError]:
@@ -209,7 +251,9 @@ _EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 
 def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> None:
     """Reports what a spec without mistakes declares, buys or draws in vain."""
-    read = references([spec.values.get(part) for part in (*PARTS, "outputs", "labels")])
+    read = references(
+        [spec.values.get(part) for part in (*PARTS, "outputs", "labels", "budget", "deploy")]
+    )
     inputs = {one.path[0] if one.path else None for one in read if one.namespace == "inputs"}
     for name in workflow.inputs if None not in inputs else ():
         if name not in inputs:
@@ -235,13 +279,20 @@ def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> 
             hint = f"add `outputs: {{{made}: ${{{{ steps.{made}.asset }}}}}}`"
             report.add(("outputs",), "no-outputs", "the spec has no outputs", hint)
         return
-    used = {one.path[0] for one in read if one.namespace == "steps" and one.path}
-    used |= {name for one in steps.values() for name in one.needs}
+    used = {name for one in steps.values() for name in one.needs}
+    used |= _named(spec.values.get(part) for part in ("outputs", "labels", "budget", "deploy"))
+    for step in spec.steps:
+        used |= _named([step.keys]) - {step.id}  # its `until` reads its own rounds
     for step_id, part in parts.items():
         if part == "steps" and step_id not in used and _is_for_results(workflow, steps[step_id]):
             message = f"no output and no other step uses {step_id!r}"
             hint = "name it in `outputs`, or remove it"
             report.add((part, step_id), "unused-step", message, hint, key=True)
+
+
+def _named(values: Iterable[Any]) -> set[str]:
+    """The steps that values read."""
+    return {one.path[0] for one in references([*values]) if one.namespace == "steps" and one.path}
 
 
 def _is_for_results(workflow: Workflow, step: Step) -> bool:
@@ -261,10 +312,10 @@ def _check_text_condition(
     if field is None or field.namespace != "steps" or field.path[1:2] != ("json",):
         return
     asked = steps[field.path[0]]
-    expect: Any = kind_of_step(asked).expects(asked.with_)
+    declared, _ = read_expect(kind_of_step(asked).expects(asked.with_))
     for key in field.path[2:]:
-        expect = expect.get(key) if isinstance(expect, dict) else None
-    if expect == "string":
+        declared = declared.fields.get(key, AnswerField("any"))
+    if declared.type in ("string", "text"):
         message = "this holds for every text but an empty one: for 'no' too"
         hint = f"compare it: `{field} == 'yes'`, or `{field} != ''` if any text will do"
         report.add((*step.path, "if"), "text-condition", message, hint)

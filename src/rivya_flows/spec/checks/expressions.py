@@ -13,6 +13,7 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import TEXTS, is_bare, repair, shape_of
 from rivya_flows.language.expressions.output_types import (
     ANY,
+    RUN,
     TEXT,
     Kind as ShapeKind,
     Scope,
@@ -25,14 +26,15 @@ from rivya_flows.language.expressions.resolve import NAMESPACES, is_computed, re
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.field_types import fields_of
 from rivya_flows.language.final_cut import CUT_PARTS
-from rivya_flows.language.matrix import LOOPS
+from rivya_flows.language.matrix import LOOPS, SPECIAL
+from rivya_flows.language.outputs import read_output
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, preview
 from rivya_flows.language.workflow import MAX_LABEL_VALUE, Input, is_label_value
 from rivya_flows.spec.names import NamesInScope
 from rivya_flows.steps.arguments import any_of, word_problems
 from rivya_flows.steps.connections import Include
-from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.kind import Kind, WrittenStep
 
 _PLAIN = {
     "{{": "{{ }} without a dollar sign",
@@ -50,10 +52,17 @@ def check_names(
     for step in names.spec.steps:
         outside, inside = names.everywhere(step.part), names.inside(step)
         for loop in LOOPS:
-            check_expressions(step.get(loop), (*step.path, loop), outside, report)
-        for key in ("if", "key"):
-            before = {name: one for name, one in inside.items() if name != "previous"}
-            check_expressions(step.get(key), (*step.path, key), before, report)
+            written = step.get(loop)
+            if loop == "matrix" and isinstance(written, dict):
+                for axis, values in written.items():
+                    scope = outside if axis in SPECIAL else names.before(step, axis)
+                    check_expressions(values, (*step.path, loop, axis), scope, report)
+            else:
+                check_expressions(written, (*step.path, loop), outside, report)
+        before = {name: one for name, one in inside.items() if name != "previous"}
+        check_expressions(step.get("if"), (*step.path, "if"), before, report)
+        check_expressions(step.get("key"), (*step.path, "key"), names.in_key(step), report)
+        _check_limit(names, step, report)
         kind, arguments = step.kind, step.arguments
         if arguments is None or kind is None:
             continue
@@ -66,18 +75,33 @@ def check_names(
             given = arguments.get("inputs")
             _check_given(given, wanted.get(step.id, {}), place, inside, report)
     _check_labels(names, report)
-    for name, value in names.spec.outputs.items():
+    _check_budgets(names, report)
+    for name, written in names.spec.outputs.items():
+        value, file = read_output(written)
+        path: Path = ("outputs", name) if file is None else ("outputs", name, "value")
         if value is None:
             hint = "write ${{ steps.NAME.asset }} after it, or remove it"
-            report.add(("outputs", name), "wrong-value", f"the output {name!r} is empty", hint)
-        check_expressions(value, ("outputs", name), names.everywhere(), report)
-        _lint_bare(value, ("outputs", name), names.everywhere(), report)
+            report.add(path, "wrong-value", f"the output {name!r} is empty", hint)
+        check_expressions(value, path, names.everywhere(), report)
+        _lint_bare(value, path, names.everywhere(), report)
+
+
+def _check_limit(names: NamesInScope, step: WrittenStep, report: DiagnosticCollector) -> None:
+    """How many items are taken is known before the list is."""
+    path = (*step.path, "limit")
+    steps = map_of({}, {one.id: "a limit may use inputs alone" for one in names.spec.steps})
+    shape = check_expressions(
+        step.get("limit"), path, {"inputs": names.inputs, "steps": steps}, report
+    )
+    if shape.kind not in ("any", "number"):
+        message = f"'limit' takes a number, but this is {an(shape.kind)}"
+        report.add(path, "wrong-type", message, repair(("number",), shape))
 
 
 def _check_labels(names: NamesInScope, report: DiagnosticCollector) -> None:
     """Labels are known before a run starts, and are shown everywhere."""
-    steps = {step.id: "a label may use inputs alone" for step in names.spec.steps}
-    scope = {"inputs": names.inputs, "steps": map_of({}, steps)}
+    steps = {step.id: "a label may use inputs and run alone" for step in names.spec.steps}
+    scope = {"inputs": names.inputs, "steps": map_of({}, steps), "run": RUN}
     for name, value in names.spec.items("labels"):
         path: Path = ("labels", name)
         if not isinstance(value, str):
@@ -98,6 +122,25 @@ def _check_labels(names: NamesInScope, report: DiagnosticCollector) -> None:
                 if of.get("type") == "secret":
                     message = f"the input {one.path[0]!r} names a secret, and labels are shown"
                     report.add(path, "bad-secret", message, "use another input, or write a text")
+
+
+def _check_budgets(names: NamesInScope, report: DiagnosticCollector) -> None:
+    """Budgets are known before a run starts."""
+    steps = {step.id: "a budget may use inputs alone" for step in names.spec.steps}
+    scope = {"inputs": names.inputs, "steps": map_of({}, steps)}
+    deploys = names.spec.values.get("deploy")
+    places: list[tuple[Path, Any]] = [(("budget",), names.spec.values.get("budget"))]
+    places += [((*step.path, "budget"), step.get("budget")) for step in names.spec.steps]
+    for number, one in enumerate(deploys if isinstance(deploys, list) else ()):
+        if isinstance(one, dict):
+            places.append((("deploy", number, "budget"), one.get("budget")))
+    for path, budget in places:
+        for key, value in budget.items() if isinstance(budget, dict) else ():
+            if is_computed(value):
+                shape = check_expressions(value, (*path, key), scope, report)
+                if shape.kind not in ("any", "number"):
+                    message = f"{key!r} must be a number, but this is {an(shape.kind)}"
+                    report.add((*path, key), "wrong-type", message, "use a number")
 
 
 def _without(prompt: Any, fallback: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +191,7 @@ def _check_given(
             message = f"the input {name!r} takes {any_of(fits) or an(expected.kind)}"
             message += f", but this is {an(shape.kind)}"
             report.add((*path, name), "wrong-type", message, repair(fits, shape))
-        elif "file" in (declared.type, declared.of):
+        elif declared.type == "file" or declared.of == "file":
             report.add_inside(path, word_problems(name, shape, (name,)))
         if shape.media and expected.media and shape.media != expected.media:
             message = (

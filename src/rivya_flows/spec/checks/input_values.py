@@ -12,13 +12,19 @@ from rivya_flows.language.inputs import (
     MAX_PARTS_OF_ALL,
     SIZED,
     fit,
-    hint_for,
+    hint_of,
     parts_of,
     pattern_error,
+    place_of,
 )
 from rivya_flows.language.syntax import tree
 from rivya_flows.language.workflow import Included, Input
 from rivya_flows.spec.names import WrittenSpec
+
+MAX_LEVELS = 4
+"""Of maps in each other, in an input."""
+
+_WHOLE = 2  # length of the path of an input; that of a field is longer
 
 
 def check_declarations(
@@ -26,11 +32,7 @@ def check_declarations(
 ) -> None:
     """Reports declarations that are not valid, and defaults that do not fit them."""
     parts = 0
-    for name, declared in inputs.items():
-        # A declaration that does not fit its model has no fields, and was reported.
-        if "type" not in declared.model_fields_set:
-            continue
-        path = ("inputs", name)
+    for path, declared in _each_declaration(inputs, ("inputs",)):
         sound = _check_declaration(declared, path, report)
         if sound and declared.pattern is not None:
             parts += parts_of(declared.pattern)
@@ -48,13 +50,27 @@ def check_declarations(
             continue
         try:
             is_list = declared.type == "list"
-            names_files = isinstance(default, list if is_list else str | dict)
-            if folder is None and names_files and "file" in (declared.type, declared.of):
+            names_files = declared.has_files and isinstance(
+                default, list if is_list else str | dict
+            )
+            if folder is None and (names_files or (declared.is_table and isinstance(default, str))):
                 continue  # files are checked only if the folder is known
             fit(declared, default, root=folder, inside=True)
         except ValueError as error:
-            hint = hint_for(declared)
-            report.add((*path, "default"), "wrong-default", f"invalid default: {error}", hint)
+            hint, at = hint_of(error, declared), (*path, "default", *place_of(error))
+            report.add(at, "wrong-default", f"invalid default: {error}", hint)
+
+
+def _each_declaration(
+    inputs: Mapping[str, Input], path: tree.Path
+) -> Iterator[tuple[tree.Path, Input]]:
+    """Each declaration, and those of its fields, with its place."""
+    for name, declared in inputs.items():
+        # A declaration that does not fit its model has no fields, and was reported.
+        if "type" in declared.model_fields_set:
+            at = (*path, name)
+            yield at, declared
+            yield from _each_declaration(declared.fields, (*at, "fields"))
 
 
 def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticCollector) -> bool:
@@ -69,8 +85,17 @@ def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticColle
         wrong.append(("values", f"an input of type {kind} has no values", "write `type: enum`"))
     if "of" in given and kind != "list":
         wrong.append(("of", f"an input of type {kind} has no members", "write `type: list`"))
-    if declared.of == "list":
-        wrong.append(("of", "a list of lists cannot be an input", "write `of: string`"))
+    if declared.of in ("list", "secret"):
+        message = f"a list of {declared.of}s cannot be an input"
+        wrong.append(("of", message, "write `of: string`"))
+    if declared.is_table and not declared.fields:
+        hint = "add `fields: {name: {type: string}}`"
+        wrong.append(("fields", "a map needs `fields`", hint))
+    if "fields" in given and not declared.is_table:
+        hint = "write `type: map`, or `type: list` and `of: map`"
+        wrong.append(("fields", f"an input of type {kind} has no fields", hint))
+    if len(path) > _WHOLE:
+        wrong += _check_field(declared, len(path) // 2)
     if "kind" in given and not files:
         wrong.append(("kind", f"an input of type {kind} has no kind", "write `type: file`"))
     for bound in ("min", "max"):
@@ -89,6 +114,21 @@ def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticColle
     for key, message, hint in wrong:
         report.add((*path, key), "bad-input", message, hint, key=True)
     return not wrong
+
+
+def _check_field(declared: Input, level: int) -> Iterator[tuple[str, str, str]]:
+    """What only an input of its own may be."""
+    if declared.type == "secret":
+        hint = "make it an input of its own: what is in a row is shown in many places"
+        yield "type", "a field cannot name a secret", hint
+    if declared.has_files and declared.default is not None:
+        hint = (
+            "remove it: write `required: false`, and `item.NAME or inputs.PHOTO` where it is used"
+        )
+        yield "default", "a field with files has no default", hint
+    if declared.is_table and level > MAX_LEVELS:
+        message = f"maps are at most {MAX_LEVELS} levels deep"
+        yield "type", message, "make its fields those of the map around it"
 
 
 def check_values(
@@ -113,14 +153,14 @@ def check_values(
             continue  # reported elsewhere, or known later
         elif one.pattern is not None and pattern_error(one.pattern) is not None:
             continue  # reported with the declaration
-        elif paths and folder is None and "file" in (one.type, one.of):
+        elif paths and folder is None and (one.has_files or one.is_table):
             continue
         else:
             try:
                 fit(one, value, root=folder, inside=inside)
             except ValueError as error:
-                hint = hint_for(one, value, paths=paths)
-                report.add((*path, name), "wrong-input", f"{name}: {error}", hint)
+                hint, at = hint_of(error, one, value, paths=paths), (*path, name, *place_of(error))
+                report.add(at, "wrong-input", f"{name}: {error}", hint)
 
 
 def missing(declared: Mapping[str, Input], given: Mapping[str, Any]) -> Iterator[str]:

@@ -26,6 +26,10 @@ def check_repeats(names: NamesInScope, report: DiagnosticCollector) -> None:
         if step.loops:
             message = f"'repeat' repeats a whole step, and this one has `{step.loops[0]}`"
             hint = "put what each item repeats into a spec of its own, and include that"
+            if step.get("uses") == "include":
+                hint = (
+                    "write `repeat` at a step of the included spec, which then repeats in each item"
+                )
             report.add((*step.path, "repeat"), "two-loops", message, hint, key=True)
             continue
         _check_until(step, names, report)

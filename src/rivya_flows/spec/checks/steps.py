@@ -10,7 +10,9 @@ from math import prod
 from pathlib import Path as FilePath
 from typing import Any
 
+from rivya_client.catalogue.common import COMMON
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.common_params import MODELS_OWN
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
 from rivya_flows.language.expressions.inference import is_bare, known_shape
 from rivya_flows.language.expressions.output_types import TEXT, Scope, Shape, Unknown
@@ -112,7 +114,7 @@ class _FanOutCheck:
     def _has_constant_key(self) -> bool:
         """Whether a `key` gives several items one key: it reads nothing of them."""
         step = self._step
-        loop, over = (step.variable, "matrix", "zip"), step.get(step.loops[0])
+        loop, over = (step.variable, "item", "matrix", "zip"), step.get(step.loops[0])
         lists = list(over.values()) if isinstance(over, dict) else [over]
         if step.get("key") is None or all(isinstance(one, list) and len(one) < 2 for one in lists):
             return False
@@ -203,7 +205,10 @@ class _FanOutCheck:
             if not values:
                 self._add(path, "empty-list", f"{name!r} is an empty list", "add an item")
         elif is_whole(values):
-            shape = self._names.shape_of(values)
+            scope = self._names.everywhere(self._step.part)
+            if path[0] == "matrix":
+                scope = self._names.before(self._step, str(name))
+            shape = known_shape(values, scope)
             if shape.kind not in ("any", "list"):
                 message = f"{name!r} must be a list, but this is {an(shape.kind)}"
                 self._add(path, "wrong-type", message, hint)
@@ -386,6 +391,10 @@ class _Written:
                     self._report.add_inside(place, [problem])
                 elif (problem.code, problem.message) not in reported:
                     hint = f"write `{key}:` in the fallback: without it, that of `with` is taken"
+                    if key in COMMON and problem.code == "unknown-param":
+                        hint = f"write `{key}: {MODELS_OWN}` in the fallback to leave it out"
+                    elif key in COMMON:
+                        hint += f"; {problem.hint}"
                     at = (*place, next(iter(own)))
                     self._report.add(at, problem.code, problem.message, hint)
 

@@ -232,21 +232,18 @@ def _still(shot: Shot, place: Placement, ground: str) -> VideoFrame:
 
 
 def _hold_frames(shot: Shot, rate: Fraction, place: Placement) -> Iterator[VideoFrame]:
-    """Frames of a film on the canvas; at its end the last is held, or it restarts."""
+    """Frames of a film on the canvas; at its end the last is held."""
     visible, last = 0, None
     part = _part(shot, rate, place)
-    while visible < shot.frames:
-        frames = film_frames(shot.medium.path, place.canvas, rate, shot.start, part)
-        for frame in islice(frames, min(shot.own, shot.frames - visible)):
-            last = frame
-            visible += 1
-            yield frame
-        frames.close()  # type: ignore[attr-defined]  # a generator
-        if last is None:
-            raise MediaError(f"{shot.medium.path}: has no frame at {shot.start:g} s")
-        if not shot.looped:
-            yield from repeat(last, shot.frames - visible)
-            return
+    frames = film_frames(shot.medium.path, place.canvas, rate, shot.start, part)
+    for frame in islice(frames, min(shot.own, shot.frames)):
+        last = frame
+        visible += 1
+        yield frame
+    frames.close()  # type: ignore[attr-defined]  # a generator
+    if last is None:
+        raise MediaError(f"{shot.medium.path}: has no frame at {shot.start:g} s")
+    yield from repeat(last, shot.frames - visible)
 
 
 def _part(shot: Shot, rate: Fraction, place: Placement) -> _Part:

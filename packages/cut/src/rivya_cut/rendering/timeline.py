@@ -12,11 +12,9 @@ from pathlib import Path
 from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_DURATION_SECONDS, MAX_FRAMES, beyond
 from rivya_cut.composition import Clip, Composition, Transition
-from rivya_cut.terms import STILL_SECONDS, Fit, Motion
+from rivya_cut.terms import STILL_SECONDS, Motion
 
 _STILL_RATE = Fraction(24)  # frames a second of a film made of stills alone
-# Of `images`: the least length of one, and the greatest of a cross-fade, in seconds.
-_MIN_SLIDE, _SLIDE_FADE = 0.5, 0.6
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,8 @@ class Shot:
 
     Attributes:
         frames: Shown ones, with those that overlap.
-        own: Frames that the film has from `start` on; after them the last is held, or the film
-            restarts at `start`. All frames of a still.
+        own: Frames that the film has from `start` on; after them the last is held. All frames of a
+            still.
     """
 
     medium: ClipMedium
@@ -53,7 +51,6 @@ class Shot:
     own: int
     start: float = 0.0
     motion: Motion = "none"
-    looped: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,23 +92,33 @@ def arrange(
     """The timeline of a composition.
 
     Its rate is that of the first film, at most 60, or 24. Clips follow each other, less what
-    they overlap: never more than half of a clip. If the leading sound is longer than all clips,
-    `hold` holds the last frame of the last clip (a still lasts longer) until the sound ends, and
-    `loop` restarts that clip. With `cut` the picture ends with the shorter of the two. The end card
-    comes after picture and sound. `lead_seconds` is None without a leading sound.
+    they overlap: never more than half of a clip. If they must last longer, as the leading sound
+    does or `length` says, the stills without `seconds` share what is missing; without such a still,
+    the last frame of the last clip is held. If they must be shorter, the picture ends there. The
+    end card comes after it. `lead_seconds` is None without a leading sound.
     """
     rates = (medium.rate for medium in media if medium.rate is not None)
     rate = min(next(rates, _STILL_RATE), Fraction(60))
-    (key, clips), transition = composition.visible_clips, composition.transition
-    if key == "images":
-        clips, transition = _slides(clips, transition, lead_seconds)
+    clips, transition = composition.clips, composition.transition
     shots = tuple(_shot(clip, medium, rate) for clip, medium in zip(clips, media, strict=True))
     overlaps = _overlaps(shots, transition, rate)
-    length = sum(shot.frames for shot in shots) - sum(overlaps)
-    wanted = None if lead_seconds is None else lead_seconds * rate
-    shots, length = _fit_shots(shots, length, wanted, composition.fit)
+    own = sum(shot.frames for shot in shots) - sum(overlaps)
     card = composition.end_card
-    card_frames = 0 if card is None else max(1, round(card.seconds * rate))
+    card_frames = 0 if card is None else _count(card.seconds, rate)
+    spoken = own if lead_seconds is None else max(1, math.ceil(lead_seconds * rate - 1e-6))
+    match composition.length:
+        case None:
+            length = max(own, spoken)
+        case "speech":
+            length = spoken
+        case "picture":
+            length = own
+        case seconds:
+            length = _count(seconds, rate) - card_frames
+    if length < 1:
+        raise MediaError("the end card is as long as the film", "make `length` longer")
+    open_ = [at for at, one in enumerate(clips) if one.seconds is None and media[at].rate is None]
+    shots = _lengthen(shots, open_, max(0, length - own))
     timeline = Timeline(rate, shots, overlaps, transition, length, card_frames)
     films = max(1, len(composition.formats)) * (2 if "clean" in composition.extras else 1)
     if timeline.frames * films > MAX_FRAMES:
@@ -119,20 +126,6 @@ def arrange(
     if timeline.seconds > MAX_DURATION_SECONDS:
         raise beyond("the composition", f"{MAX_DURATION_SECONDS:,} s", "MAX_DURATION_SECONDS")
     return timeline
-
-
-def _slides(
-    clips: Sequence[Clip], transition: Transition, lead_seconds: float | None
-) -> tuple[tuple[Clip, ...], Transition]:
-    """Clips of `images`: they share the length of the sound, with a cross-fade between."""
-    share = STILL_SECONDS if lead_seconds is None else lead_seconds / len(clips)
-    share = max(share, _MIN_SLIDE)
-    if transition.kind == "cut":
-        transition = Transition(kind="fade", seconds=min(_SLIDE_FADE, share / 3))
-    # Each but the last lasts longer by the overlap, so that the whole is as long as the shares.
-    lengths = [*[share + transition.seconds] * (len(clips) - 1), share]
-    pairs = zip(clips, lengths, strict=True)
-    return tuple(clip.model_copy(update={"seconds": one}) for clip, one in pairs), transition
 
 
 def _shot(clip: Clip, medium: ClipMedium, rate: Fraction) -> Shot:
@@ -161,19 +154,11 @@ def _overlaps(shots: Sequence[Shot], transition: Transition, rate: Fraction) -> 
     return tuple(min(wanted, one.frames // 2, other.frames // 2) for one, other in pairwise(shots))
 
 
-def _fit_shots(
-    shots: tuple[Shot, ...], length: int, wanted: Fraction | float | None, fit: Fit
-) -> tuple[tuple[Shot, ...], int]:
-    """The shots, and the frames before the end card, for a leading sound of `wanted` frames."""
-    if wanted is None:
-        return shots, length
-    if fit == "cut":
-        return shots, max(1, min(length, math.floor(wanted)))
-    missing = math.ceil(wanted - 1e-6) - length
-    if missing <= 0:
-        return shots, length
-    last = shots[-1]
-    frames = last.frames + missing
-    own = frames if last.medium.rate is None else last.own
-    held = replace(last, frames=frames, own=own, looped=fit == "loop")
-    return (*shots[:-1], held), length + missing
+def _lengthen(shots: tuple[Shot, ...], stills: Sequence[int], missing: int) -> tuple[Shot, ...]:
+    """The shots with as many more frames: shared by some stills, or else of the last shot."""
+    made, longer = [*shots], stills or (len(shots) - 1,)
+    for place, at in enumerate(longer):
+        more = missing * (place + 1) // len(longer) - missing * place // len(longer)
+        frames, is_still = made[at].frames + more, made[at].medium.rate is None
+        made[at] = replace(made[at], frames=frames, own=frames if is_still else made[at].own)
+    return tuple(made)

@@ -12,6 +12,7 @@ from rivya_sandbox.renderers.brief import Brief, understand
 from rivya_sandbox.renderers.conversation import parse_message
 from rivya_sandbox.renderers.rating import Scale, reviews_of, scale_of
 from rivya_sandbox.renderers.review import Review
+from rivya_sandbox.renderers.schema import fit_to
 from rivya_sandbox.renderers.shape import Question, count_asked, fill
 
 _NOTE = "[Sandbox answer: written by simple rules, not by a language model.]"
@@ -36,8 +37,8 @@ def reply(message: str, history: Sequence[tuple[str, str]], pictures: Sequence[P
     """The answer to one message of a session.
 
     Args:
-        message: As sent. If it holds `SHAPE_INSTRUCTION`, the answer is one JSON object of the
-            shape that follows it, filled with copy for the product of the message and with
+        message: As sent. If it holds an instruction, the answer is one JSON object of the
+            shape or the JSON Schema that follows it, filled with copy for the product of the message and with
             judgements of its candidates.
         history: ``(role, content)`` of earlier turns, oldest first. What the message lacks
             (product, language) comes from the latest earlier user message that has it.
@@ -53,7 +54,10 @@ def reply(message: str, history: Sequence[tuple[str, str]], pictures: Sequence[P
         scale = scale_of(asked.text)
         return _write_scores(reviews, scale) if scale else _short_answer(brief, asked.text)
     question = Question(brief, asked.text, reviews, counted=bool(pictures) or len(reviews) > 1)
-    return json.dumps(fill(asked.shape, question), ensure_ascii=False)
+    answer = fill(asked.shape, question)
+    if asked.schema is not None:
+        answer = fit_to(asked.schema, answer)
+    return json.dumps(answer, ensure_ascii=False)
 
 
 def _names(shape: Any) -> Iterator[str]:

@@ -1,0 +1,166 @@
+"""Texts beside a spec: where steps name them, and a JSON Schema as the fields that `expect` declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.answers import UNREAD
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
+from rivya_flows.language.wording import preview
+from rivya_flows.language.workflow import PARTS
+
+_USED_KEYS = ("type", "description", "enum", "properties", "required", "items", "pattern", "format",
+         "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")  # fmt: skip
+_PASSED_OVER = ("$schema", "$id", "$comment", "title", "examples", "additionalProperties")
+"""Of no use to a check: fields that are not declared are kept in an answer."""
+_TYPES = {
+    "string": "string",
+    "integer": "integer",
+    "number": "number",
+    "boolean": "boolean",
+    "array": "list",
+    "object": "map",
+}
+_OF_ITEMS = ("values", "fields", "pattern")
+_BOUNDS = {
+    "list": ("minItems", "maxItems"),
+    "string": ("minLength", "maxLength"),
+    "integer": ("minimum", "maximum"),
+    "number": ("minimum", "maximum"),
+}
+
+
+def texts_beside(tree: Mapping) -> Iterator[tuple[Path, Mapping, str]]:
+    """The places that name a text beside the spec: path and map of the arguments, and the key."""
+    for part in PARTS:
+        steps = tree.get(part)
+        for step_id, (_, step) in steps.pairs.items() if isinstance(steps, Mapping) else ():
+            uses = step.get("uses") if isinstance(step, Mapping) else None
+            if not isinstance(step, Mapping) or not isinstance(uses, Scalar):
+                continue
+            held, listed = step.get("with"), step.get("fallback")
+            alternatives = listed.members if isinstance(listed, Sequence) else []
+            holders: list[tuple[Path, Node | None]] = [((part, step_id, "with"), held)]
+            holders += [((part, step_id, "fallback", n), one) for n, one in enumerate(alternatives)]
+            for path, holder in holders:
+                for key in _KEYS.get(str(uses.value), ()):
+                    node = holder.get(key) if isinstance(holder, Mapping) else None
+                    is_path = isinstance(node, Scalar) and isinstance(node.value, str)
+                    if isinstance(holder, Mapping) and (
+                        is_path if key == "expect" else _names_file(node)
+                    ):
+                        yield path, holder, key
+
+
+_KEYS = {"generate": ("prompt",), "chat": ("message", "expect")}
+
+
+def _names_file(node: Node | None) -> bool:
+    return isinstance(node, Mapping) and [*node.pairs] == ["file"]
+
+
+def answer_schema(text: str, file: str, named: Scalar) -> tuple[Node, tuple[Diagnostic, ...]]:
+    """What a JSON Schema declares, as `expect` writes it, and the mistakes in the file."""
+    unread = node_of(UNREAD, named.mark)
+    report = DiagnosticCollector(file, text)
+    root = report.read_map("bad-expect", "a JSON Schema is a map", 'start with {"type": "object"}')
+    if root is None:
+        return unread, report.diagnostics
+    declared = _read_schema(plain(root), (), report)
+    if declared.get("type") != "map" and not report.diagnostics:
+        message, hint = "an answer is one object", 'write "type": "object" and "properties"'
+        report.add((), "bad-expect", message, hint)
+    if report.diagnostics:
+        return unread, report.diagnostics
+    return node_of(declared, named.mark), ()
+
+
+def _read_schema(schema: Any, path: Path, report: DiagnosticCollector) -> dict[str, Any]:
+    if not isinstance(schema, dict):
+        report.add(
+            path,
+            "bad-expect",
+            f"this must be a schema, not {preview(schema)}",
+            'write {"type": "string"}',
+        )
+        return {"type": "string"}
+    for key in schema:
+        if key not in (*_USED_KEYS, *_PASSED_OVER):
+            message = f"{key!r} of JSON Schema is not supported here"
+            report.add(
+                (*path, key), "bad-expect", message, f"there are: {', '.join(_USED_KEYS)}", key=True
+            )
+    kind, optional = schema.get("type"), False
+    if isinstance(kind, list):
+        optional = "null" in kind
+        rest = [one for one in kind if one != "null"]
+        kind = rest[0] if len(rest) == 1 else kind
+    made: dict[str, Any] = {"required": False} if optional else {}
+    if isinstance(about := schema.get("description"), str):
+        made["description"] = about
+    if "enum" in schema:
+        return {**made, "type": "enum", "values": schema["enum"]}
+    if not isinstance(kind, str) or kind not in _TYPES:
+        at = (*path, "type") if "type" in schema else path
+        message = f"a schema needs one type, not {preview(schema.get('type'))}"
+        report.add(at, "bad-expect", message, f"one of {', '.join(_TYPES)}")
+        return {**made, "type": "string"}
+    made["type"] = _TYPES[kind]
+    for name, key in zip(("min", "max"), _BOUNDS.get(made["type"], ()), strict=False):
+        if schema.get(key) is not None:
+            made[name] = schema[key]
+    if schema.get("format") == "date" and kind == "string":
+        made["type"] = "date"
+    if isinstance(pattern := schema.get("pattern"), str):
+        # There it may match anywhere in the text.
+        made["pattern"] = (
+            f"(?s:.*)(?:{pattern})(?s:.*)" if not _is_anchored(pattern) else pattern[1:-1]
+        )
+    if kind == "array":
+        made |= _items(schema.get("items"), (*path, "items"), report)
+    if kind == "object":
+        made["fields"] = _fields(schema, path, report)
+    return made
+
+
+def _is_anchored(pattern: str) -> bool:
+    return (
+        pattern[:1] == "^" and pattern[-1:] == "$" and pattern[-2:-1] != "\\" and "|" not in pattern
+    )
+
+
+def _items(schema: Any, path: Path, report: DiagnosticCollector) -> dict[str, Any]:
+    member = _read_schema(schema, path, report)
+    of = member["type"]
+    if of == "list":
+        message = "a list of lists has no name for its parts"
+        report.add(path, "bad-expect", message, "make each item an object")
+    return {"of": of} | {key: one for key, one in member.items() if key in _OF_ITEMS}
+
+
+def _fields(schema: dict[str, Any], path: Path, report: DiagnosticCollector) -> dict[str, Any]:
+    properties, required = schema.get("properties"), schema.get("required")
+    if not isinstance(properties, dict) or not properties:
+        message, hint = (
+            "an object needs properties",
+            'write "properties": {"name": {"type": "string"}}',
+        )
+        report.add(path, "bad-expect", message, hint)
+        return {"name": "string"}
+    needed = required if isinstance(required, list) else []
+    fields = {}
+    for name, inner in properties.items():
+        declared = _read_schema(inner, (*path, "properties", name), report)
+        fields[name] = declared if name in needed else {**declared, "required": False}
+    return fields
+
+
+def node_of(value: Any, mark: Mark) -> Node:
+    if isinstance(value, dict):
+        return Mapping(mark, {key: (mark, node_of(part, mark)) for key, part in value.items()})
+    if isinstance(value, list):
+        return Sequence(mark, [node_of(part, mark) for part in value])
+    return Scalar(mark, value, mark.index)

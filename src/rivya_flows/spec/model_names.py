@@ -1,0 +1,150 @@
+"""`models` of a spec, names for models so that one line changes one everywhere; and what a model makes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from rivya_client.catalogue.catalogue import Catalogue
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.expressions.resolve import is_computed, references, whole_reference
+from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.syntax.tree import Mapping, Node, Path, Scalar, Sequence, plain
+from rivya_flows.language.workflow import PARTS
+from rivya_flows.similar_names import certain, nearest
+from rivya_flows.steps.registry import BUILT_IN
+
+_REPORTED = "${{ none }}"
+"""Stands for a model whose name was reported as wrong."""
+
+
+class _Use(NamedTuple):
+    """A map with the name of a model in it."""
+
+    path: Path
+    holder: Mapping
+
+
+def write_out_models(root: Mapping, catalogue: Catalogue, report: DiagnosticCollector) -> None:
+    """Puts models where steps and `defaults` have their names of `models`; wrong names are reported."""
+    named = root.get("models")
+    known = _read_models(named, root, catalogue, report) if isinstance(named, Mapping) else {}
+    for path, holder in _uses(root) if known else ():
+        mark, node = holder.pairs["model"]
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            continue
+        name, place = node.value, (*path, "model")
+        if name in known:
+            # What is wrong with it is not mended where it is named.
+            written = replace(node, value=known[name], end=node.mark.index)
+            holder.pairs["model"] = (mark, written)
+        elif catalogue.get(name) is None and (choice := nearest(name, known)):
+            sure = certain(name, known)
+            message, hint = f"no model {name!r}", f"did you mean {choice!r}?"
+            report.add(place, "unknown-model", message, hint, instead=sure)
+            holder.pairs["model"] = (mark, replace(node, value=_REPORTED))
+
+
+def medium_of(step: Mapping, model: Node | None, root: Mapping, catalogue: Catalogue) -> str | None:
+    """What the model of a step makes; None if that is not known, or several may be asked for different media."""
+    written = model.value if isinstance(model, Scalar) else None
+    if not isinstance(written, str):
+        return None
+    ids: list[object] = [written]
+    if is_computed(written):
+        try:
+            named = whole_reference(written)
+        except ExpressionError:
+            return None
+        held: Node | None = None
+        if named is not None and named.namespace == "inputs" and len(named.path) == 1:
+            held = _inside(root, "inputs", named.path[0], "values")
+        elif named is not None and named.namespace in ("matrix", "zip") and len(named.path) == 1:
+            held = _inside(step, named.namespace, named.path[0])
+        ids = plain(held) if isinstance(held, Sequence) else []
+    found = [catalogue.get(one) if isinstance(one, str) else None for one in ids]
+    media = {one.makes if one else None for one in found}
+    return media.pop() if len(media) == 1 else None
+
+
+def _inside(node: Node | None, *keys: str) -> Node | None:
+    for key in keys:
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return node
+
+
+def _read_models(
+    named: Mapping, root: Mapping, catalogue: Catalogue, report: DiagnosticCollector
+) -> dict[str, str]:
+    known: dict[str, str] = {}
+    inputs = _inside(root, "inputs")
+    declared = inputs.pairs if isinstance(inputs, Mapping) else {}
+    for name, (_, node) in named.pairs.items():
+        value, path = (node.value if isinstance(node, Scalar) else None), ("models", name)
+        if name.startswith("x-") or not isinstance(value, str):
+            continue  # a note, or reported with the types of values
+        known[name] = value
+        if catalogue.get(name) is not None:
+            message = f"{name!r} is the id of a model, and cannot name another"
+            report.add(path, "bad-name", message, "use a name of your own, such as still", key=True)
+        elif is_computed(value):
+            if not _is_of_inputs(value, declared, path, report):
+                known[name] = _REPORTED
+        elif catalogue.get(value) is None:
+            near, sure = nearest(value, catalogue.models), certain(value, catalogue.models)
+            hint = f"did you mean {near!r}?" if near else "`rivya-flows models` lists them all"
+            report.add(path, "unknown-model", f"no model {value!r}", hint, instead=sure)
+            known[name] = _REPORTED
+    return known
+
+
+def _is_of_inputs(
+    value: str, declared: Collection[str], path: Path, report: DiagnosticCollector
+) -> bool:
+    """Whether an expression reads inputs of the spec alone; if not, it is reported."""
+    try:
+        found = references(value)
+    except ExpressionError as error:
+        report.expression(path, error)
+        return False
+    for one in found:
+        if one.namespace != "inputs" or not one.path:
+            message = (
+                f"a model is chosen before the run starts, and {one.namespace!r} is not known then"
+            )
+            report.add(path, "unknown-name", message, "use inputs alone")
+            return False
+        if one.path[0] not in declared:
+            report.unknown(path, "unknown-input", "input", declared, value=one.path[0])
+            return False
+    return True
+
+
+def _uses(root: Mapping) -> Iterator[_Use]:
+    for part in PARTS:
+        for step_id, (_, step) in _pairs(root.get(part)):
+            uses = step.get("uses") if isinstance(step, Mapping) else None
+            if not isinstance(step, Mapping) or not isinstance(uses, Scalar):
+                continue
+            if uses.value in BUILT_IN:
+                yield from _holders(step.get("with"), (part, step_id, "with"))
+                listed = step.get("fallback")
+                members = listed.members if isinstance(listed, Sequence) else []
+                for index, one in enumerate(members):
+                    yield from _holders(one, (part, step_id, "fallback", index))
+    for kind, (_, given) in _pairs(root.get("defaults")):
+        yield from _holders(_inside(given, "with"), ("defaults", kind, "with"))
+
+
+def _pairs(node: Node | None) -> Iterator[tuple[str, tuple[object, Node]]]:
+    yield from node.pairs.items() if isinstance(node, Mapping) else ()
+
+
+def _holders(node: Node | None, path: Path) -> Iterator[_Use]:
+    if isinstance(node, Mapping):
+        if "model" in node.pairs:
+            yield _Use(path, node)
+        judge = node.get("judge")
+        if isinstance(judge, Mapping) and "model" in judge.pairs:
+            yield _Use((*path, "judge"), judge)

@@ -1,0 +1,84 @@
+"""Outputs that are files in the folder of a run: texts, maps, lists and media."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.receipt.report import write_report
+from rivya_flows.runs.results import receipt_of
+from support.engine_runs import Bomb, Studio
+
+SPEC = """\
+version: 1
+name: letter
+inputs:
+  skip: {type: boolean, default: false}
+steps:
+  idea:
+    uses: chat
+    with: {model: gpt-5-2-chat, message: a title and a line, expect: {title: string, line: string}}
+  still:
+    uses: generate
+    with: {model: z-image, prompt: lamp}
+  more:
+    uses: generate
+    if: ${{ inputs.skip }}
+    with: {model: z-image, prompt: more}
+outputs:
+  letter:
+    value: |
+      # ${{ steps.idea.json.title }}
+      ${{ steps.idea.json.line }}
+    file: letter.md
+  idea: {value: "${{ steps.idea.json }}", file: idea.json}
+  count: {value: "${{ steps.idea.json.title | length }}", file: count.txt}
+  cover: {value: "${{ steps.still.asset }}", file: title-page.png}
+  other: {value: "${{ steps.more.asset }}", file: more.png}
+  plain: {value: "${{ run.id }}"}
+"""
+
+
+def test_outputs_are_written_under_their_names_beside_the_receipt(
+    studio: Studio, tmp_path: Path
+) -> None:
+    receipt = studio.started(SPEC)
+    assert receipt["status"] == "completed"
+    assert receipt["output_files"] == {
+        "letter": "letter.md", "idea": "idea.json", "count": "count.txt", "cover": "title-page.png",
+    }  # fmt: skip
+    with studio.context(Bomb()) as context:
+        entries = context.journal.entries("run-1")
+        report = write_report(entries, tmp_path / "out", context.assets)
+    outputs = report.receipt.outputs
+    title, line = outputs["idea"]["title"], outputs["idea"]["line"]
+    folder = tmp_path / "out"
+    assert (folder / "letter.md").read_text("utf-8") == f"# {title}\n{line}\n"
+    assert json.loads((folder / "idea.json").read_text("utf-8")) == outputs["idea"]
+    assert (folder / "count.txt").read_text("utf-8") == str(len(title))
+    assert Path(outputs["cover"]["path"]) == folder / "title-page.png"
+    assert (folder / "title-page.png").read_bytes()[:4] == b"\x89PNG"
+    assert (outputs["other"], outputs["plain"]) == (None, {"value": "run-1"})
+    page = report.sheet_path.read_text("utf-8")
+    assert '<a href="letter.md">letter.md</a>' in page
+    files = receipt_of(report).files
+    assert [one.name for one in files] == ["title-page.png", "letter.md", "idea.json", "count.txt"]
+
+
+def test_what_does_not_fit_its_file_fails_the_run(studio: Studio) -> None:
+    spec = SPEC.replace("expect: {title: string, line: string}", "expect: {title: string}")
+    spec = spec.replace("      ${{ steps.idea.json.line }}\n", "")
+    spec = spec.replace('{value: "${{ steps.idea.json }}", file: idea.json}',
+                        '{value: "${{ [steps.idea.json, 1][inputs.skip | string | length - 5] }}", file: idea.md}')  # fmt: skip
+    receipt = studio.started(spec)
+    assert receipt["status"] == "failed"
+    assert receipt["failed_outputs"]["idea"].startswith("a map cannot be written to idea.md")
+    assert "idea" not in receipt["output_files"]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp"])
+def test_a_medium_of_another_format_keeps_its_own_suffix(studio: Studio, name: str) -> None:
+    spec = SPEC.partition("outputs:")[0] + f'outputs: {{a: {{value: "${{{{ steps.still.asset }}}}", file: {name}}}}}'  # fmt: skip
+    assert studio.started(spec)["output_files"] == {"a": "a.png"}

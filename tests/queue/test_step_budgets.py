@@ -1,0 +1,119 @@
+"""The budget of a step: over all that it buys, and for each of its items."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+
+from rivya_flows.preparation.prepare import verdict
+from support.naive_service import NaiveService, Rehearsal, frozen, priced
+
+SPEC = """
+version: 1
+name: ads
+inputs: {shots: {type: integer, default: 3}}
+steps:
+  stills:
+    uses: generate
+    matrix: {n: [1, 2, 3, 4]}
+    MORE
+    with: {model: z-image, prompt: "a lamp ${{ matrix.n }}"}
+  poster:
+    uses: generate
+    with: {model: z-image, prompt: a poster}
+"""
+
+
+def spec(more: str) -> str:
+    return SPEC.replace("MORE", more)
+
+
+def played(text: str, service: NaiveService | None = None) -> Rehearsal:
+    return Rehearsal(frozen(text), service or NaiveService()).execute()
+
+
+@pytest.mark.parametrize(
+    ("more", "price", "said"),
+    [
+        ("budget: {credits: 4}", (5, 5), "no limit is known"),
+        ("budget: {credits: 5}\n    regenerate: 3", (5, 6), "no limit is known"),
+        ("budget: {per_item: 2}\n    regenerate: 3", (5, 9), "no limit is known"),
+        ("budget: {credits: 2}\n    allow_failures: 3", (3, 3), "no limit is known"),
+        ("budget: {credits: 3}", (5, 5), "over the budget of the step stills: at least 4 credits, and it has 3 left"),
+        ('budget: {credits: "${{ inputs.shots }}"}', (5, 5), "over the budget of the step stills: at least 4 credits, and it has 3 left"),
+        ("budget: {per_item: 0}", (5, 5), "over the budget of the step stills: an item costs at least 1 credit, and may cost 0"),
+    ],
+)  # fmt: skip
+def test_a_plan_counts_a_step_within_its_own_budget_or_refuses_it(
+    more: str, price: tuple[int, int], said: str
+) -> None:
+    found = priced(frozen(spec(more)))
+    assert (found.min, found.max) == price
+    assert verdict(found) == said
+
+
+def test_a_step_whose_least_exceeds_its_budget_buys_nothing() -> None:
+    text = spec("budget: {credits: 3}")
+    run = played(text)
+    assert (run.state.ended, run.bought) == ("failed", ["poster"])
+    item = run.item("stills", "1")
+    assert item.code == "over_step_budget"
+    assert item.reason == "needs 4 credits; the budget of stills of 3 has 3 left"
+    run = played(text.replace("name: ads", "name: ads\nbudget: {credits: 9, on_unfit: go_on}"))
+    assert Counter(run.bought) == {"stills": 3, "poster": 1}
+
+
+def test_items_that_may_fail_are_left_out_where_the_budget_of_their_step_ends() -> None:
+    run = played(spec("budget: {credits: 3}\n    allow_failures: 1"))
+    assert (run.state.ended, Counter(run.bought)) == ("completed", {"stills": 3, "poster": 1})
+
+
+@pytest.mark.parametrize(
+    ("budget", "models"),
+    [
+        ("{credits: 12}", {"z-image": 4, "nano-banana": 4}),
+        ("{credits: 11}", {"z-image": 4, "nano-banana": 3}),
+        ("{per_item: 3}", {"z-image": 4, "nano-banana": 4}),
+        ("{per_item: 2}", {"z-image": 4}),
+    ],
+)
+def test_fallbacks_are_bought_as_far_as_the_budget_of_their_step_covers_them(
+    budget: str, models: dict[str, int]
+) -> None:
+    text = spec(f"budget: {budget}\n    fallback: [{{model: nano-banana}}]")
+    run = played(text, NaiveService(failing_models=["z-image"]))
+    bought = (
+        json.loads(one.body)["model"] for item in run.items("stills") for one in item.purchases
+    )
+    assert Counter(bought) == models
+    failed = {item.code for item in run.items("stills")} - {None}
+    assert failed == (
+        set() if "nano-banana" in models and models["nano-banana"] == 4 else {"over_step_budget"}
+    )
+
+
+PICKED = """
+version: 1
+name: ads
+steps:
+  stills:
+    uses: generate
+    matrix: {n: [1, 2]}
+    budget: {credits: BUDGET}
+    with: {model: z-image, prompt: "a lamp ${{ matrix.n }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", mode: human, none: {rounds: 2}}
+"""
+
+
+def test_rounds_of_a_pick_count_in_the_budget_of_the_step_that_they_buy_again() -> None:
+    assert priced(frozen(PICKED.replace("BUDGET", "9"))).max == 6
+    assert priced(frozen(PICKED.replace("BUDGET", "5"))).max == 5
+    run = played(PICKED.replace("BUDGET", "3"))
+    run.answer("hero", "none")
+    run.run()
+    assert Counter(run.bought)["stills"] == 2
+    assert run.state.spent == 2

@@ -1,0 +1,156 @@
+"""Prompts, messages and JSON Schemas in files beside the spec."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rivya_client.catalogue.snapshot import shipped
+from rivya_flows.language.answers import read_expect
+from rivya_flows.preparation.spec_file import SpecFile
+from rivya_flows.spec.files import included_texts
+from rivya_flows.spec.load import check, lint, load
+from support.prepared_specs import prepared
+
+SPEC = """\
+version: 1
+name: spot
+inputs: {product: {type: string, default: lamp}, look: {type: string, default: warm}}
+steps:
+  script:
+    uses: chat
+    with: {model: gemini-2-5-flash-chat, message: {file: prompts/script.md}, expect: schemas/script.json}
+  stills:
+    uses: generate
+    foreach: ${{ steps.script.json.scenes }}
+    with: {model: z-image, prompt: {file: prompts/still.md}}
+    fallback: [{prompt: {file: prompts/other.md}}]
+outputs: {stills: "${{ steps.stills.assets }}"}
+"""
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["scenes"],
+    "properties": {
+        "scenes": {
+            "type": "array",
+            "minItems": 2,
+            "maxItems": 3,
+            "items": {
+                "type": "object",
+                "required": ["line"],
+                "properties": {"line": {"type": "string", "maxLength": 40}},
+            },
+        },
+        "mood": {"enum": ["warm", "cold"]},
+    },
+}
+FILES = {
+    "prompts/script.md": "Scenes\nfor ${{ inputs.product }}.\n",
+    "prompts/still.md": "${{ item.line }}\nwith ${{ inputs.look }} light\n",
+    "prompts/other.md": "A lamp",
+    "schemas/script.json": json.dumps(SCHEMA),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, "utf-8")
+    return tmp_path
+
+
+def found(folder: Path, spec: str = SPEC) -> list[str]:
+    _, problems = check(spec, file=str(folder / "spec.yaml"), catalogue=shipped(), folder=folder)
+    return [
+        f"{Path(one.file).relative_to(folder)}:{one.line}:{one.column} {one.code}"
+        for one in problems
+    ]
+
+
+def test_texts_and_schemas_are_read_and_frozen_with_the_run(folder: Path) -> None:
+    workflow = load(SPEC, file="spec.yaml", catalogue=shipped(), folder=folder)
+    stills: Any = workflow.steps["stills"]
+    assert stills.with_.prompt == "${{ item.line }}\nwith ${{ inputs.look }} light"
+    assert stills.fallback[0].prompt == "A lamp"
+    texts = included_texts(workflow)
+    assert texts == FILES
+    for path in FILES:
+        (folder / path).unlink()
+    frozen = load(SPEC, file="spec.yaml", catalogue=shipped(), includes=texts)
+    assert frozen == workflow
+    assert lint(SPEC, file="spec.yaml", workflow=workflow) == ()  # the inputs are used
+
+
+def test_a_plan_counts_the_items_that_the_declared_list_may_have(folder: Path) -> None:
+    source = SpecFile(SPEC, "spec.yaml", folder)
+    [script, stills] = prepared(source, {}, folder).estimate.steps
+    assert (stills.items[0].price.min, stills.items[0].price.max) == (2, 6)
+    assert "up to 3 items" in stills.items[0].price.assumption
+    assert script.items[0].price.min == 0
+
+
+def test_mistakes_in_a_text_are_shown_in_its_file(folder: Path) -> None:
+    (folder / "prompts/still.md").write_text("A picture\nof ${{ item.lin }} ${{ inputs.lok }}\n")
+    assert found(folder) == [
+        "prompts/still.md:2:8 unknown-field",
+        "prompts/still.md:2:24 unknown-input",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ('{"type": "array", "items": {"type": "string"}}', "bad-expect"),
+        ('{"type": "object", "properties": {"a": {"anyOf": []}}}', "bad-expect"),
+        ('{"type": "object"}', "bad-expect"),
+        ("[]", "bad-expect"),
+        ("{", "yaml-syntax"),
+    ],
+)
+def test_a_schema_with_more_than_a_check_can_use_is_refused_in_its_file(
+    changed: str, code: str, folder: Path
+) -> None:
+    (folder / "schemas/script.json").write_text(changed)
+    problems = found(folder)
+    assert {one.split(":")[0] for one in problems} == {"schemas/script.json"}
+    assert problems[0].endswith(code)
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("prompts/gone.md", "bad-file"),
+        ("../still.md", "bad-file"),
+        ("'${{ inputs.look }}.md'", "expression-not-allowed"),
+        ("5", "wrong-type"),
+    ],
+)
+def test_a_text_that_is_not_beside_the_spec_is_refused(
+    written: str, code: str, folder: Path
+) -> None:
+    spec = SPEC.replace("file: prompts/still.md", f"file: {written}")
+    assert [one.rpartition(" ")[2] for one in found(folder, spec)] == [code]
+
+
+def test_a_schema_is_the_same_as_what_expect_declares(folder: Path) -> None:
+    declared = """\
+{scenes: {type: list, of: map, fields: {line: {type: string, max: 40}}, min: 2, max: 3},
+        mood: {type: enum, values: [warm, cold], required: false}}"""
+    spec = SPEC.replace("expect: schemas/script.json", f"expect: {declared}")
+    one, other = (
+        load(text, file="spec.yaml", catalogue=shipped(), folder=folder).steps["script"]
+        for text in (SPEC, spec)
+    )
+    assert one.model_dump() != other.model_dump()  # a schema has its own order of keys
+    assert expected(one) == expected(other)
+
+
+def expected(step: Any) -> Any:
+    return read_expect(step.with_.expect)[0]
