@@ -417,7 +417,10 @@ steps:
     allow_failures: 1
     with: {model: nano-banana, prompt: "${{ item }}", references: ["${{ inputs.photo }}"]}
   hero: {uses: pick, with: {from: "${{ steps.posters.items }}", mode: human, none: {rounds: 1}, timeout: 1h, on_timeout: first}}
-  deep: {uses: include, with: {spec: deep.yaml, inputs: {word: "${{ inputs.late }}"}}}
+  deep:
+    uses: include
+    with: {spec: deep.yaml, inputs: {word: "${{ inputs.late }} ${{ previous.outputs.session | default('') }}"}}
+    repeat: {until: "${{ steps.deep.outputs.session | seed(1, 3) == 1 }}", at_most: 2}
 outputs: {hero: "${{ steps.hero.asset }}", deep: "${{ steps.deep.assets }}"}
 """,
     "deep.yaml": """
@@ -425,9 +428,15 @@ version: 1
 name: deep
 inputs: {word: {type: string}}
 steps:
-  words: {uses: chat, with: {model: gpt-5-2-chat, message: "${{ inputs.word }}", expect: {visual: string, narration: string}}}
+  words:
+    uses: chat
+    with:
+      model: gpt-5-2-chat
+      message: "${{ inputs.word }} ${{ previous.session_id | default('') }}"
+      expect: {visual: string, narration: string}
+    repeat: {until: "${{ steps.words.session_id | seed(1, 2) == 1 }}", at_most: 2}
   parts: {uses: include, foreach: "${{ [steps.words.json.visual, steps.words.json.narration] }}", with: {spec: part.yaml, inputs: {word: "${{ item }}"}}}
-outputs: {parts: "${{ steps.parts.assets }}"}
+outputs: {parts: "${{ steps.parts.assets }}", session: "${{ steps.words.session_id }}"}
 """,
     "part.yaml": """
 version: 1

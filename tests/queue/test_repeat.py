@@ -11,6 +11,7 @@ import pytest
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.estimate.mermaid import mermaid
+from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.queue.actions import Action, AskCache, Buy
 from rivya_flows.queue.events import CacheAnswered, Event
 from rivya_flows.queue.forks import Finished, find_finished, fork_of
@@ -19,6 +20,7 @@ from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.scope import fields_of, outputs_of
 from rivya_flows.spec.load import check
 from support.naive_service import NaiveService, Rehearsal, frozen, items_priced, played, priced
+from support.samples import sample
 
 SLOGAN = """
 version: 1
@@ -364,3 +366,136 @@ def test_rounds_of_rounds_count_as_steps_of_the_spec() -> None:
     workflow, found = check(main, file="0.yaml", catalogue=shipped(), includes=includes)
     assert workflow is None
     assert [one.code for one in found] == ["too-large"]
+
+
+EACH = """
+version: 1
+name: launch
+steps:
+  words:
+    uses: chat
+    with: {model: gpt-5-2-chat, message: the markets, expect: {text: string, advice: string}}
+  market:
+    uses: include
+    LOOP
+    with: {spec: market.yaml, inputs: {country: "${{ ITEM }}"}}
+outputs:
+  texts: ${{ steps.market.items | map(attribute='outputs.text') }}
+  heroes: ${{ steps.market.items | map(attribute='outputs.hero') }}
+"""
+EACH_KNOWN = EACH.replace("LOOP", "matrix: {country: [de, fr]}").replace("ITEM", "matrix.country")
+EACH_FOUND = EACH.replace(
+    "LOOP", "foreach: ${{ [steps.words.json.text, steps.words.json.advice] }}"
+).replace("ITEM", "item")
+MARKET = """
+version: 1
+name: market
+inputs: {country: {type: text}}
+steps:
+  slogan:
+    uses: chat
+    with:
+      model: gpt-5-2-chat
+      message: "A slogan for ${{ inputs.country }}. ${{ previous.json.advice | default('') }}"
+      expect: {text: string, score: number, advice: string}
+    repeat: {until: "${{ steps.slogan.json.score >= 8 }}", at_most: 3}
+  draft:
+    uses: include
+    with:
+      spec: parts/draft.yaml
+      inputs: {advice: "${{ steps.slogan.json.text }} ${{ previous.outputs.advice | default('') }}"}
+    repeat: {until: "${{ steps.draft.outputs.score >= 8 }}", at_most: 2}
+  stills:
+    uses: generate
+    foreach: [calm, bold]
+    with: {model: z-image, prompt: "${{ item }}, ${{ steps.draft.outputs.advice }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", mode: human, none: {rounds: 1}}
+outputs: {text: "${{ steps.slogan.json.text }}", hero: "${{ steps.hero.key }}"}
+"""
+EACH_PARTS = {"market.yaml": MARKET, **PARTS}
+
+
+class Reader(NaiveService):
+    """A service whose chats find what follows an advice good, and else give one."""
+
+    def answer(self, buy: Buy) -> tuple[str, str]:
+        message = json.loads(buy.purchase.body)["message"]
+        score = 9 if "after" in message else 4
+        told = {"score": score, "advice": f"after {score}", "text": f"text of {score}"}
+        return f"s_{buy.purchase.idempotency_key}", json.dumps(told)
+
+
+def each(spec: str) -> Rehearsal:
+    return Rehearsal(frozen(spec, includes=EACH_PARTS), Reader())
+
+
+def decide(run: Rehearsal) -> Rehearsal:
+    """Runs to the end; a person rejects the first candidates of each hero, then picks one."""
+    run.run()
+    while questions := open_questions(run.state):
+        for one in questions:
+            if one.round:
+                run.answer(one.step, "calm", picked=("calm",), round=one.round)
+            else:
+                run.answer(one.step, none=True, note="brighter")
+        run.run()
+    return run
+
+
+def test_rounds_inside_a_spec_that_is_included_for_each_item() -> None:
+    run = each(EACH_FOUND)
+    run.take_up()
+    decide(run)
+    assert run.ended == ["completed"]
+    first, second = "market__text_of_4", "market__after_4"
+    assert [one for one in run.bought if "__slogan" in one] == [
+        f"{first}__slogan.1", f"{second}__slogan.1", f"{first}__slogan.2",
+    ]  # fmt: skip
+    assert messages(run, [f"{first}__slogan.2"]) == ["A slogan for text of 4. after 4"]
+    assert run.item(f"{second}__slogan.2").phase == "skipped"
+    assert run.prompts(f"{second}__draft.2__still") == ["a lamp text of 9 after 4"]
+    assert run.prompts(f"{first}__hero.stills.2") == [
+        "calm, after 4, brighter", "bold, after 4, brighter",
+    ]  # fmt: skip
+    values: Any = outputs_of(run.state).values
+    assert values == {"texts": ["text of 9"] * 2, "heroes": ["calm"] * 2}
+    market = fields_of(run.state, "market")
+    assert market["credits"] == run.state.spent - run.item("words").credits
+
+
+@pytest.mark.parametrize("spec", [EACH_KNOWN, EACH_FOUND])
+def test_rounds_in_each_item_of_an_include_are_taken_up_wherever_a_run_is_killed(spec: str) -> None:
+    whole = each(spec)
+    whole.take_up()
+    decide(whole)
+    for stop in sample(range(len(whole.journal)), 7):
+        run = each(spec)
+        run.take_up()
+        run.run(random.Random(stop), stop)
+        run.take_up()
+        decide(run)
+        assert run.ended[-1] == "completed"
+        assert run.service.charges == whole.service.charges
+        assert outputs_of(run.state) == outputs_of(whole.state)
+        assert replay(run.journal).plan.order == run.state.plan.order
+
+
+@pytest.mark.parametrize("spec", [EACH_KNOWN, EACH_FOUND])
+def test_rounds_in_each_item_of_an_include_have_a_price(spec: str) -> None:
+    plan = priced(frozen(spec, includes=EACH_PARTS))
+    once = MARKET.replace("at_most: 3", "at_most: 2").replace("none: {rounds: 1}", "timeout: 1h")
+    fewer = priced(frozen(spec, includes={**EACH_PARTS, "market.yaml": once}))
+    assert plan.min == fewer.min
+    assert plan.max and fewer.max and plan.max > fewer.max
+
+
+def test_the_budget_of_a_step_covers_all_its_rounds() -> None:
+    one = slogan(9).item("slogan.1").credits
+    bounded = SLOGAN.replace("    repeat:", f"    budget: {{credits: {2 * one}}}\n    repeat:")
+    run = slogan(1, 2, 9, spec=bounded)
+    assert run.bought == ["slogan.1", "slogan.2"]
+    assert run.item("slogan.3").code == "over_step_budget"
+    assert run.item("slogan").reason == "slogan.3 failed"
+    assert run.ended == ["failed"]
