@@ -168,3 +168,67 @@ def test_a_null_list_of_a_nested_axis_has_no_items() -> None:
     assert run_of(NESTED, head).prompts("shots") == ["slow slow 0 slow, 0"]
     head = HEAD.replace("allow_failures: 1", "if: ${{ hook == 'other' }}")
     assert run_of(NESTED, head).statuses["shots"] == "skipped"
+
+
+VOICES = """\
+  voices:
+    uses: generate
+    foreach: ${{ inputs.hooks }}
+    with: {model: elevenlabs-turbo-2-5, prompt: "${{ item }}", params: {voice: Liam}}
+"""
+FILMS = """\
+  films:
+    uses: generate
+    foreach: ${{ steps.shots.items }}
+    as: still
+    with: {model: veo3-1-lite, prompt: "${{ still.key }}: ${{ %s }}"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "read"),
+    [
+        (VOICES, "steps.voices.same.key"),
+        (VOICES.replace("foreach: ${{ inputs.hooks }}", "zip: {a: '${{ inputs.hooks }}', n: [1, 2]}").replace("item }", "zip.a }"),
+         "steps.voices.same.a"),
+        (VOICES.replace("foreach: ${{ inputs.hooks }}", "matrix: {a: '${{inputs.hooks}}'}").replace("item }", "matrix.a }"),
+         "steps.voices.same.a"),
+        (VOICES.replace("inputs.hooks", "steps.lines.items").replace("item }", "item.hook }"),
+         "steps.voices.same.hook"),
+        (VOICES.replace("inputs.hooks", "steps.best.items").replace("item }", "item.hook }")
+         + '  best: {uses: pick, with: {from: "${{ steps.lines.items }}", count: 2}}\n',
+         "steps.voices.same.hook"),
+        ("", "steps.lines.same.hook"),
+    ],
+    ids=["foreach", "zip", "matrix", "items", "pick", "the source itself"],
+)  # fmt: skip
+def test_same_is_the_item_that_comes_from_the_same_value(steps: str, read: str) -> None:
+    prompts = run_of(NESTED + steps + FILMS % read).prompts("films")
+    assert prompts == ["wake, 0: wake", "wake, 1: wake", "slow, 0: slow"]
+
+
+def test_same_of_nested_axes_is_the_item_of_all_of_them() -> None:
+    marks = NESTED.replace("shots:", "marks:", 1).replace("{line:", "{text:")
+    marks = marks.replace("matrix.line", "matrix.text")
+    prompts = run_of(NESTED + marks + FILMS % "steps.marks.same.key").prompts("films")
+    assert prompts == [f"{key}: {key}" for key in ("wake, 0", "wake, 1", "slow, 0")]
+
+
+def test_same_is_null_where_the_other_step_took_fewer_values() -> None:
+    fewer = VOICES.replace("inputs.hooks", "steps.lines.items[1:2]").replace("item }", "item.key }")
+    steps = NESTED + fewer + FILMS % "steps.voices.same.key | default('none')"
+    prompts = run_of(steps).prompts("films")
+    assert prompts == ["wake, 0: none", "wake, 1: none", "slow, 0: slow"]
+    skipped = run_of(NESTED + fewer + FILMS % "steps.voices.same.key").items("films")
+    assert [item.reason for item in skipped] == ["steps.voices.same is null"] * 2 + [None]
+
+
+def test_same_holds_in_a_run_that_is_taken_up_again_at_any_event() -> None:
+    text = HEAD + NESTED + VOICES + FILMS % "steps.voices.same.key"
+    run = played(text, ScriptService())
+    for length in range(2, len(run.journal), 7):
+        again = Rehearsal(run.start, run.service)
+        again.journal[1:] = run.journal[1:length]
+        again.execute()
+        assert again.prompts("films") == run.prompts("films")
+        assert again.statuses == run.statuses

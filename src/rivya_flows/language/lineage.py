@@ -16,6 +16,7 @@ from rivya_flows.language.expressions.evaluation import default_of
 from rivya_flows.language.expressions.resolve import OPEN, template
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.matrix import SPECIAL
+from rivya_flows.language.wording import cut
 
 # Choices of lists that name an item, and items behind each other: more than any campaign has.
 _MAX_KEYS = 16
@@ -135,6 +136,24 @@ def lineage_of_pick(written: Any, known: Mapping[str, Lineage]) -> Lineage:
     return Lineage(names=origin.carries, passes=origin.source)
 
 
+def why_not_same(mine: Lineage, other: Lineage) -> str | None:
+    """Why no item, or several, of another step may have the origin of an item; None if just one has."""
+    if not other.origins:
+        return "it has one item: leave out .same"
+    if any(one <= mine.lists for one in other.keys):
+        return None
+    otherwise = "or use .items or .by['KEY']"
+    if not other.keys:
+        return f"several of its items may have one origin: {otherwise.removeprefix('or ')}"
+    lacking = min(
+        (one - mine.lists for one in other.keys), key=lambda one: (len(one), *sorted(one))
+    )
+    lists = " and ".join(cut(one, 60) for one in sorted(lacking))
+    if other.lists & mine.lists:
+        return f"several of its items may be meant, since it loops over {lists} too: do so here, {otherwise}"
+    return f"it loops over {lists}, and this step does not: do so here, {otherwise}"
+
+
 def _of_list(text: str) -> Lineage:
     return Lineage(lists=frozenset({text}), keys=(frozenset({text}),))
 
@@ -146,10 +165,9 @@ def _repeated(groups: Iterable[frozenset[str]]) -> frozenset[str]:
 
 def _origin(values: Any, before: Mapping[str, Origin], known: Mapping[str, Lineage]) -> Origin:
     try:
-        named = {*_sources(values)}
-        text = _text(values)
+        named, text = [*_sources(values)], _text(values)
     except ExpressionError:
-        named, text = {None}, str(values)
+        named, text = [None], str(values)
     for axis, one in before.items():
         inner = f"({one.text})".replace("\\", r"\\")
         text = re.sub(rf"\bmatrix\.{re.escape(axis)}\b", inner, text)
@@ -157,8 +175,7 @@ def _origin(values: Any, before: Mapping[str, Origin], known: Mapping[str, Linea
     carries = frozenset[str]().union(*(one.names for one in found))
     source = None
     if len(named) == len(found) == 1:
-        [name] = named
-        source = name if found[0].origins else found[0].passes
+        source = named[0] if found[0].origins else found[0].passes
     return Origin(text, source, carries)
 
 

@@ -135,10 +135,10 @@ class Step(SpecModel):
         uses: Kind of the step, or the name of a function of your own.
         with_: Its arguments.
         title: Display name of the step.
-        matrix: `{axis: list}`: one item for each combination. `exclude` takes combinations out,
-            `include` adds values to them, or further items.
+        matrix: `{axis: list}`: one item for each combination. An axis may read those before it.
+            `exclude` takes combinations out, `include` adds values to them, or further items.
         foreach: A list, or an expression that gives one.
-        as_: Name of the loop variable of `foreach`.
+        as_: Name of the loop variable of `foreach`, and of its value on the items.
         zip_: `{axis: list}`, all of equal length: one item for each row.
         key: An expression that names each item; without it the values name it.
         max_items: Limit of a `foreach` whose list is known only during the run.

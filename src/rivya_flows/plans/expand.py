@@ -143,6 +143,11 @@ class _Expansion:
             inputs_in(space, read),
             upstream - _steps_before(space, step, read, more_than_status=True),
             lineage=self._lineage_of(space, step),
+            same=frozenset(
+                inlined_name(space.id, one.path[0])
+                for one in references(_arguments_of(step))
+                if one.namespace == "steps" and one.path[1:2] == ("same",)
+            ),
         )
 
     def _lineage_of(self, space: Space, step: Step) -> Lineage:

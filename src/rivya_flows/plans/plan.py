@@ -188,6 +188,7 @@ class PlannedStep:
     round_of: tuple[str, int] | None = None  # of such a step: the pick, and the round from 1
     repeats: str | None = None  # of such a step: the step that it buys again
     lineage: Lineage = NO_LINEAGE  # the loops that its items come from
+    same: frozenset[str] = frozenset()  # steps of which each item reads the one of the same origin
 
     @property
     def kind(self) -> Kind:

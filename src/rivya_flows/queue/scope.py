@@ -23,6 +23,7 @@ from rivya_flows.plans.plan import (
     steps_in,
 )
 from rivya_flows.queue.items import TERMINAL, ItemState, Phase
+from rivya_flows.queue.lineage import same_item
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.spec.files import inlined_name
 
@@ -94,10 +95,28 @@ def item_scope(
     state: State, planned: PlannedStep, item: ItemState, scope: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The scope of a step with what an item adds, once its loop variables are known."""
-    if not item.variables:
-        return {**scope}
-    place = state.steps[inlined_name(planned.space, planned.step.id)].places.get(item.key)
-    return {**scope, **item.variables, **own_fields(place, item.key)}
+    known = dict(scope)
+    if planned.same:
+        known["steps"] = _steps_with_same(state, planned, item, scope.get("steps", {}))
+    if item.variables:
+        place = state.steps[inlined_name(planned.space, planned.step.id)].places.get(item.key)
+        known |= {**item.variables, **own_fields(place, item.key)}
+    return known
+
+
+def _steps_with_same(
+    state: State, planned: PlannedStep, item: ItemState, steps: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The steps as an item sees them; where its origin is not known, without those of which it reads one."""
+    seen = dict(steps)
+    for name in planned.same:
+        other = state.planned_step(name)
+        fields = seen.pop(other.step.id, None)
+        if fields is not None and item.variables:
+            found = same_item(state, planned, item, other)
+            same = None if found is None else item_fields(other, found)
+            seen[other.step.id] = {**fields, "same": same}
+    return seen
 
 
 def step_fields(step: StepState) -> dict[str, Any]:

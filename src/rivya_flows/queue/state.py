@@ -67,6 +67,8 @@ class StepState:
     gates: dict[PriceClass, list[tuple[int, str]]] = field(default_factory=dict)
     examined: bool = False  # its items were looked at since their list, and its source, are known
     fields: dict[str, Any] = field(default_factory=dict)  # its outputs, until an item changes
+    # By lists that its items come from: the key of each by its places in them.
+    origins: dict[tuple[str, ...], dict[tuple[int, ...], str]] = field(default_factory=dict)
 
     @property
     def settled(self) -> bool:

@@ -27,7 +27,14 @@ from rivya_flows.language.expressions.output_types import (
 )
 from rivya_flows.language.expressions.resolve import Reference, is_computed, references
 from rivya_flows.language.expressions.values import ExpressionError
-from rivya_flows.language.lineage import Lineage, hidden_values, lineage_of, lineage_of_pick
+from rivya_flows.language.lineage import (
+    NONE as NO_LINEAGE,
+    Lineage,
+    hidden_values,
+    lineage_of,
+    lineage_of_pick,
+    why_not_same,
+)
 from rivya_flows.language.matrix import LOOPS, SPECIAL, written_keys
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.workflow import PARTS, Part, later, seen_from
@@ -134,12 +141,35 @@ class NamesInScope:
         if step.loops:
             keys = written_keys(step.keys) or ()
             scope |= {"item.key": of_key(keys), "item.index": NUMBER}
+            scope["steps"] = self._with_same(step, scope["steps"])
         self._inside[step.path] = scope
         return scope
 
     def in_key(self, step: WrittenStep) -> Scope:
         """The scope of the `key` of a step, which has no key before that."""
-        return {name: one for name, one in self.inside(step).items() if name != "item.key"}
+        known = {**self.inside(step), "steps": self._seen[step.part]}
+        return {name: one for name, one in known.items() if name != "item.key"}
+
+    def _with_same(self, step: WrittenStep, steps: Shape) -> Shape:
+        """The steps as an item sees them, with the item of the same origin of those that it asks for it."""
+        fields = dict(steps.fields or {})
+        with suppress(ExpressionError):  # reported with the expressions
+            for one in references(step.keys):
+                held = fields.get(one.path[0]) if one.path else None
+                if (
+                    one.namespace != "steps"
+                    or one.path[1:2] != ("same",)
+                    or not held
+                    or not held.fields
+                ):
+                    continue
+                name, mine = one.path[0], self._lineages[step.id]
+                if why := why_not_same(mine, self._lineages.get(name, NO_LINEAGE)):
+                    fields[name] = replace(held, lacks={**held.lacks, "same": why})
+                else:
+                    member = held.fields["by"].member or ANY
+                    fields[name] = replace(held, fields={**held.fields, "same": member})
+        return replace(steps, fields=fields)
 
     def outputs(self) -> dict[str, Shape]:
         """The outputs of the spec."""
@@ -222,12 +252,13 @@ class NamesInScope:
 
     def before(self, step: WrittenStep, axis: str) -> Scope:
         """The scope of an axis of a matrix, which sees those before it."""
-        axes = step.get("matrix")
-        names = [*axes]
-        earlier = {name: one for name, one in axes.items() if name in names[: names.index(axis)]}
-        lacks = {name: f"write it after {name!r}" for name in names if name not in earlier}
+        axes = {name: one for name, one in step.get("matrix").items() if name not in SPECIAL}
+        place = [*axes].index(axis)
+        before = dict([*axes.items()][:place])
+        lacks = dict.fromkeys(axes, f"an axis reads those before it: write it before {axis!r}")
+        lacks[axis] = "an axis reads those before it, and not itself"
         known = replace(
-            self._axes({k: v for k, v in earlier.items() if k not in SPECIAL}), lacks=lacks
+            self._axes(before), lacks={k: v for k, v in lacks.items() if k not in before}
         )
         return {**self.everywhere(step.part), "matrix": known}
 

@@ -164,8 +164,8 @@ def _shape_of_name(tree: nodes.Name, scope: Scope) -> Shape:
         "brand": "add `brand: brand.yaml` to the spec, or `brand: {name: …}`",
         "matrix": "only a step with `matrix:` has it, inside `with`, `if` and `key`",
         "zip": "only a step with `zip:` has it, inside `with`, `if` and `key`",
-        "item": "a step with `foreach:` and no `as:` has it inside `with`, `if` and `key`;"
-        " `item.key` and `item.index` are there in every fan-out, but no `item.key` in `key`",
+        "item": "a step with `foreach:` and no `as:` has it, inside `with`, `if` and `key`; a step with"
+        " any fan-out has item.index there, and item.key in `with` and `if`",
     }
     if tree.name in hints:
         message = f"{tree.name!r} is not defined here"
@@ -196,8 +196,10 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
     }.get(path, ("unknown-field", f"{path} has no {name!r}", None))  # fmt: skip
 
     def find_hint() -> str | None:
+        if name in holder.lacks:
+            return holder.lacks[name]
         if otherwise is None:
-            return holder.lacks.get(name) or _instead(holder, name)
+            return _instead(holder, name)
         return suggest(name, holder.fields or ()) or otherwise
 
     # What it lacks is not a misspelling: the `asset` of a fan-out.

@@ -243,6 +243,7 @@ def of_fan_out(
         for name in given or single.fields
         if name not in (*fields, "key")
     }
+    lacks["same"] = "only a step that fans out has it, inside `with`, `if` and `fallback`"
     return map_of(fields, lacks)
 
 
