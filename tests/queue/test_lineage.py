@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from rivya_flows.language.lineage import lineage_of
 from rivya_flows.queue.actions import Buy
 from rivya_flows.queue.scope import outputs_of
-from support.naive_service import NaiveService, Rehearsal, played
+from support.naive_service import NaiveService, Rehearsal, frozen, played
 
 HEAD = """\
 version: 1
@@ -232,3 +233,43 @@ def test_same_holds_in_a_run_that_is_taken_up_again_at_any_event() -> None:
         again.execute()
         assert again.prompts("films") == run.prompts("films")
         assert again.statuses == run.statuses
+
+
+def test_lists_that_name_each_other_often_stay_short() -> None:
+    axes = {"a0": "${{ inputs.hooks }}"}
+    axes |= {f"a{n}": f"${{{{ [matrix.a{n - 1}, matrix.a{n - 1}] }}}}" for n in range(1, 60)}
+    found = lineage_of("matrix", axes, "", frozenset(), {})
+    assert len(found.lists) == 60
+    assert sum(map(len, found.lists)) < 60_000
+
+
+def test_a_plan_knows_the_items_of_nested_axes_whose_lists_are_inputs() -> None:
+    steps = """\
+  stills:
+    uses: generate
+    matrix: {set: [{key: day, of: [a, b]}, {key: night, of: [c]}], shot: "${{ matrix.set.of }}"}
+    with: {model: z-image, prompt: "${{ matrix.shot }}"}
+"""
+    planned = Rehearsal(frozen(HEAD + steps)).state.planned_step("stills")
+    assert [one.key for one in planned.items or ()] == ["day, a", "day, b", "night, c"]
+
+
+@pytest.mark.parametrize("other", ["added", "excluded"])
+def test_same_follows_a_matrix_with_rules(other: str) -> None:
+    rules = {"added": "include: [{hook: more}]", "excluded": "exclude: [{hook: wake}]"}[other]
+    steps = f"""\
+  words:
+    uses: generate
+    matrix: {{hook: "${{{{ inputs.hooks }}}}", {rules}}}
+    with: {{model: z-image, prompt: "${{{{ matrix.hook }}}}"}}
+  films:
+    uses: generate
+    foreach: ${{{{ steps.words.items }}}}
+    as: word
+    with: {{model: veo3-1-lite, prompt: "${{{{ word.hook }}}} ${{{{ steps.lines.same.hook | default('none') }}}}"}}
+"""
+    prompts = run_of(steps).prompts("films")
+    assert (
+        prompts
+        == {"added": ["wake wake", "slow slow", "more none"], "excluded": ["slow slow"]}[other]
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -21,6 +22,8 @@ from rivya_flows.language.wording import cut
 # Choices of lists that name an item, and items behind each other: more than any campaign has.
 _MAX_KEYS = 16
 _MAX_HOPS = 32
+_MAX_TEXT = 400
+_AXIS = re.compile(r"\bmatrix\.([a-z][a-z0-9_]*)")
 
 _SAME_MEMBERS = ("default", "rejectattr", "reverse", "selectattr", "sort", "unique")
 """Filters that give some or all members of a list, unchanged."""
@@ -65,7 +68,7 @@ class Lineage:
     hops: int = 0
     passes: str | None = None
 
-    def carried(self, own: Mapping[str, Any]) -> dict[str, Any]:
+    def loop_values(self, own: Mapping[str, Any]) -> dict[str, Any]:
         """The loop values of an item from those of its own loop; a value that is an item is without what it brings."""
         earlier: dict[str, Any] = {}
         values = dict(own)
@@ -107,7 +110,7 @@ def lineage_of(
     for axis, values in axes.items():
         if loop != "matrix" or axis not in SPECIAL:
             origins[axis] = _origin(values, origins, known)
-    shared = _repeated(origin.carries for origin in origins.values())
+    shared = _duplicates(origin.carries for origin in origins.values())
     origins = {
         axis: Origin(one.text, one.source, one.carries - shared) for axis, one in origins.items()
     }
@@ -122,7 +125,7 @@ def lineage_of(
         keys = chain.from_iterable(one.keys for one in sources)
     else:
         # Two places in one list name none of them.
-        twice = _repeated(one.lists for one in sources)
+        twice = _duplicates(one.lists for one in sources)
         lists -= twice
         chosen = islice(product(*(one.keys for one in sources)), _MAX_KEYS)
         whole = (frozenset[str]().union(*one) for one in chosen if one)
@@ -158,7 +161,7 @@ def _of_list(text: str) -> Lineage:
     return Lineage(lists=frozenset({text}), keys=(frozenset({text}),))
 
 
-def _repeated(groups: Iterable[frozenset[str]]) -> frozenset[str]:
+def _duplicates(groups: Iterable[frozenset[str]]) -> frozenset[str]:
     counted = Counter(chain.from_iterable(groups))
     return frozenset(one for one, count in counted.items() if count > 1)
 
@@ -168,9 +171,7 @@ def _origin(values: Any, before: Mapping[str, Origin], known: Mapping[str, Linea
         named, text = [*_sources(values)], _text(values)
     except ExpressionError:
         named, text = [None], str(values)
-    for axis, one in before.items():
-        inner = f"({one.text})".replace("\\", r"\\")
-        text = re.sub(rf"\bmatrix\.{re.escape(axis)}\b", inner, text)
+    text = _short(_AXIS.sub(lambda axis: _list_of(axis, before), text))
     found = [known[name] for name in named if name is not None and name in known]
     carries = frozenset[str]().union(*(one.names for one in found))
     source = None
@@ -179,10 +180,21 @@ def _origin(values: Any, before: Mapping[str, Origin], known: Mapping[str, Linea
     return Origin(text, source, carries)
 
 
+def _list_of(axis: re.Match[str], before: Mapping[str, Origin]) -> str:
+    return f"({before[axis[1]].text})" if axis[1] in before else axis[0]
+
+
+def _short(text: str) -> str:
+    """The text; of a long one what tells it from others, since each axis may name one before it often."""
+    if len(text) <= _MAX_TEXT:
+        return text
+    return f"{text[: _MAX_TEXT // 2]}… {hashlib.sha256(text.encode()).hexdigest()}"
+
+
 def _text(values: Any) -> str:
     if isinstance(values, str) and OPEN in values and (parts := template(values)).whole:
         return " ".join(parts.expressions[0].text.split())
-    return json.dumps(values, ensure_ascii=False, sort_keys=True, default=str)
+    return _short(json.dumps(values, ensure_ascii=False, sort_keys=True, default=str))
 
 
 def _sources(values: Any) -> Iterator[str | None]:

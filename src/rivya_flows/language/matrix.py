@@ -104,7 +104,7 @@ def combinations(written: Mapping[str, Any], scope: Mapping[str, Any]) -> tuple[
     axes = {axis: values for axis, values in written.items() if axis not in SPECIAL}
     made = [Combination({})] if axes else []
     for axis, values in axes.items():
-        made = [*_crossed(made, axis, values, scope)]
+        made = [*_with_axis(made, axis, values, scope)]
     fitting = _Index([one.values for one in made]).fitting
     excluded: set[int] = set()
     for rule in rules["exclude"]:
@@ -121,7 +121,7 @@ def combinations(written: Mapping[str, Any], scope: Mapping[str, Any]) -> tuple[
     return (*left.values(), *added)
 
 
-def _crossed(
+def _with_axis(
     made: Sequence[Combination], axis: str, written: Any, scope: Mapping[str, Any]
 ) -> Iterator[Combination]:
     """The combinations with the values of one more axis."""

@@ -283,7 +283,7 @@ def _items_that_follow(
     source, step = steps[planned.itemwise or ""], planned.step
     if not source.items or source.conditional or source.skipped:
         return None
-    values = (source.lineage.carried(own_values(source, one.variables)) for one in source.items)
+    values = (source.lineage.loop_values(own_values(source, one.variables)) for one in source.items)
     members = [
         # A value that is partly known itself is left out.
         PartlyKnown(

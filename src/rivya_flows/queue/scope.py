@@ -140,7 +140,7 @@ def item_fields(planned: PlannedStep, item: ItemState) -> dict[str, Any]:
     """The output fields of one item, null if it did not complete; and the values of its loops."""
     outputs, lineage = planned.kind.outputs, planned.lineage
     fields: dict[str, Any] = dict.fromkeys(lineage.names if planned.step.fans_out else ())
-    fields |= lineage.carried(own_values(planned, item.variables)) | dict.fromkeys(outputs)
+    fields |= lineage.loop_values(own_values(planned, item.variables)) | dict.fromkeys(outputs)
     if item.phase is Phase.COMPLETED and item.outputs is not None:
         fields.update(item.outputs)
     if planned.step.fans_out:

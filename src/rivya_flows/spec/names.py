@@ -211,9 +211,9 @@ class NamesInScope:
                 continue
             earlier |= {one: field_of(value, one) or ANY for one in origin.carries}
             if value.fields is not None:
-                kept = {k: one for k, one in value.fields.items() if k not in origin.carries}
+                rest = {k: one for k, one in value.fields.items() if k not in origin.carries}
                 lacks = {one: f"write .{one} of the item itself" for one in origin.carries}
-                values[axis] = replace(value, fields=kept, lacks={**value.lacks, **lacks})
+                values[axis] = replace(value, fields=rest, lacks={**value.lacks, **lacks})
         return map_of(earlier | values)
 
     def _axes(self, matrix: Any) -> Shape:
@@ -252,14 +252,12 @@ class NamesInScope:
 
     def before(self, step: WrittenStep, axis: str) -> Scope:
         """The scope of an axis of a matrix, which sees those before it."""
-        axes = {name: one for name, one in step.get("matrix").items() if name not in SPECIAL}
-        place = [*axes].index(axis)
-        before = dict([*axes.items()][:place])
+        axes = [name for name in step.get("matrix") if name not in SPECIAL]
+        before = axes[: axes.index(axis)]
+        seen = self.inside(step)["matrix"].fields or dict.fromkeys(before, ANY)
         lacks = dict.fromkeys(axes, f"an axis reads those before it: write it before {axis!r}")
         lacks[axis] = "an axis reads those before it, and not itself"
-        known = replace(
-            self._axes(before), lacks={k: v for k, v in lacks.items() if k not in before}
-        )
+        known = map_of({name: seen[name] for name in before}, lacks)
         return {**self.everywhere(step.part), "matrix": known}
 
     def member(self, values: Any, axes: Scope | None = None) -> Shape:

@@ -203,7 +203,10 @@ class _FanOutCheck:
             if not values:
                 self._add(path, "empty-list", f"{name!r} is an empty list", "add an item")
         elif is_whole(values):
-            shape = self._names.shape_of(values)
+            scope = self._names.everywhere(self._step.part)
+            if path[0] == "matrix":
+                scope = self._names.before(self._step, str(name))
+            shape = known_shape(values, scope)
             if shape.kind not in ("any", "list"):
                 message = f"{name!r} must be a list, but this is {an(shape.kind)}"
                 self._add(path, "wrong-type", message, hint)
