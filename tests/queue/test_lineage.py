@@ -10,6 +10,7 @@ import pytest
 from rivya_flows.language.lineage import lineage_of
 from rivya_flows.queue.actions import Buy
 from rivya_flows.queue.scope import outputs_of
+from rivya_flows.steps.candidates import is_available
 from support.naive_service import NaiveService, Rehearsal, frozen, played
 
 HEAD = """\
@@ -273,3 +274,9 @@ def test_same_follows_a_matrix_with_rules(other: str) -> None:
         prompts
         == {"added": ["wake wake", "slow slow", "more none"], "excluded": ["slow slow"]}[other]
     )
+
+
+def test_a_loop_value_that_is_called_text_is_not_what_a_candidate_says() -> None:
+    one = {"key": "a", "status": "completed", "text": {"asset": None}, "json": None}
+    assert not is_available(one)
+    assert is_available({**one, "text": "a lamp"})

@@ -17,7 +17,12 @@ from rivya_flows.queue.events import AnswerGiven, ItemFailed, QuestionAsked
 from rivya_flows.queue.items import UNANSWERED, ItemState, Phase, Score
 from rivya_flows.queue.judging import BELOW_LEAST, proposal, rounds_left, shortfall
 from rivya_flows.queue.state import State
-from rivya_flows.steps.candidates import Candidate as PickCandidate, PickArguments, available
+from rivya_flows.steps.candidates import (
+    Candidate as PickCandidate,
+    PickArguments,
+    available,
+    text_of,
+)
 from rivya_flows.steps.judge import MAX_CANDIDATES
 from rivya_flows.steps.request import ItemRequest
 from rivya_flows.steps.structured_output import MAX_TURNS
@@ -130,8 +135,8 @@ def candidate_text(item: PickCandidate) -> str | None:
     """What an item without a medium says, as far as it is shown: its text, else its JSON."""
     if item.get("asset"):
         return None
-    text = item.get("text")
-    return cut(canonical(item.get("json")) if text is None else str(text), MAX_TEXT)
+    text = text_of(item)
+    return cut(canonical(item.get("json")) if text is None else text, MAX_TEXT)
 
 
 def question_of(state: State, step_id: str, item: ItemState) -> Question:

@@ -18,7 +18,7 @@ from rivya_flows.queue.events import AnsweredBy, DecidedPick, Fork
 from rivya_flows.queue.items import ItemState, Phase, next_round
 from rivya_flows.queue.scope import fields_of, item_scope, known_item, known_scope
 from rivya_flows.queue.state import State
-from rivya_flows.steps.candidates import Candidate, available
+from rivya_flows.steps.candidates import Candidate, available, text_of
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import question_of
 from rivya_flows.steps.request import ItemRequest
@@ -160,4 +160,4 @@ def _content(one: Candidate) -> list[Any]:
     asset = one.get("asset")
     held = asset if isinstance(asset, dict) else {}
     medium = held.get("sha256") or held.get("file_id") or held.get("url")
-    return [str(one["key"]), medium, one.get("text"), one.get("json")]
+    return [str(one["key"]), medium, text_of(one), one.get("json")]

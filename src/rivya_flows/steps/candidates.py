@@ -55,12 +55,18 @@ class PickArguments(BaseModel):
 _UNFINISHED = ("failed", "skipped", "running")
 
 
+def text_of(one: Candidate) -> str | None:
+    """What a candidate says; None if its `text` is none, as a value of a loop of that name may be."""
+    text = one.get("text")
+    return text if isinstance(text, str) else None
+
+
 def is_available(one: Candidate) -> bool:
     """Whether it can be picked: it has a medium, or is a chat item that was answered."""
     if one.get("asset"):
         return True
-    # A value of a matrix may be called `text` too; then the item may have failed all the same.
-    answered = bool(one.get("text")) or one.get("json") is not None
+    # A value of a loop may be called `text` too; then the item may have failed all the same.
+    answered = bool(text_of(one)) or one.get("json") is not None
     return answered and one.get("status") not in _UNFINISHED
 
 

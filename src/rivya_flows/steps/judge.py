@@ -25,7 +25,7 @@ from rivya_flows.language.request_checks import check_chat
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, preview
 from rivya_flows.steps.arguments import Arguments, World, wrong_shape
-from rivya_flows.steps.candidates import Candidate, is_available
+from rivya_flows.steps.candidates import Candidate, is_available, text_of
 from rivya_flows.steps.chat import Chat
 from rivya_flows.steps.request import ItemRequest, ItemRequestError, media_of, medium_of, priced_by
 from rivya_flows.steps.structured_output import AnswerError, instruction, read
@@ -223,9 +223,9 @@ def _line(number: int, one: Candidate, picture: int, room: int) -> str:
     line: dict[str, Any] = {"candidate": number, "key": _on_one_line(str(one["key"]), _MAX_KEY)}
     if one.get("asset"):
         line["picture"] = picture
-    text = one.get("text") or ("" if one.get("json") is None else canonical(one["json"]))
+    text = text_of(one) or ("" if one.get("json") is None else canonical(one["json"]))
     if text:
-        line["text"] = str(text)[:room]
+        line["text"] = text[:room]
         # An escape is longer than what it stands for.
         if (over := len(as_json(line)) - room) > 0:
             line["text"] = line["text"][: max(0, len(line["text"]) - over - 1)] + "…"
