@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from rivya_flows.estimate.preflight import certain_failures
 from rivya_flows.language.lineage import lineage_of
+from rivya_flows.plans.expand import with_followed_items
 from rivya_flows.queue.actions import Buy
 from rivya_flows.queue.scope import outputs_of
 from rivya_flows.steps.candidates import is_available
@@ -277,6 +279,24 @@ def test_same_follows_a_matrix_with_rules(other: str) -> None:
 
 
 def test_a_loop_value_that_is_called_text_is_not_what_a_candidate_says() -> None:
-    one = {"key": "a", "status": "completed", "text": {"asset": None}, "json": None}
+    one: dict[str, Any] = {"key": "a", "status": "completed", "text": {"asset": None}, "json": None}
     assert not is_available(one)
     assert is_available({**one, "text": "a lamp"})
+
+
+def test_a_plan_passes_on_the_loop_values_that_are_known_and_no_others() -> None:
+    steps = """\
+  again:
+    uses: chat
+    foreach: ${{ steps.lines.items }}
+    as: line
+    with: {model: gpt-5-2-chat, message: "${{ line.hook }}"}
+  films:
+    uses: generate
+    foreach: ${{ steps.again.items }}
+    with: {model: veo3-1-lite, prompt: "${{ item.hook }} ${{ item.line.json.shots[0].visual }}"}
+"""
+    state = Rehearsal(frozen(HEAD + steps)).state
+    [film, _] = with_followed_items(state.plan).steps["films"].items or ()
+    assert film.variables == {"item": {"hook": "wake", "key": "wake"}}
+    assert [*certain_failures(state)] == []

@@ -283,14 +283,9 @@ def _items_that_follow(
     source, step = steps[planned.itemwise or ""], planned.step
     if not source.items or source.conditional or source.skipped:
         return None
-    values = (source.lineage.loop_values(own_values(source, one.variables)) for one in source.items)
     members = [
-        # A value that is partly known itself is left out.
-        PartlyKnown(
-            {name: one for name, one in known.items() if not isinstance(one, PartlyKnown)}
-            | {"key": OwnKey(item.key)}
-        )
-        for known, item in zip(values, source.items, strict=True)
+        PartlyKnown({**_known_values(source, item), "key": OwnKey(item.key)})
+        for item in source.items
     ]
     if step.key is None:
         return tuple(
@@ -304,3 +299,10 @@ def _items_that_follow(
         return items_from(step, {**scope, "steps": {source.step.id: {"items": members}}})
     except (ExpressionError, UsesNull):
         return None  # the run, or what reads the item, reports it
+
+
+def _known_values(source: PlannedStep, item: PlannedItem) -> dict[str, Any]:
+    """The loop values of an item, without those that are only partly known."""
+    own = own_values(source, item.variables)
+    known = source.lineage.loop_values(own)
+    return {name: one for name, one in known.items() if not isinstance(own.get(name), PartlyKnown)}
