@@ -175,7 +175,7 @@ class Estimate:
                     "skipped": one.skipped,
                     "usual_seconds": one.usual_seconds,
                     "brand_prompt": one.brand_prompt,
-                    "at_most": one.at_most,
+                    **({} if one.at_most is None else {"at_most": one.at_most}),
                     "items": [
                         {
                             "key": item.key,
