@@ -488,7 +488,9 @@ def test_rounds_in_each_item_of_an_include_have_a_price(spec: str) -> None:
     once = MARKET.replace("at_most: 3", "at_most: 2").replace("none: {rounds: 1}", "timeout: 1h")
     fewer = priced(frozen(spec, includes={**EACH_PARTS, "market.yaml": once}))
     assert plan.min == fewer.min
-    assert plan.max and fewer.max and plan.max > fewer.max
+    assert plan.max is not None
+    assert fewer.max is not None
+    assert plan.max > fewer.max
 
 
 def test_the_budget_of_a_step_covers_all_its_rounds() -> None:
@@ -499,3 +501,16 @@ def test_the_budget_of_a_step_covers_all_its_rounds() -> None:
     assert run.item("slogan.3").code == "over_step_budget"
     assert run.item("slogan").reason == "slogan.3 failed"
     assert run.ended == ["failed"]
+
+
+def test_an_include_for_each_item_repeats_by_its_steps_and_not_itself() -> None:
+    until = "${{ steps.market.items[0].outputs.text == 'x' }}"
+    text = EACH_KNOWN.replace(
+        "    with: {spec", f'    repeat: {{until: "{until}", at_most: 2}}\n    with: {{spec'
+    )
+    workflow, [found] = check(text, file="a.yaml", catalogue=shipped(), includes=EACH_PARTS)
+    assert workflow is None
+    assert found.code == "two-loops"
+    assert found.hint == (
+        "write `repeat` at a step of the included spec, which then repeats in each item"
+    )

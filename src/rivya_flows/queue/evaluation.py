@@ -288,10 +288,9 @@ def _finish_include(state: State, space: str, item: ItemState) -> ItemState:
     spent = sum(state.steps[one].tally.spent for one in plan.steps_inside(space))
     item = item._replace(inside=spent)
     repeating = (one for one in plan.steps_of[space] if plan.steps[one].step.repeat is not None)
-    told = {
-        again for one in repeating for again in plan.steps[one].rounds
-    }  # how their rounds ended
-    found = {one: state.steps[one].status for one in plan.steps_of[space] if one not in told}
+    # What repeats says itself how its rounds ended.
+    rounds = {again for one in repeating for again in plan.steps[one].rounds}
+    found = {one: state.steps[one].status for one in plan.steps_of[space] if one not in rounds}
     if failed := sorted(one for one, status in found.items() if status == "failed"):
         unpaid = any(state.steps[one].tally.unpaid for one in failed)
         reason = f"{', '.join(failed)} failed"

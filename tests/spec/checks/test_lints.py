@@ -37,6 +37,8 @@ LINTED = {
     "no outputs": f"☞no-outputs☞{HEAD}steps:\n{STILL}",
     "a callback takes what there is": f"{HEAD}steps:\n{STILL}{CALL}",
     "a step": f"{HEAD}steps:\n{STILL}  ☞unused-step☞{DRAFT.lstrip()}{OUT}",
+    "a step that only its own rounds read": f"{HEAD}steps:\n{STILL}  ☞unused-step☞{DRAFT.lstrip()}"
+    f"    repeat: {{until: '${{{{ steps.draft.asset.width > 9 }}}}', at_most: 2}}\n{OUT}",
     "a pick": f"{HEAD}steps:\n{STILL}{DRAFT}  ☞unused-step☞chosen:\n    uses: pick\n"
     f"    with: {{from: ['${{{{ steps.draft }}}}']}}\n{OUT}",
     "a step that is needed": f"{HEAD}steps:\n{DRAFT}{STILL}    needs: [draft]\n{OUT}",

@@ -280,9 +280,9 @@ def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> 
             report.add(("outputs",), "no-outputs", "the spec has no outputs", hint)
         return
     used = {name for one in steps.values() for name in one.needs}
-    used |= _named(spec.values.get(part) for part in ("outputs", "labels", "budget", "deploy"))
+    used |= _steps_in(spec.values.get(part) for part in ("outputs", "labels", "budget", "deploy"))
     for step in spec.steps:
-        used |= _named([step.keys]) - {step.id}  # its `until` reads its own rounds
+        used |= _steps_in([step.keys]) - {step.id}  # its `until` reads its own rounds
     for step_id, part in parts.items():
         if part == "steps" and step_id not in used and _is_for_results(workflow, steps[step_id]):
             message = f"no output and no other step uses {step_id!r}"
@@ -290,7 +290,7 @@ def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> 
             report.add((part, step_id), "unused-step", message, hint, key=True)
 
 
-def _named(values: Iterable[Any]) -> set[str]:
+def _steps_in(values: Iterable[Any]) -> set[str]:
     """The steps that values read."""
     return {one.path[0] for one in references([*values]) if one.namespace == "steps" and one.path}
 
