@@ -205,8 +205,8 @@ def written_shape(value: Any) -> Shape:
     """The shape of an argument: of an expression, or of a list with expressions in it."""
     if isinstance(value, Unknown):
         return value.shape
-    if isinstance(value, list) and value:
-        return list_of(written_shape(value[0]))
+    if isinstance(value, list):
+        return list_of(written_shape(value[0])) if value else Shape("list")
     return ANY
 
 
