@@ -20,6 +20,7 @@ from rivya_flows.language.canonical import canonical
 from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import Unknown, has_unknown
 from rivya_flows.language.expressions.values import as_text
+from rivya_flows.language.field_errors import CHAT
 from rivya_flows.language.field_types import COMPUTABLE, Number, SpecModel, Value
 from rivya_flows.language.request_checks import check_chat
 from rivya_flows.language.syntax.tree import Path
@@ -97,6 +98,8 @@ def judge_of(
             given.report([wrong_shape(("judge", *place), one.shape, TEXTS)])
     length = sum(len(one) for one in (given.get("question"), *listed) if isinstance(one, str))
     found: Model | None = None
+    if named is None:
+        given.problem("missing-key", "'model' is missing", f"add `model: {CHAT}`", "judge")
     for found in given.models(world.catalogue, "chat", ("judge",)):
         given.report(_too_much(found, length, pictured="image" in media))
         if not given.is_written and not has_unknown([given.get("question"), listed]):

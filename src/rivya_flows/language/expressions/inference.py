@@ -409,20 +409,23 @@ def _of_list(tree: nodes.Filter, value: Shape, parts: Sequence[Shape]) -> Shape:
         made = _filter(inner, [member, *parts[2:]])
         return replace(list_of(made), length=value.length)
     key = member
+    default = _argument(tree, "default") if tree.name == "map" else None
     if (attribute := _argument(tree, "attribute")) is not None:
         try:
-            path = attribute_path(_literal(attribute))
+            key = _field_of_each(each, member, attribute_path(_literal(attribute)))
         except nodes.Impossible:
             key = ANY  # it is computed
-        else:
-            key = _field_of_each(each, member, path)
+        except InferenceError:
+            if default is None:
+                raise
+            key = ANY  # the default stands for the field
     kinds, done = _COMPARING.get(tree.name, ((), ""))
     if kinds and key.kind not in ("any", *kinds):
         message = f"{each} is {an(key.kind)}, which cannot be {done}"
         raise InferenceError("wrong-type", message, _field_to_name(tree.name, key, kinds), name)
     match tree.name:
         case "map":
-            if (default := _argument(tree, "default")) is not None:
+            if default is not None:
                 given = parts[1 + [one.value for one in tree.kwargs].index(default)]
                 key = _either((tree.node, default), (key, given))
             return replace(list_of(key), length=value.length)
