@@ -8,14 +8,24 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from rivya_flows.estimate.estimate import estimate, rehearse
 from rivya_flows.questions.open_questions import open_questions
-from rivya_flows.queue.events import PurchaseIntended, dump, parse
-from rivya_flows.queue.forks import fork_of
+from rivya_flows.queue.actions import AskCache
+from rivya_flows.queue.events import CacheAnswered, PurchaseIntended, dump, parse
+from rivya_flows.queue.forks import find_finished, fork_of
 from rivya_flows.queue.queue import replay
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.scope import fields_of, outputs_of
 from rivya_flows.queue.state import State
-from support.naive_service import NaiveService, Rehearsal, frozen, items_priced, played, priced
+from support.naive_service import (
+    NOON,
+    NaiveService,
+    Rehearsal,
+    frozen,
+    items_priced,
+    played,
+    priced,
+)
 from support.plain_queue import WildRun
 from support.samples import examples
 
@@ -346,8 +356,8 @@ def test_what_a_shorter_list_leaves_out_is_not_made() -> None:
     assert facts(replay(run.journal)) == facts(run.state)
 
 
-def forked(run: Rehearsal, step: str | None, text: str) -> Rehearsal:
-    start = frozen(text, includes=INCLUDES)
+def forked(run: Rehearsal, step: str | None, text: str, includes: Any = INCLUDES) -> Rehearsal:
+    start = frozen(text, includes=includes)
     return Rehearsal(start.model_copy(update={"fork": fork_of(run.state, step)}))
 
 
@@ -365,6 +375,30 @@ def test_a_fork_makes_all_campaigns_one_or_a_part_of_one_again(step: str, again:
     fork.execute()
     assert fork.state.again == again
     assert fork.ended == ["completed"]
+
+
+@pytest.mark.parametrize(
+    ("budget", "over"),
+    [("", None), ("    budget: {credits: 1}\n", "market__light__film")],
+    ids=["no budget", "a budget in each campaign"],
+)
+def test_a_fork_is_priced_with_the_campaigns_of_the_list_that_it_takes(
+    budget: str, over: str | None
+) -> None:
+    first = run_of(FOUND)
+    there = find_finished(first.state)
+    includes = {"market.yaml": MARKET.replace("  film:\n", f"  film:\n{budget}")}
+
+    def look_up(asked: AskCache) -> CacheAnswered | None:
+        found = there.get(asked.request_hash)
+        named = {"step": asked.step, "key": asked.key, "request_hash": asked.request_hash}
+        return found and CacheAnswered(**named, outputs=dict(found.outputs))
+
+    fork = forked(first, "market__light__film", FOUND, includes)
+    plan = estimate(rehearse(initial_state(fork.start), NOON, look_up), None)
+    assert [one.id for one in plan.steps] == [*first.state.plan.order]
+    assert plan.min == first.state.steps["market__light__film"].tally.spent
+    assert (plan.over_step and plan.over_step.id) == over
 
 
 def test_an_item_that_could_not_be_paid_fails_the_step_whatever_may_fail() -> None:

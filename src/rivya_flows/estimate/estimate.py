@@ -209,16 +209,13 @@ def rehearse(
     budget = resume.budget if resume and resume.budget is not None else state.cap
     taken_up = resume.model_copy(update={"budget": None}) if resume else RunResumed(at=at)
     state.cap = state.pool = None
-    plan = state.plan
-    if any(step.budget for step in plan.steps.values()):
-        free = {name: replace(step, budget=None) for name, step in plan.steps.items()}
-        state.plan = replace(plan, steps=free)
+    state.rehearses = True
     waiting = deque(advance(state, taken_up))
     while waiting:
         event = _free_answer(waiting.popleft(), look_up)
         if event is not None:
             waiting += advance(state, event)
-    state.cap, state.plan = budget, plan
+    state.cap, state.rehearses = budget, False
     return state
 
 
