@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from rivya_flows.estimate.estimate import estimate, rehearse
+from rivya_flows.estimate.estimate import estimate, rehearse, remaining
 from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.queue.actions import AskCache
-from rivya_flows.queue.events import CacheAnswered, PurchaseIntended, dump, parse
+from rivya_flows.queue.events import CacheAnswered, PurchaseIntended, RunResumed, dump, parse
 from rivya_flows.queue.forks import find_finished, fork_of
 from rivya_flows.queue.queue import replay
 from rivya_flows.queue.reducer import initial_state
@@ -354,6 +354,20 @@ def test_what_a_shorter_list_leaves_out_is_not_made() -> None:
     assert run.phases("market") == ["completed"] * 2
     assert run.item("market__c__film").reason == "market has no such item any more"
     assert facts(replay(run.journal)) == facts(run.state)
+
+
+def test_campaigns_that_a_resume_keeps_are_priced_once() -> None:
+    text = SHOWN.replace("LIST", "items").replace("MEDIUM", "still.asset")
+    service = Losing(failing_models={"seedream-5-lite"})
+    service.lost = "lamp b"
+    run = played(text, service, includes={"shown.yaml": SHOWN_INSIDE})
+    before = run.state.spent
+    again = RunResumed(at=NOON, regenerate=("stills[b]",))
+    left = remaining(replay(run.journal), again)
+    service.lost = "nothing"
+    run.execute(regenerate=again.regenerate)
+    assert 0 < left.min <= run.state.spent - before <= (left.max or 0)
+    assert left.enough - left.spent <= (left.max or 0)
 
 
 def forked(run: Rehearsal, step: str | None, text: str, includes: Any = INCLUDES) -> Rehearsal:

@@ -473,7 +473,8 @@ def _runtime_estimate(state: State, step_id: str, one: ItemEstimate | None = Non
         written = "max_items" in planned.step.model_fields_set
         why += "; it fails with more" if written else ", unless `max_items` says fewer"
     if planned.includes:
-        most = max(0, most - len(planned.inside))
+        # Those that the plan has are counted by their own steps.
+        least, most = (max(0, one - len(planned.inside)) for one in (least, most))
         why += f", {one.price.assumption}"
     found = _perhaps(one, why, times=most)
     if planned.conditional:
