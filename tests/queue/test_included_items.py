@@ -284,6 +284,16 @@ def test_a_list_with_more_steps_than_a_plan_may_have_fails_before_anything_is_bo
     assert (run.item("market").reason, run.bought, run.ended) == (why, [], ["failed"])
 
 
+def test_a_list_for_which_a_plan_has_no_room_is_priced_as_empty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rivya_flows.plans.expand.MAX_STEPS", 4)
+    found = items_priced(frozen(FOUND, includes=INCLUDES))["market"]
+    assert (found.price.min, found.price.max) == (0, 0)
+    assert found.price.assumption.endswith(", too many steps for a plan")
+    assert run_of(FOUND).bought == ["words", "tone"]
+
+
 SHOWN = """
 version: 1
 name: launch

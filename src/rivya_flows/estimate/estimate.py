@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from rivya_client.catalogue.prices import Price, price_of
 from rivya_flows.estimate.films import Film, films
+from rivya_flows.language.expressions.resolve import ExpressionError
 from rivya_flows.plans.plan import PlannedStep
 from rivya_flows.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.queue.budget import judge_price, prices_by_spec, step_credits_left
@@ -457,7 +458,10 @@ def _campaign_estimate(
     Also what the budget of one of them does not cover, if it does not.
     """
     state = state.copy()
-    open_campaigns(state, step_id, [RUNTIME])
+    try:
+        open_campaigns(state, step_id, [RUNTIME])
+    except ExpressionError:  # with any item, the step fails before it buys anything
+        return ItemEstimate(RUNTIME, None, Price(0, 0, "too many steps for a plan")), None
     inside = state.plan.steps_inside(state.planned_step(step_id).inside[RUNTIME])
     found = [_step_estimate(state, name, usual, made, unsure, fresh) for name in inside]
     price = _price_of_all(state, found)
