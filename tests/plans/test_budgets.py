@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.plans.budgets import deployed_cap, run_budget, run_cap
-from rivya_flows.spec.load import load
+from rivya_flows.spec.load import check, load
 
 SPEC = """
 version: 1
@@ -74,3 +75,64 @@ def test_a_deployment_has_its_own_budget_or_that_of_the_inputs_it_starts_with(
     workflow = spec(deploy)
     assert run_cap(workflow, {"shots": 5, "share": 1}, "daily") == of_run
     assert deployed_cap(workflow, workflow.deploy[0]) == bound
+
+
+MARKET = """
+version: 1
+name: market
+inputs: {cap: {type: integer, default: 3}}
+steps:
+  still:
+    uses: generate
+    budget: {credits: "${{ inputs.cap }}"}
+    with: {model: z-image, prompt: a lamp}
+"""
+AROUND = """
+version: 1
+name: around
+inputs: {caps: {type: list, of: integer, default: [3]}}
+steps:
+  each:
+    uses: include
+    foreach: ${{ inputs.caps }}
+    with: {spec: market.yaml, inputs: {cap: "${{ item }}"}}
+"""
+LAUNCH = """
+version: 1
+name: launch
+inputs: {most: {type: integer, default: 3}}
+steps:
+  words:
+    uses: chat
+    with: {model: gpt-5-2-chat, message: two, expect: {cap: integer, caps: {type: list, of: integer}}}
+  market:
+    uses: include
+    LOOP
+    with: {spec: FILE, inputs: {GIVEN}}
+"""
+LATER = "foreach: ${{ steps.words.json.caps }}"
+WHY = "a budget of market reads the input {!r}, and this reads a step"
+
+
+@pytest.mark.parametrize(
+    ("file", "loop", "given", "wrong"),
+    [
+        ("market.yaml", "", 'cap: "${{ steps.words.json.cap }}"', "cap"),
+        ("market.yaml", LATER, 'cap: "${{ item }}"', "cap"),
+        ("market.yaml", LATER, 'cap: "${{ inputs.most }}"', None),
+        ("market.yaml", "foreach: [4, 5]", 'cap: "${{ item }}"', None),
+        ("around.yaml", "", 'caps: "${{ steps.words.json.caps }}"', "caps"),
+        ("around.yaml", "", 'caps: ["${{ inputs.most }}"]', None),
+    ],
+)  # fmt: skip
+def test_what_the_run_gives_to_a_budget_of_an_included_step_is_refused(
+    tmp_path: Path, file: str, loop: str, given: str, wrong: str | None
+) -> None:
+    (tmp_path / "market.yaml").write_text(MARKET)
+    (tmp_path / "around.yaml").write_text(AROUND)
+    text = LAUNCH.replace("FILE", file).replace("GIVEN", given)
+    text = text.replace("    LOOP\n", f"    {loop}\n" if loop else "")
+    _, found = check(text, file="launch.yaml", catalogue=shipped(), folder=tmp_path)
+    assert [(one.code, one.message) for one in found] == (
+        [("out-of-scope", WHY.format(wrong))] if wrong else []
+    )

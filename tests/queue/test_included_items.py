@@ -8,14 +8,24 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from rivya_flows.estimate.estimate import estimate, rehearse, remaining
 from rivya_flows.questions.open_questions import open_questions
-from rivya_flows.queue.events import PurchaseIntended, dump, parse
-from rivya_flows.queue.forks import fork_of
+from rivya_flows.queue.actions import AskCache
+from rivya_flows.queue.events import CacheAnswered, PurchaseIntended, RunResumed, dump, parse
+from rivya_flows.queue.forks import find_finished, fork_of
 from rivya_flows.queue.queue import replay
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.scope import fields_of, outputs_of
 from rivya_flows.queue.state import State
-from support.naive_service import NaiveService, Rehearsal, frozen, items_priced, played, priced
+from support.naive_service import (
+    NOON,
+    NaiveService,
+    Rehearsal,
+    frozen,
+    items_priced,
+    played,
+    priced,
+)
 from support.plain_queue import WildRun
 from support.samples import examples
 
@@ -274,6 +284,16 @@ def test_a_list_with_more_steps_than_a_plan_may_have_fails_before_anything_is_bo
     assert (run.item("market").reason, run.bought, run.ended) == (why, [], ["failed"])
 
 
+def test_a_list_for_which_a_plan_has_no_room_is_priced_as_empty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rivya_flows.plans.expand.MAX_STEPS", 4)
+    found = items_priced(frozen(FOUND, includes=INCLUDES))["market"]
+    assert (found.price.min, found.price.max) == (0, 0)
+    assert found.price.assumption.endswith(", too many steps for a plan")
+    assert run_of(FOUND).bought == ["words", "tone"]
+
+
 SHOWN = """
 version: 1
 name: launch
@@ -346,8 +366,22 @@ def test_what_a_shorter_list_leaves_out_is_not_made() -> None:
     assert facts(replay(run.journal)) == facts(run.state)
 
 
-def forked(run: Rehearsal, step: str | None, text: str) -> Rehearsal:
-    start = frozen(text, includes=INCLUDES)
+def test_campaigns_that_a_resume_keeps_are_priced_once() -> None:
+    text = SHOWN.replace("LIST", "items").replace("MEDIUM", "still.asset")
+    service = Losing(failing_models={"seedream-5-lite"})
+    service.lost = "lamp b"
+    run = played(text, service, includes={"shown.yaml": SHOWN_INSIDE})
+    before = run.state.spent
+    again = RunResumed(at=NOON, regenerate=("stills[b]",))
+    left = remaining(replay(run.journal), again)
+    service.lost = "nothing"
+    run.execute(regenerate=again.regenerate)
+    assert 0 < left.min <= run.state.spent - before <= (left.max or 0)
+    assert left.enough - left.spent <= (left.max or 0)
+
+
+def forked(run: Rehearsal, step: str | None, text: str, includes: Any = INCLUDES) -> Rehearsal:
+    start = frozen(text, includes=includes)
     return Rehearsal(start.model_copy(update={"fork": fork_of(run.state, step)}))
 
 
@@ -365,6 +399,30 @@ def test_a_fork_makes_all_campaigns_one_or_a_part_of_one_again(step: str, again:
     fork.execute()
     assert fork.state.again == again
     assert fork.ended == ["completed"]
+
+
+@pytest.mark.parametrize(
+    ("budget", "over"),
+    [("", None), ("    budget: {credits: 1}\n", "market__light__film")],
+    ids=["no budget", "a budget in each campaign"],
+)
+def test_a_fork_is_priced_with_the_campaigns_of_the_list_that_it_takes(
+    budget: str, over: str | None
+) -> None:
+    first = run_of(FOUND)
+    there = find_finished(first.state)
+    includes = {"market.yaml": MARKET.replace("  film:\n", f"  film:\n{budget}")}
+
+    def look_up(asked: AskCache) -> CacheAnswered | None:
+        found = there.get(asked.request_hash)
+        named = {"step": asked.step, "key": asked.key, "request_hash": asked.request_hash}
+        return found and CacheAnswered(**named, outputs=dict(found.outputs))
+
+    fork = forked(first, "market__light__film", FOUND, includes)
+    plan = estimate(rehearse(initial_state(fork.start), NOON, look_up), None)
+    assert [one.id for one in plan.steps] == [*first.state.plan.order]
+    assert plan.min == first.state.steps["market__light__film"].tally.spent
+    assert (plan.over_step and plan.over_step.id) == over
 
 
 def test_an_item_that_could_not_be_paid_fails_the_step_whatever_may_fail() -> None:

@@ -117,3 +117,39 @@ def test_rounds_of_a_pick_count_in_the_budget_of_the_step_that_they_buy_again() 
     run.run()
     assert Counter(run.bought)["stills"] == 2
     assert run.state.spent == 2
+
+
+LATER = """
+version: 1
+name: launch
+steps:
+  words:
+    uses: chat
+    with: {model: gpt-5-2-chat, message: two, expect: {scenes: {type: list, of: string, min: LEAST, max: 4}}}
+  market:
+    uses: include
+    foreach: ${{ steps.words.json.scenes }}
+    MORE
+    with: {spec: ads.yaml}
+"""
+
+
+@pytest.mark.parametrize(
+    ("budget", "least", "more", "over"),
+    [
+        ("budget: {credits: 3}", 2, "", "its step stills: at least 4 credits, and it has 3 left"),
+        ("budget: {credits: 3}", 0, "", None),
+        ("budget: {credits: 3}", 2, "allow_failures: 2", None),
+        ("budget: {credits: 5}\n    regenerate: 3", 2, "", None),
+    ],
+)  # fmt: skip
+def test_a_budget_in_each_campaign_of_a_later_list_is_compared_with_what_it_buys(
+    budget: str, least: int, more: str, over: str | None
+) -> None:
+    text = LATER.replace("LEAST", f"{least}").replace("MORE", more or "max_items: 4")
+    found = priced(frozen(text, includes={"ads.yaml": spec(budget)}))
+    [market] = [one for one in found.steps if one.id == "market"]
+    assert market.over == over
+    [price] = [one.price for one in market.items]
+    each = 6 if "regenerate" in budget else 5
+    assert (price.min, price.max) == (5 * least, each * 4)

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from rivya_client.catalogue.prices import Price, price_of
 from rivya_flows.estimate.films import Film, films
+from rivya_flows.language.expressions.resolve import ExpressionError
 from rivya_flows.plans.plan import PlannedStep, RunPlan
 from rivya_flows.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.queue.budget import judge_price, prices_by_spec, step_credits_left
@@ -209,16 +210,13 @@ def rehearse(
     budget = resume.budget if resume and resume.budget is not None else state.cap
     taken_up = resume.model_copy(update={"budget": None}) if resume else RunResumed(at=at)
     state.cap = state.pool = None
-    plan = state.plan
-    if any(step.budget for step in plan.steps.values()):
-        free = {name: replace(step, budget=None) for name, step in plan.steps.items()}
-        state.plan = replace(plan, steps=free)
+    state.rehearses = True
     waiting = deque(advance(state, taken_up))
     while waiting:
         event = _free_answer(waiting.popleft(), look_up)
         if event is not None:
             waiting += advance(state, event)
-    state.cap, state.plan = budget, plan
+    state.cap, state.rehearses = budget, False
     return state
 
 
@@ -285,9 +283,11 @@ def _step_estimate(
     if planned.skipped:
         return StepEstimate(step_id, uses, (), planned.skipped)
     items = tuple(_item_estimate(state, planned, item) for item in current.items.values())
+    over_inside: str | None = None
     if not current.expanded:
-        shared = (usual, made, unsure, fresh)
-        one = _campaign_estimate(state, step_id, *shared) if planned.includes else None
+        one = None
+        if planned.includes:
+            one, over_inside = _campaign_estimate(state, step_id, usual, made, unsure, fresh)
         items = (_runtime_estimate(state, step_id, one),)
     lacking = sorted((planned.upstream - planned.tolerates) & unsure)
     if lacking:
@@ -316,6 +316,8 @@ def _step_estimate(
     }
     known = [usual[name] for name in names if name in usual]
     seconds = round(max(known), 1) if known else None
+    if planned.step.allow_failures or not any(one.price.min for one in items):
+        over_inside = None
     return StepEstimate(
         step_id,
         uses,
@@ -324,7 +326,7 @@ def _step_estimate(
         seconds,
         _brand_prompt(state, planned, items),
         step_credits_left(state, step_id, planned=False),
-        _over_own_budget(state, step_id, items),
+        _over_own_budget(state, step_id, items) or over_inside,
     )
 
 
@@ -342,7 +344,7 @@ def _over_own_budget(state: State, step_id: str, items: tuple[ItemEstimate, ...]
     return None
 
 
-def _price_of_all(state: State, steps: tuple[StepEstimate, ...]) -> Price:
+def _price_of_all(state: State, steps: Sequence[StepEstimate]) -> Price:
     """Of all steps together, each with its rounds as far as its own budget covers them."""
     found: dict[str, list[Price]] = {}
     caps = {step.id: None if step.over else step.at_most for step in steps}
@@ -459,16 +461,25 @@ def _campaign_estimate(
     made: Mapping[tuple[str, str], Film],
     unsure: set[str],
     fresh: set[str],
-) -> ItemEstimate:
-    """One more item of an `include` step, whatever it is: all that the steps inside cost."""
+) -> tuple[ItemEstimate, str | None]:
+    """One more item of an `include` step, whatever it is: all that the steps inside cost.
+
+    Also what the budget of one of them does not cover, if it does not.
+    """
     state = state.copy()
-    open_campaigns(state, step_id, [RUNTIME])
+    try:
+        open_campaigns(state, step_id, [RUNTIME])
+    except ExpressionError:  # with any item, the step fails before it buys anything
+        return ItemEstimate(RUNTIME, None, Price(0, 0, "too many steps for a plan")), None
     inside = state.plan.steps_inside(state.planned_step(step_id).inside[RUNTIME])
     found = [_step_estimate(state, name, usual, made, unsure, fresh) for name in inside]
-    items = [item for step in found for item in step.items]
-    least, most = sum(one.price.min for one in items), greatest(one.price for one in items)
-    price = Price(least, most, f"each {price_of(least, most)}")
-    return ItemEstimate(RUNTIME, None, price, sum(one.reserve for one in items))
+    price = _price_of_all(state, found)
+    price = replace(price, assumption=f"each {price_of(price.min, price.max)}")
+    reserve = sum(item.reserve for step in found for item in step.items)
+    over = next(
+        (f"its step {state.spec(one.id).id}: {one.over}" for one in found if one.over), None
+    )
+    return ItemEstimate(RUNTIME, None, price, reserve), over
 
 
 def _runtime_estimate(state: State, step_id: str, one: ItemEstimate | None = None) -> ItemEstimate:
@@ -485,7 +496,8 @@ def _runtime_estimate(state: State, step_id: str, one: ItemEstimate | None = Non
         written = "max_items" in planned.step.model_fields_set
         why += "; it fails with more" if written else ", unless `max_items` says fewer"
     if planned.includes:
-        most = max(0, most - len(planned.inside))
+        # Those that the plan has are counted by their own steps.
+        least, most = (max(0, one - len(planned.inside)) for one in (least, most))
         why += f", {one.price.assumption}"
     found = _perhaps(one, why, times=most)
     if planned.conditional:

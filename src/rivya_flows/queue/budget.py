@@ -18,7 +18,7 @@ from rivya_flows.language.expressions.resolve import (
     evaluate,
     references,
 )
-from rivya_flows.language.workflow import Budget
+from rivya_flows.language.workflow import Budget, StepBudget
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import PlannedStep, candidates_step
 from rivya_flows.plans.requests import PartlyKnown, alternatives_of, known_arguments, known_value
@@ -325,7 +325,7 @@ def _waits_for_price(state: State, step_id: str, price: PriceClass) -> bool:
     """
     if charged_price(state.charges, price) is not None:
         return False
-    if state.cap is not None or state.planned_step(step_id).budget is not None:
+    if state.cap is not None or _limits_of(state, step_id) is not None:
         return any(
             one is None or charged_price(state.charges, one) is None
             for one in state.tally.unanswered
@@ -382,8 +382,7 @@ def _afford_in_step(
     state: State, step_id: str, item: ItemState, reserve: int
 ) -> tuple[Decision, int]:
     """Whether the budget of a step covers a purchase, and what it needs: before the first of all, their least."""
-    planned = state.planned_step(step_id)
-    limits = planned.budget
+    planned, limits = state.planned_step(step_id), _limits_of(state, step_id)
     if limits is None:
         return "buy", reserve
     if limits.per_item is not None and item.credits + reserve > limits.per_item:
@@ -403,6 +402,10 @@ def _afford_in_step(
     if needed <= left:
         return "buy", needed
     return "wait" if any(one.tally.open for one in steps) else "over", needed
+
+
+def _limits_of(state: State, step_id: str) -> StepBudget | None:
+    return None if state.rehearses else state.planned_step(step_id).budget
 
 
 def step_credits_left(state: State, step_id: str, *, planned: bool = True) -> int | None:

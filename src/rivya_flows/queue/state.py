@@ -177,6 +177,7 @@ class State:
     unpaid: Unpaid | None = None  # why nothing more is bought
     refused_cap: int | None = None  # a higher budget that a person declined
     pool: PoolLimit | None = None
+    rehearses: bool = False  # nothing is bought, so the budgets of steps do not apply
     # Credits that this run may commit by the last balance that this execution read: those it held
     # then, and the balance; None before.
     funds: int | None = None

@@ -16,7 +16,11 @@ from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import build, normalize
 from rivya_flows.spec.checks.conditions import check_conditions, warn
 from rivya_flows.spec.checks.expressions import check_names
-from rivya_flows.spec.checks.input_values import check_declarations, check_given
+from rivya_flows.spec.checks.input_values import (
+    check_budget_inputs,
+    check_declarations,
+    check_given,
+)
 from rivya_flows.spec.checks.output_files import check_output_files
 from rivya_flows.spec.checks.repeats import check_repeats
 from rivya_flows.spec.checks.steps import check_order, check_requests, check_steps
@@ -148,7 +152,11 @@ def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) 
     steps = workflow.all_steps
     includes = {str(getattr(steps[name].with_, "spec", "")): one for name, one in included.items()}
     read = {"includes": includes, "texts": texts, "branding": brand}
-    return Checked(workflow.model_copy(update=read), names.outputs())
+    workflow = workflow.model_copy(update=read)
+    if sources.texts is None:
+        check_budget_inputs(spec, workflow, report)
+    problems = report.diagnostics
+    return Checked(None if problems else workflow, names.outputs(), problems)
 
 
 def _check_places(tree: Mapping, report: DiagnosticCollector) -> None:

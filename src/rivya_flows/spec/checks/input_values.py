@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.expressions.resolve import is_computed
+from rivya_flows.language.expressions.resolve import Reference, is_computed, references
 from rivya_flows.language.inputs import (
     MAX_PARTS_OF_ALL,
     SIZED,
@@ -18,8 +18,10 @@ from rivya_flows.language.inputs import (
     place_of,
 )
 from rivya_flows.language.syntax import tree
-from rivya_flows.language.workflow import Included, Input
+from rivya_flows.language.workflow import Included, Input, Step, Workflow
+from rivya_flows.spec.files import included_by
 from rivya_flows.spec.names import WrittenSpec
+from rivya_flows.steps.connections import IncludeWith
 
 MAX_LEVELS = 4
 """Of maps in each other, in an input."""
@@ -188,3 +190,36 @@ def check_given(
         for name in missing(declared, given):
             message = f"{included.path!r:.200} needs the input {name!r}"
             report.add(path, "missing-input", message, f"add `inputs: {{{name}: …}}`", key=True)
+
+
+def check_budget_inputs(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> None:
+    """Reports what only the run gives to an input that the budget of an included step reads."""
+    for written in spec.steps:
+        step = workflow.all_steps[written.id]
+        for name in sorted(_budget_inputs_inside(workflow, step)):
+            if any(one.namespace == "steps" for one in _read_for(step, name)):
+                message = f"a budget of {step.id} reads the input {name!r}, and this reads a step"
+                path = (*written.path, "with", "inputs", name)
+                report.add(path, "out-of-scope", message, "a budget may use inputs alone")
+
+
+def _budget_inputs(workflow: Workflow) -> frozenset[str]:
+    """The inputs of a spec that the budgets of its steps read, also inside what it includes."""
+    found = set[Reference]()
+    for step in workflow.all_steps.values():
+        found |= references(step.budget.model_dump()) if step.budget else set()
+        found.update(*(_read_for(step, name) for name in _budget_inputs_inside(workflow, step)))
+    return frozenset(one.path[0] for one in found if one.namespace == "inputs" and one.path)
+
+
+def _budget_inputs_inside(workflow: Workflow, step: Step) -> frozenset[str]:
+    included = included_by(workflow, step.id)
+    return frozenset() if included is None else _budget_inputs(included.workflow)
+
+
+def _read_for(step: Step, name: str) -> frozenset[Reference]:
+    """What an `include` step reads for an input: with a loop variable, also what its items come from."""
+    read = references(step.with_.inputs.get(name) if isinstance(step.with_, IncludeWith) else None)
+    if any(one.namespace in ("matrix", "zip", step.as_) for one in read):
+        read |= references([step.fan_out[1], step.key, step.limit])
+    return read
