@@ -324,6 +324,24 @@ def test_a_resume_reads_the_list_again_but_not_its_places_once_something_was_bou
     assert facts(replay(run.journal)) == facts(run.state)
 
 
+def test_a_campaign_keeps_what_it_was_bought_for_though_another_has_its_place_now() -> None:
+    text = SHOWN.replace("LIST }}", "assets }}\n    limit: 2").replace("MEDIUM", "still")
+    again = "  again: {uses: generate, needs: [film], with: {model: seedream-5-lite, prompt: pull"
+    inside = SHOWN_INSIDE.replace(
+        "outputs:", again + ', references: ["${{ inputs.photo }}"]}}\noutputs:'
+    )
+    service = Losing(failing_models={"seedream-5-lite"})
+    service.lost = "lamp b"
+    run = played(text, service, includes={"shown.yaml": inside})
+    service.lost, service.failing_models = "nothing", ()
+    run.execute(regenerate=("stills[b]", "market__0__again", "market__1__again"))
+    assert run.phases("market") == ["completed"] * 2
+    for place, still in enumerate("ac"):
+        for step in ("film", "again"):
+            [used] = run.item(f"market__{place}__{step}").evaluated.uploads
+            assert used.source == f"stills-{still}"
+
+
 def test_what_a_shorter_list_leaves_out_is_not_made() -> None:
     text = SHOWN.replace("steps.stills.LIST", "['a', 'b', 'c'][0:NUMBER]").replace(
         "MEDIUM", "still"
@@ -380,7 +398,7 @@ def test_an_item_that_could_not_be_paid_fails_the_step_whatever_may_fail() -> No
 WILD = """
 version: 1
 name: launch
-budget: {credits: 150, on_exceed: CHOICE}
+budget: {credits: 150, on_unfit: CHOICE}
 steps:
   stills:
     uses: generate
