@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from rivya_flows.estimate.estimate import remaining
 from rivya_flows.questions.open_questions import open_questions
-from rivya_flows.queue.events import PurchaseIntended, dump, parse
-from rivya_flows.queue.forks import fork_of
+from rivya_flows.queue.actions import AskCache
+from rivya_flows.queue.events import CacheAnswered, PurchaseIntended, dump, parse
+from rivya_flows.queue.forks import find_finished, fork_of
 from rivya_flows.queue.queue import replay
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.scope import fields_of, outputs_of
@@ -373,8 +375,8 @@ def forked(run: Rehearsal, step: str | None, text: str) -> Rehearsal:
     ("step", "again"),
     [
         ("market", {*OF_FOUND, "market"}),
-        ("market[light]", {"market__light__still", "market__light__film", "market"}),
-        ("market__light__film", {"market__light__film", "market"}),
+        ("market[light]", {"market__light__still", "market__light__film"}),
+        ("market__light__film", {"market__light__film"}),
     ],
 )
 def test_a_fork_makes_all_campaigns_one_or_a_part_of_one_again(step: str, again: set[str]) -> None:
@@ -383,6 +385,27 @@ def test_a_fork_makes_all_campaigns_one_or_a_part_of_one_again(step: str, again:
     fork.execute()
     assert fork.state.again == again
     assert fork.ended == ["completed"]
+
+
+@pytest.mark.parametrize("step", ["market[de]", "market__de__still"])
+def test_what_uses_the_other_campaigns_is_not_made_again_with_one(step: str) -> None:
+    assert not forked(run_of(WRITTEN), step, WRITTEN).state.again & {"market", "poster"}
+
+
+def test_a_fork_of_one_campaign_certainly_buys_that_and_at_most_what_uses_it_too() -> None:
+    first = run_of(WRITTEN)
+    there = find_finished(first.state)
+
+    def look_up(asked: AskCache) -> CacheAnswered | None:
+        found = there.get(asked.request_hash)
+        named = {"step": asked.step, "key": asked.key, "request_hash": asked.request_hash}
+        return found and CacheAnswered(**named, outputs=found.outputs)
+
+    whole = remaining(forked(first, "market[de]", WRITTEN).state, look_up=look_up)
+    certain = {one.id for one in whole.steps if any(item.price.min for item in one.items)}
+    assert certain == {"market__de__still", "market__de__film"}
+    [posters] = (one.items for one in whole.steps if one.id == "poster")
+    assert [item.key for item in posters if item.price.max] == ["de"]
 
 
 def test_an_item_that_could_not_be_paid_fails_the_step_whatever_may_fail() -> None:
