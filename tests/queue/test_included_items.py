@@ -344,6 +344,24 @@ def test_a_resume_reads_the_list_again_but_not_its_places_once_something_was_bou
     assert facts(replay(run.journal)) == facts(run.state)
 
 
+def test_a_campaign_keeps_what_it_was_bought_for_though_another_has_its_place_now() -> None:
+    text = SHOWN.replace("LIST }}", "assets }}\n    limit: 2").replace("MEDIUM", "still")
+    again = "  again: {uses: generate, needs: [film], with: {model: seedream-5-lite, prompt: pull"
+    inside = SHOWN_INSIDE.replace(
+        "outputs:", again + ', references: ["${{ inputs.photo }}"]}}\noutputs:'
+    )
+    service = Losing(failing_models={"seedream-5-lite"})
+    service.lost = "lamp b"
+    run = played(text, service, includes={"shown.yaml": inside})
+    service.lost, service.failing_models = "nothing", ()
+    run.execute(regenerate=("stills[b]", "market__0__again", "market__1__again"))
+    assert run.phases("market") == ["completed"] * 2
+    for place, still in enumerate("ac"):
+        for step in ("film", "again"):
+            [used] = run.item(f"market__{place}__{step}").evaluated.uploads
+            assert used.source == f"stills-{still}"
+
+
 def test_what_a_shorter_list_leaves_out_is_not_made() -> None:
     text = SHOWN.replace("steps.stills.LIST", "['a', 'b', 'c'][0:NUMBER]").replace(
         "MEDIUM", "still"
@@ -389,8 +407,8 @@ def forked(run: Rehearsal, step: str | None, text: str, includes: Any = INCLUDES
     ("step", "again"),
     [
         ("market", {*OF_FOUND, "market"}),
-        ("market[light]", {"market__light__still", "market__light__film", "market"}),
-        ("market__light__film", {"market__light__film", "market"}),
+        ("market[light]", {"market__light__still", "market__light__film"}),
+        ("market__light__film", {"market__light__film"}),
     ],
 )
 def test_a_fork_makes_all_campaigns_one_or_a_part_of_one_again(step: str, again: set[str]) -> None:
@@ -423,6 +441,27 @@ def test_a_fork_is_priced_with_the_campaigns_of_the_list_that_it_takes(
     assert [one.id for one in plan.steps] == [*first.state.plan.order]
     assert plan.min == first.state.steps["market__light__film"].tally.spent
     assert (plan.over_step and plan.over_step.id) == over
+
+
+@pytest.mark.parametrize("step", ["market[de]", "market__de__still"])
+def test_what_uses_the_other_campaigns_is_not_made_again_with_one(step: str) -> None:
+    assert not forked(run_of(WRITTEN), step, WRITTEN).state.again & {"market", "poster"}
+
+
+def test_a_fork_of_one_campaign_certainly_buys_that_and_at_most_what_uses_it_too() -> None:
+    first = run_of(WRITTEN)
+    there = find_finished(first.state)
+
+    def look_up(asked: AskCache) -> CacheAnswered | None:
+        found = there.get(asked.request_hash)
+        named = {"step": asked.step, "key": asked.key, "request_hash": asked.request_hash}
+        return found and CacheAnswered(**named, outputs=found.outputs)
+
+    whole = remaining(forked(first, "market[de]", WRITTEN).state, look_up=look_up)
+    certain = {one.id for one in whole.steps if any(item.price.min for item in one.items)}
+    assert certain == {"market__de__still", "market__de__film"}
+    [posters] = (one.items for one in whole.steps if one.id == "poster")
+    assert [item.key for item in posters if item.price.max] == ["de"]
 
 
 def test_an_item_that_could_not_be_paid_fails_the_step_whatever_may_fail() -> None:

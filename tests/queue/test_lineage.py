@@ -300,3 +300,39 @@ def test_a_plan_passes_on_the_loop_values_that_are_known_and_no_others() -> None
     [film, _] = with_followed_items(state.plan).steps["films"].items or ()
     assert film.variables == {"item": {"hook": "wake", "key": "wake"}}
     assert [*certain_failures(state)] == []
+
+
+def test_same_is_null_where_a_resume_has_another_value_at_the_place_of_a_bought_one() -> None:
+    steps = """\
+  stills:
+    uses: generate
+    foreach: [a, b, c]
+    allow_failures: 1
+    with: {model: z-image, prompt: "lamp ${{ item }}"}
+  gate: {uses: generate, with: {model: z-image, prompt: gate}}
+  films:
+    uses: generate
+    foreach: ${{ steps.stills.assets }}
+    with: {model: veo3-1-lite, prompt: push, references: ["${{ item }}"]}
+  posters:
+    uses: generate
+    foreach: ${{ steps.stills.assets }}
+    needs: [gate]
+    with: {model: nano-banana, prompt: "poster ${{ steps.films.same.key }}", references: ["${{ item }}"]}
+"""
+
+    class Losing(ScriptService):
+        lost: tuple[str, ...] = ("lamp b", '"gate"')
+
+        def fails(self, key: str) -> bool:
+            return any(one in self.bodies[key] for one in self.lost)
+
+    service = Losing()
+    run = played(HEAD + steps, service)
+    service.lost = ()
+    run.execute(regenerate=("*",))
+    assert [item.reason for item in run.items("posters")] == [
+        None,
+        "steps.films.same is null",
+        "steps.films.same is null",
+    ]

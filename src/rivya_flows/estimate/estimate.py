@@ -294,7 +294,9 @@ def _step_estimate(
         items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
     if state.fork is not None:
         used = planned.upstream - {inlined_name(planned.space, one) for one in planned.step.needs}
-        if step_id in state.again or _buys(current) or used & fresh:
+        each = map(state.plan.steps_inside, planned.inside.values())
+        is_new = bool(used & fresh) and all(not fresh.isdisjoint(inside) for inside in each)
+        if step_id in state.again or _buys(current) or is_new:
             fresh.add(step_id)
         elif _is_waiting(current):
             taken = f"or taken from {state.fork.run_id}, if all that it uses is the same"

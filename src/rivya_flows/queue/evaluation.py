@@ -13,7 +13,7 @@ from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evalua
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition
 from rivya_flows.plans.expand import extend_plan, items_from, limit_of, refuse_more
 from rivya_flows.plans.names import label
-from rivya_flows.plans.plan import PlannedStep, inputs_in, scope_of_include, steps_in
+from rivya_flows.plans.plan import PlannedStep, inputs_in, own_values, scope_of_include, steps_in
 from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
 from rivya_flows.queue import forks, judging
 from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase, new_item
@@ -93,13 +93,24 @@ def expand_step(state: State, step_id: str) -> None:
 def _still_listed(
     state: State, planned: PlannedStep, before: Mapping[str, ItemState], now: list[ItemState]
 ) -> list[ItemState]:
-    """The items of an `include` by its list; as before, if that has other keys and something was bought."""
+    """The items of an `include` by its list; as before, if that has other keys, or another value of a bought one."""
     known = [one for one in before.values() if one.key in planned.inside]
-    if not known or [one.key for one in known] == [one.key for one in now]:
-        return now
-    inside = (one for key in planned.inside.values() for one in state.plan.steps_inside(key))
-    bought = any(item.purchases for one in inside for item in state.steps[one].items.values())
+    bought = [
+        one
+        for one in known
+        for name in state.plan.steps_inside(planned.inside[one.key])
+        if any(item.purchases for item in state.steps[name].items.values())
+    ]
+    values = {one.key: _identity(planned, one) for one in now}
+    if [one.key for one in known] == [*values]:
+        bought = [one for one in bought if _identity(planned, one) != values[one.key]]
     return [one.reset() for one in known] if bought else now
+
+
+def _identity(planned: PlannedStep, item: ItemState) -> list[Any]:
+    """The values of an item's own loop; of one with a key, such as an item of a step, the key."""
+    own = own_values(planned, item.variables).values()
+    return [one.get("key", one) if isinstance(one, Mapping) else one for one in own]
 
 
 def open_campaigns(state: State, step_id: str, keys: Sequence[str]) -> None:

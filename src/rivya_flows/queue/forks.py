@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from contextlib import suppress
+from itertools import dropwhile
 from typing import Any, NamedTuple
 
 from rivya_flows.assets import Outputs, assets_in
@@ -116,7 +117,10 @@ def made_again_by(fork: Fork | None, plan: RunPlan) -> frozenset[str]:
 
 
 def made_again(plan: RunPlan, step: str) -> frozenset[str]:
-    """A step, those that it includes, and all that depends on them; of ``step[key]`` that alone."""
+    """A step, those that it includes, and all that depends on them; of ``step[key]`` that alone.
+
+    What uses the items of an `include` around them reads something new where one of them changed.
+    """
     name, _, key = step.partition("[")
     spaces = plan.steps[name].inside if name in plan.steps else {}
     if step in plan.steps:
@@ -134,8 +138,15 @@ def made_again(plan: RunPlan, step: str) -> frozenset[str]:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += (later for part in PARTS for later in plan.downstream.get((part, name), ()))
+            later = {one for part in PARTS for one in plan.downstream.get((part, name), ())}
+            waiting += later.difference(_fanned_out_around(plan, name))
     return frozenset(found)
+
+
+def _fanned_out_around(plan: RunPlan, name: str) -> Iterator[str]:
+    """The `include` steps around a step, from the first that fans out."""
+    around = (one.include for one, _, _ in plan.spaces[plan.steps[name].space].inclusions())
+    return dropwhile(lambda one: not plan.steps[one].step.fans_out, around)
 
 
 def is_made_again(item: str, again: AbstractSet[str]) -> bool:
