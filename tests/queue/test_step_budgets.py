@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 
 import pytest
@@ -117,3 +118,26 @@ def test_rounds_of_a_pick_count_in_the_budget_of_the_step_that_they_buy_again() 
     run.run()
     assert Counter(run.bought)["stills"] == 2
     assert run.state.spent == 2
+
+
+FOLLOWING = """
+version: 1
+name: ads
+steps:
+  cheap: {uses: generate, foreach: [a, b, c, d], with: {model: z-image, prompt: "a ${{ item }}"}}
+  stills:
+    uses: generate
+    foreach: ${{ steps.cheap.items }}
+    budget: {credits: BUDGET}
+    with: {model: nano-banana, prompt: "a lamp ${{ item.key }}"}
+"""
+
+
+@pytest.mark.parametrize(("budget", "bought"), [(11, 0), (12, 4)])
+def test_items_whose_source_has_not_ended_count_in_what_a_step_needs(
+    budget: int, bought: int
+) -> None:
+    for seed in range(8):
+        run = Rehearsal(frozen(FOLLOWING.replace("BUDGET", str(budget))), NaiveService())
+        run.execute(random.Random(seed))
+        assert Counter(run.bought) == Counter({"cheap": 4, "stills": bought}), seed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import ceil
 from typing import Any, Literal
@@ -124,8 +124,20 @@ _NEVER_NULL = ("asset", "assets", "key", "text")
 
 def least_left(state: State) -> int:
     """Credits still to be paid for `steps`, without what a condition, failure or cache may spare."""
+    total = 0
+    for step_id, prices in _least_by_step(state).items():
+        planned = state.planned_step(step_id)
+        around = state.plan.spaces[planned.space].inclusions()
+        # All that an item of an `include` costs may be spared.
+        if not any(include.allow_failures for _, _, include in around):
+            total += _least_sum(planned, prices)
+    return total
+
+
+def _least_by_step(state: State) -> dict[str, list[int | None]]:
+    """The least credits of each item of each of `steps` that has not ended, as `_least_of_items`."""
     # A copy evaluates now what the event has made known; the state of the run stays.
-    state, total = state.copy(), 0
+    state, least = state.copy(), dict[str, list[int | None]]()
     may_not_run: set[str] = set()
     for step_id in state.plan.parts["steps"]:
         planned = state.planned_step(step_id)
@@ -143,12 +155,14 @@ def least_left(state: State) -> int:
             found = [_least_written(state, planned, ItemState("", {}))] * count
         if not certain or planned.step.allow_failures or None in found:
             may_not_run.add(step_id)
-        around = state.plan.spaces[planned.space].inclusions()
-        if any(include.allow_failures for _, _, include in around):
-            continue  # all that its item costs may be spared
-        prices = sorted(one or 0 for one in found)
-        total += sum(prices[: max(0, len(prices) - planned.step.allow_failures)])
-    return total
+        least[step_id] = found
+    return least
+
+
+def _least_sum(planned: PlannedStep, prices: Iterable[int | None]) -> int:
+    """What the items of a step cost at least: the dearest of them may fail as `allow_failures` says."""
+    known = sorted(one or 0 for one in prices)
+    return sum(known[: max(0, len(known) - planned.step.allow_failures)])
 
 
 def _will_run(state: State, step_id: str, may_not_run: set[str]) -> bool:
@@ -394,15 +408,22 @@ def _afford_in_step(
     steps = [state.steps[name] for name in state.plan.bought_with(step_id)]
     needed, budget = reserve, state.plan.workflow.budget
     if not any(one.tally.committed for one in steps) and not goes_on(budget):
-        items = state.steps[step_id].items.values()
-        refused = [one.evaluated.price.min for one in items if one.code == OVER_STEP_BUDGET]
-        least = _least_of_items(state, step_id, certain=False)
-        prices = sorted([*refused, *(one or 0 for one in least)])
-        count = max(0, len(prices) - planned.step.allow_failures)
-        needed = max(reserve, sum(prices[:count]))
+        needed = max(reserve, _least_of_step(state, step_id))
     if needed <= left:
         return "buy", needed
     return "wait" if any(one.tally.open for one in steps) else "over", needed
+
+
+def _least_of_step(state: State, step_id: str) -> int:
+    """What all items of a step cost at least, with those that its budget has refused before."""
+    step = state.steps[step_id]
+    if step.tally.phases[Phase.WAITING]:
+        # Those whose source has not ended count too: no order of answers changes what is bought.
+        found: Iterable[int | None] = _least_by_step(state)[step_id]
+    else:
+        found = _least_of_items(state, step_id, certain=False)
+    refused = [one for one in step.items.values() if one.code == OVER_STEP_BUDGET]
+    return _least_sum(step.planned, [*found, *(one.evaluated.price.min for one in refused)])
 
 
 def step_credits_left(state: State, step_id: str, *, planned: bool = True) -> int | None:
