@@ -359,8 +359,14 @@ class RunPlan:
 
     def bought_with(self, name: str) -> tuple[str, ...]:
         """A step, and all rounds of picks that buy its items again: one budget covers them."""
-        first = self.steps[name].repeats or name
-        return tuple(one for one, step in self.steps.items() if first in (one, step.repeats))
+        return self._bought_with[self.steps[name].repeats or name]
+
+    @cached_property
+    def _bought_with(self) -> Mapping[str, tuple[str, ...]]:
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name, planned in self.steps.items():
+            found[planned.repeats or name].append(name)
+        return {first: tuple(names) for first, names in found.items()}
 
     @cached_property
     def downstream(self) -> Mapping[tuple[Part, str], tuple[str, ...]]:
