@@ -9,6 +9,8 @@ from collections import Counter
 import pytest
 
 from rivya_flows.preparation.prepare import verdict
+from rivya_flows.queue import budget
+from rivya_flows.queue.state import State
 from support.naive_service import NaiveService, Rehearsal, frozen, priced
 
 SPEC = """
@@ -141,3 +143,19 @@ def test_items_whose_source_has_not_ended_count_in_what_a_step_needs(
         run = Rehearsal(frozen(FOLLOWING.replace("BUDGET", str(budget))), NaiveService())
         run.execute(random.Random(seed))
         assert Counter(run.bought) == Counter({"cheap": 4, "stills": bought}), seed
+
+
+def test_the_items_of_a_step_that_does_not_fit_are_priced_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    priced_steps = list[str]()
+
+    def count(state: State, step_id: str) -> int:
+        priced_steps.append(step_id)
+        return least_of_step(state, step_id)
+
+    least_of_step = budget._least_of_step
+    monkeypatch.setattr(budget, "_least_of_step", count)
+    run = played(spec("budget: {credits: 3}"))
+    assert {item.code for item in run.items("stills")} == {"over_step_budget"}
+    assert priced_steps == ["stills"]

@@ -311,7 +311,7 @@ def reserve_for(
     rest = state.rest if state.planned_step(step_id).part == "steps" else None
     decision, needed = _afford_in_step(state, step_id, item, reserve)
     if decision == "over":
-        _fail_over_step(state, step_id, item, needed)
+        _fail_over_step(state, step_id, item, needed, alone=needed == reserve)
     if decision != "buy":
         return None
     if rest is not None:
@@ -447,7 +447,10 @@ def goes_on(budget: Budget | None) -> bool:
 OVER_STEP_BUDGET = "over_step_budget"
 
 
-def _fail_over_step(state: State, step_id: str, item: ItemState, needed: int) -> None:
+def _fail_over_step(
+    state: State, step_id: str, item: ItemState, needed: int, *, alone: bool
+) -> None:
+    """Fail an item, or with it all that can be bought now, if it is their sum that does not fit."""
     limits = state.planned_step(step_id).budget
     left = step_credits_left(state, step_id)
     if left is not None and needed > left and limits is not None:
@@ -455,7 +458,9 @@ def _fail_over_step(state: State, step_id: str, item: ItemState, needed: int) ->
     else:
         has = f"its budget is {limits and limits.per_item}, and {item.credits} are spent"
     reason = f"needs {price_of(needed, needed)}; {has}"
-    state.change(step_id, item._replace(gated=False).fail(OVER_STEP_BUDGET, reason))
+    gated = [one for one in state.steps[step_id].items.values() if one.gate is not None]
+    for one in [item] if alone else gated:
+        state.change(step_id, one._replace(gated=False).fail(OVER_STEP_BUDGET, reason))
 
 
 def _fail_unaffordable(state: State, step_id: str, item: ItemState, reserve: int) -> None:
