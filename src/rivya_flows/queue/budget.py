@@ -168,8 +168,11 @@ def _least_sum(planned: PlannedStep, prices: Iterable[int | None]) -> int:
 def _will_run(state: State, step_id: str, may_not_run: set[str]) -> bool:
     """Whether the items of a step that are not evaluated yet will run if all before them succeed."""
     planned = state.planned_step(step_id)
-    if planned.conditional or planned.round_of or planned.space or planned.upstream & may_not_run:
+    if planned.conditional or planned.round_of or planned.upstream & may_not_run:
         return False
+    for space, _, include in state.plan.spaces[planned.space].inclusions():
+        if include.allow_failures or space.key not in state.steps[space.include].items:
+            return False
     if not all(_gives_media(state, planned, name) for name in planned.upstream):
         return False
     for name in planned.whole - planned.tolerates:
@@ -213,6 +216,8 @@ def _is_given(state: State, planned: PlannedStep, read: Reference) -> bool:
     if loop != "foreach":
         written, path = written.get(path[0]) if path else None, path[1:]
     if all(one.namespace == "inputs" for one in references(written)):
+        if planned.space:  # these inputs are not those of the run, and not known yet
+            return False
         members = known_value(written, {"inputs": state.plan.inputs})
         return isinstance(members, list | tuple) and None not in members and not path
     if not all(one.path[1:] == ("items",) for one in references(written)):
@@ -239,8 +244,14 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
     """The least credits of each item; None: a null skips the item."""
     planned = state.planned_step(step_id)
     shared: int | None = None
-    known = known_scope(state, planned) if certain else {}
     reusable = _reusable_keys(state, step_id)
+    known: dict[str, Any] | None = None  # None: a required input of an included spec is null
+    try:
+        known = known_scope(state, planned) if certain else {}
+    except UsesNull:
+        pass
+    except ExpressionError:
+        certain = False
     for item in state.steps[step_id].items.values():
         if item.phase not in _UNBOUGHT or item.key in reusable:
             yield 0
@@ -249,7 +260,7 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
             yield min(one.price.min for one in requests) if not item.request.chats else 0
         elif not certain:
             yield 0
-        elif _is_skipped(
+        elif known is None or _is_skipped(
             planned, item_scope(state, planned, _known_item(state, planned, item), known)
         ):
             yield None
