@@ -380,7 +380,7 @@ def test_an_item_that_could_not_be_paid_fails_the_step_whatever_may_fail() -> No
 WILD = """
 version: 1
 name: launch
-budget: {credits: 150, on_exceed: CHOICE}
+budget: {credits: 150, on_unfit: CHOICE}
 steps:
   stills:
     uses: generate
