@@ -159,3 +159,14 @@ def test_the_items_of_a_step_that_does_not_fit_are_priced_once(
     run = played(spec("budget: {credits: 3}"))
     assert {item.code for item in run.items("stills")} == {"over_step_budget"}
     assert priced_steps == ["stills"]
+
+
+@pytest.mark.parametrize(("cap", "asked"), [(8, []), (7, ["Raise the budget to 8?"])])
+def test_a_step_counts_in_all_that_is_left_within_its_own_budget(
+    cap: int, asked: list[str]
+) -> None:
+    listed = FOLLOWING.replace("[a, b, c, d]", "'${{ [steps.first.asset, steps.first.asset, 3] }}'")
+    first = f"budget: {{credits: {cap}, on_unfit: pause}}\nsteps:\n  first: {{uses: generate, with: {{model: z-image, prompt: a}}}}\n"
+    text = listed.replace("steps:\n", first, 1).replace("BUDGET", "4").replace("a ${{ item }}", "x")
+    run = played(text)
+    assert [one.text.partition(". ")[2] for ask in run.asked for one in ask.questions] == asked

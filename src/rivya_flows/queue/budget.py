@@ -124,13 +124,17 @@ _NEVER_NULL = ("asset", "assets", "key", "text")
 
 def least_left(state: State) -> int:
     """Credits still to be paid for `steps`, without what a condition, failure or cache may spare."""
-    total = 0
+    least = Counter[str]()
     for step_id, prices in _least_by_step(state).items():
         planned = state.planned_step(step_id)
         around = state.plan.spaces[planned.space].inclusions()
         # All that an item of an `include` costs may be spared.
         if not any(include.allow_failures for _, _, include in around):
-            total += _least_sum(planned, prices)
+            least[planned.repeats or step_id] += _least_sum(planned, prices)
+    total = 0
+    for first, credits in least.items():
+        left = step_credits_left(state, first)
+        total += credits if left is None else min(credits, left)  # it buys nothing beyond
     return total
 
 
