@@ -28,6 +28,7 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import Diagnostic, MediaError, RivyaError, SpecError, UsageError
 from rivya_flows.flows.compiler import compile_flow
 from rivya_flows.flows.deployment.sync import Desired, environment_of, set_by_spec
+from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.workflow import Deploy, Schedule, Workflow
 from rivya_flows.money.most_dates import rule_problem
 from rivya_flows.plans.budgets import deployed_cap
@@ -311,7 +312,10 @@ def _job_variables(
 def _price(source: GivenSpec, deploy: Deploy) -> str:
     """What a run of a deployment costs, by the shipped prices and with the inputs that it has."""
     if (cap := deployed_cap(source.workflow, deploy)) is not None:
-        return f"At most {credits_of(cap)} a run."
+        limit = deploy.budget or source.workflow.budget
+        # Its form may give other inputs than those that it starts with by itself.
+        which = " that starts by itself" if limit and is_computed(limit.credits) else ""
+        return f"At most {credits_of(cap)} a run{which}."
     request = RunRequest(source.file, lambda _: deploy.inputs, local_files=False)
     try:
         ready = prepare_offline(request, shipped())

@@ -10,13 +10,17 @@ from hypothesis import given, settings, strategies as st
 
 from rivya_flows.estimate.estimate import estimate, rehearse, remaining
 from rivya_flows.questions.open_questions import open_questions
+from rivya_flows.queue import queue
 from rivya_flows.queue.actions import AskCache
+from rivya_flows.queue.budget import reserve_for
 from rivya_flows.queue.events import CacheAnswered, PurchaseIntended, RunResumed, dump, parse
 from rivya_flows.queue.forks import find_finished, fork_of
+from rivya_flows.queue.items import ItemState
 from rivya_flows.queue.queue import replay
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.scope import fields_of, outputs_of
 from rivya_flows.queue.state import State
+from rivya_flows.steps.request import PriceClass
 from support.naive_service import (
     NOON,
     NaiveService,
@@ -565,3 +569,37 @@ def test_each_event_changes_what_a_queue_that_looks_at_everything_would_change(s
     assert facts(replay(parse(dump(event)) for event in run.journal)) == facts(run.state)
     bought = [(one.step, one.key, one.n) for one in run.events(PurchaseIntended)]
     assert len(bought) == len(set(bought))
+
+
+ALIKE = """
+version: 1
+name: launch
+budget: {credits: 12, on_unfit: go_on}
+steps:
+  market:
+    uses: include
+    matrix: {n: [1, 2, 3, 4], m: [1, 2, 3, 4, 5, 6]}
+    with: {spec: deep.yaml, inputs: {word: "${{ matrix.n }} ${{ matrix.m }}"}}
+"""
+ONE_STILL = """
+version: 1
+name: deep
+inputs: {word: {type: string}}
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: "lamp ${{ inputs.word }}"}}
+"""
+
+
+def test_a_price_that_must_wait_is_tried_in_one_campaign_and_not_in_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = list[str]()
+
+    def count(state: State, step_id: str, item: ItemState, price: PriceClass) -> object:
+        tried.append(step_id)
+        return reserve_for(state, step_id, item, price)
+
+    monkeypatch.setattr(queue, "reserve_for", count)
+    run = played(ALIKE, NaiveService(), includes={"deep.yaml": ONE_STILL})
+    assert (len(run.bought), run.state.spent) == (12, 12)
+    assert len(tried) < 2 * len(run.journal)

@@ -428,3 +428,48 @@ def test_a_fan_out_that_only_the_run_knows_fails_with_more_than_its_max_items(lo
     followed = text.replace(f"{loop}: {{still: '{ITEMS}'}}", f"foreach: '{ITEMS}'")
     run = played(followed, Scripted(places=places(4)))
     assert str(run.item("films").reason).startswith("4 items, but max_items is 3")
+
+
+CAMPAIGNS = f"""
+version: 1
+name: places
+budget: {{credits: BUDGET}}
+steps:
+  idea: {{uses: chat, with: {{model: gpt-5-2-chat, message: places, {EXPECT}}}}}
+  market:
+    uses: include
+    foreach: ${{{{ steps.idea.json.places }}}}
+    allow_failures: ALLOWED
+    with: {{spec: market.yaml, inputs: {{name: "${{{{ item.name if item.film else none }}}}"}}}}
+"""
+MARKET = """
+version: 1
+name: market
+inputs: {name: {type: string}, styles: {type: list, of: string, default: [day, night]}}
+steps:
+  stills:
+    uses: generate
+    foreach: ${{ inputs.styles }}
+    with: {model: z-image, prompt: "${{ inputs.name }}, ${{ item }}"}
+  films:
+    uses: generate
+    foreach: ${{ steps.stills.items }}
+    with: {model: veo3-1-lite, prompt: "push ${{ item.key }}", references: ["${{ item.asset }}"]}
+  poster: {uses: generate, needs: [films], with: {model: nano-banana, prompt: "${{ inputs.name }}"}}
+"""
+
+
+@pytest.mark.parametrize("films", [4, 2])
+def test_what_follows_inside_campaigns_of_a_new_list_is_part_of_the_rest(films: int) -> None:
+    def of(budget: int, seed: int = 0, allowed: int = 0) -> Rehearsal:
+        text = CAMPAIGNS.replace("BUDGET", str(budget)).replace("ALLOWED", str(allowed))
+        start = frozen(text, includes={"market.yaml": MARKET})
+        return Rehearsal(start, Scripted(places=places(4, films))).execute(random.Random(seed))
+
+    needed = 3 + films * (2 * 1 + 2 * 10 + 3)
+    for seed in range(4):
+        enough = of(needed, seed)
+        assert (enough.state.ended, enough.state.spent) == ("completed", needed)
+        short = of(needed - 1, seed)
+        assert (short.state.ended, short.bought) == ("failed", ["idea"])
+    assert len(of(needed - 1, allowed=1).bought) > 1

@@ -8,6 +8,8 @@ from collections import Counter
 import pytest
 
 from rivya_flows.preparation.prepare import verdict
+from rivya_flows.queue import budget
+from rivya_flows.queue.state import State
 from support.naive_service import NaiveService, Rehearsal, frozen, priced
 
 SPEC = """
@@ -153,3 +155,53 @@ def test_a_budget_in_each_campaign_of_a_later_list_is_compared_with_what_it_buys
     [price] = [one.price for one in market.items]
     each = 6 if "regenerate" in budget else 5
     assert (price.min, price.max) == (5 * least, each * 4)
+
+
+FOLLOWING = """
+version: 1
+name: ads
+steps:
+  cheap: {uses: generate, foreach: [a, b, c, d], with: {model: z-image, prompt: "a ${{ item }}"}}
+  stills:
+    uses: generate
+    foreach: ${{ steps.cheap.items }}
+    budget: {credits: BUDGET}
+    with: {model: nano-banana, prompt: "a lamp ${{ item.key }}"}
+"""
+
+
+@pytest.mark.parametrize(("budget", "bought"), [(11, 0), (12, 4)])
+def test_items_whose_source_has_not_ended_count_in_what_a_step_needs(
+    budget: int, bought: int
+) -> None:
+    for seed in range(8):
+        run = Rehearsal(frozen(FOLLOWING.replace("BUDGET", str(budget))), NaiveService())
+        run.execute(random.Random(seed))
+        assert Counter(run.bought) == Counter({"cheap": 4, "stills": bought}), seed
+
+
+def test_the_items_of_a_step_that_does_not_fit_are_priced_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    priced_steps = list[str]()
+
+    def count(state: State, step_id: str) -> int:
+        priced_steps.append(step_id)
+        return least_of_step(state, step_id)
+
+    least_of_step = budget._least_of_step
+    monkeypatch.setattr(budget, "_least_of_step", count)
+    run = played(spec("budget: {credits: 3}"))
+    assert {item.code for item in run.items("stills")} == {"over_step_budget"}
+    assert priced_steps == ["stills"]
+
+
+@pytest.mark.parametrize(("cap", "asked"), [(8, []), (7, ["Raise the budget to 8?"])])
+def test_a_step_counts_in_all_that_is_left_within_its_own_budget(
+    cap: int, asked: list[str]
+) -> None:
+    listed = FOLLOWING.replace("[a, b, c, d]", "'${{ [steps.first.asset, steps.first.asset, 3] }}'")
+    first = f"budget: {{credits: {cap}, on_unfit: pause}}\nsteps:\n  first: {{uses: generate, with: {{model: z-image, prompt: a}}}}\n"
+    text = listed.replace("steps:\n", first, 1).replace("BUDGET", "4").replace("a ${{ item }}", "x")
+    run = played(text)
+    assert [one.text.partition(". ")[2] for ask in run.asked for one in ask.questions] == asked

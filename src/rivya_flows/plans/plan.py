@@ -383,8 +383,14 @@ class RunPlan:
 
     def bought_with(self, name: str) -> tuple[str, ...]:
         """A step, and all rounds that buy its items again: one budget covers them."""
-        first = self.first_round(name)
-        return tuple(one for one in self.steps if self.first_round(one) == first)
+        return self._bought_with[self.first_round(name)]
+
+    @cached_property
+    def _bought_with(self) -> Mapping[str, tuple[str, ...]]:
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name in self.steps:
+            found[self.first_round(name)].append(name)
+        return {first: tuple(names) for first, names in found.items()}
 
     @cached_property
     def downstream(self) -> Mapping[tuple[Part, str], tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import ceil
 from typing import Any, Literal
@@ -124,8 +124,24 @@ _NEVER_NULL = ("asset", "assets", "key", "text")
 
 def least_left(state: State) -> int:
     """Credits still to be paid for `steps`, without what a condition, failure or cache may spare."""
+    least = Counter[str]()
+    for step_id, prices in _least_by_step(state).items():
+        planned = state.planned_step(step_id)
+        around = state.plan.spaces[planned.space].inclusions()
+        # All that an item of an `include` costs may be spared.
+        if not any(include.allow_failures for _, _, include in around):
+            least[planned.repeats or step_id] += _least_sum(planned, prices)
+    total = 0
+    for first, credits in least.items():
+        left = step_credits_left(state, first)
+        total += credits if left is None else min(credits, left)  # it buys nothing beyond
+    return total
+
+
+def _least_by_step(state: State) -> dict[str, list[int | None]]:
+    """The least credits of each item of each of `steps` that has not ended, as `_least_of_items`."""
     # A copy evaluates now what the event has made known; the state of the run stays.
-    state, total = state.copy(), 0
+    state, least = state.copy(), dict[str, list[int | None]]()
     may_not_run: set[str] = set()
     for step_id in state.plan.parts["steps"]:
         planned = state.planned_step(step_id)
@@ -143,19 +159,24 @@ def least_left(state: State) -> int:
             found = [_least_written(state, planned, ItemState("", {}))] * count
         if not certain or planned.step.allow_failures or None in found:
             may_not_run.add(step_id)
-        around = state.plan.spaces[planned.space].inclusions()
-        if any(include.allow_failures for _, _, include in around):
-            continue  # all that its item costs may be spared
-        prices = sorted(one or 0 for one in found)
-        total += sum(prices[: max(0, len(prices) - planned.step.allow_failures)])
-    return total
+        least[step_id] = found
+    return least
+
+
+def _least_sum(planned: PlannedStep, prices: Iterable[int | None]) -> int:
+    """What the items of a step cost at least: the dearest of them may fail as `allow_failures` says."""
+    known = sorted(one or 0 for one in prices)
+    return sum(known[: max(0, len(known) - planned.step.allow_failures)])
 
 
 def _will_run(state: State, step_id: str, may_not_run: set[str]) -> bool:
     """Whether the items of a step that are not evaluated yet will run if all before them succeed."""
     planned = state.planned_step(step_id)
-    if planned.conditional or planned.round_of or planned.space or planned.upstream & may_not_run:
+    if planned.conditional or planned.round_of or planned.upstream & may_not_run:
         return False
+    for space, _, include in state.plan.spaces[planned.space].inclusions():
+        if include.allow_failures or space.key not in state.steps[space.include].items:
+            return False
     if not all(_gives_media(state, planned, name) for name in planned.upstream):
         return False
     for name in planned.whole - planned.tolerates:
@@ -199,6 +220,8 @@ def _is_given(state: State, planned: PlannedStep, read: Reference) -> bool:
     if loop != "foreach":
         written, path = written.get(path[0]) if path else None, path[1:]
     if all(one.namespace == "inputs" for one in references(written)):
+        if planned.space:  # these inputs are not those of the run, and not known yet
+            return False
         members = known_value(written, {"inputs": state.plan.inputs})
         return isinstance(members, list | tuple) and None not in members and not path
     if not all(one.path[1:] == ("items",) for one in references(written)):
@@ -225,8 +248,14 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
     """The least credits of each item; None: a null skips the item."""
     planned = state.planned_step(step_id)
     shared: int | None = None
-    known = known_scope(state, planned) if certain else {}
     reusable = _reusable_keys(state, step_id)
+    known: dict[str, Any] | None = None  # None: a required input of an included spec is null
+    try:
+        known = known_scope(state, planned) if certain else {}
+    except UsesNull:
+        pass
+    except ExpressionError:
+        certain = False
     for item in state.steps[step_id].items.values():
         if item.phase not in _UNBOUGHT or item.key in reusable:
             yield 0
@@ -235,7 +264,7 @@ def _least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[in
             yield min(one.price.min for one in requests) if not item.request.chats else 0
         elif not certain:
             yield 0
-        elif _is_skipped(
+        elif known is None or _is_skipped(
             planned, item_scope(state, planned, _known_item(state, planned, item), known)
         ):
             yield None
@@ -297,7 +326,7 @@ def reserve_for(
     rest = state.rest if state.planned_step(step_id).part == "steps" else None
     decision, needed = _afford_in_step(state, step_id, item, reserve)
     if decision == "over":
-        _fail_over_step(state, step_id, item, needed)
+        _fail_over_step(state, step_id, item, needed, alone=needed == reserve)
     if decision != "buy":
         return None
     if rest is not None:
@@ -393,12 +422,7 @@ def _afford_in_step(
     steps = [state.steps[name] for name in state.plan.bought_with(step_id)]
     needed, budget = reserve, state.plan.workflow.budget
     if not any(one.tally.committed for one in steps) and not goes_on(budget):
-        items = state.steps[step_id].items.values()
-        refused = [one.evaluated.price.min for one in items if one.code == OVER_STEP_BUDGET]
-        least = _least_of_items(state, step_id, certain=False)
-        prices = sorted([*refused, *(one or 0 for one in least)])
-        count = max(0, len(prices) - planned.step.allow_failures)
-        needed = max(reserve, sum(prices[:count]))
+        needed = max(reserve, _least_of_step(state, step_id))
     if needed <= left:
         return "buy", needed
     return "wait" if any(one.tally.open for one in steps) else "over", needed
@@ -406,6 +430,18 @@ def _afford_in_step(
 
 def _limits_of(state: State, step_id: str) -> StepBudget | None:
     return None if state.rehearses else state.planned_step(step_id).budget
+
+
+def _least_of_step(state: State, step_id: str) -> int:
+    """What all items of a step cost at least, with those that its budget has refused before."""
+    step = state.steps[step_id]
+    if step.tally.phases[Phase.WAITING]:
+        # Those whose source has not ended count too: no order of answers changes what is bought.
+        found: Iterable[int | None] = _least_by_step(state)[step_id]
+    else:
+        found = _least_of_items(state, step_id, certain=False)
+    refused = [one for one in step.items.values() if one.code == OVER_STEP_BUDGET]
+    return _least_sum(step.planned, [*found, *(one.evaluated.price.min for one in refused)])
 
 
 def step_credits_left(state: State, step_id: str, *, planned: bool = True) -> int | None:
@@ -429,7 +465,10 @@ def goes_on(budget: Budget | None) -> bool:
 OVER_STEP_BUDGET = "over_step_budget"
 
 
-def _fail_over_step(state: State, step_id: str, item: ItemState, needed: int) -> None:
+def _fail_over_step(
+    state: State, step_id: str, item: ItemState, needed: int, *, alone: bool
+) -> None:
+    """Fail an item, or with it all that can be bought now, if it is their sum that does not fit."""
     limits = state.planned_step(step_id).budget
     left = step_credits_left(state, step_id)
     if left is not None and needed > left and limits is not None:
@@ -437,7 +476,9 @@ def _fail_over_step(state: State, step_id: str, item: ItemState, needed: int) ->
     else:
         has = f"its budget is {limits and limits.per_item}, and {item.credits} are spent"
     reason = f"needs {price_of(needed, needed)}; {has}"
-    state.change(step_id, item._replace(gated=False).fail(OVER_STEP_BUDGET, reason))
+    gated = [one for one in state.steps[step_id].items.values() if one.gate is not None]
+    for one in [item] if alone else gated:
+        state.change(step_id, one._replace(gated=False).fail(OVER_STEP_BUDGET, reason))
 
 
 def _fail_unaffordable(state: State, step_id: str, item: ItemState, reserve: int) -> None:

@@ -68,28 +68,47 @@ def _advance_part(state: State, part: Part, turn: Turn) -> list[Action]:
     """Advance the steps that something changed for, and those that these change, in plan order."""
     plan, actions = state.plan, list[Action]()
     names = {name for name in state.touched | state.gated if plan.steps[name].part == part}
-    for name in tuple(names & state.touched):
-        names.update(plan.downstream[part, name])
+    looked_at = names & state.touched
+    for name in tuple(looked_at):
+        looked_at.update(plan.downstream[part, name])
+    names |= looked_at
+    blocked = set[PriceClass]()
     order = [plan.places[name] for name in names]
     heapify(order)
     queued = set(names)
     while order:
         name = plan.order[heappop(order)]
         queued.remove(name)
+        shares, gates = _shares_prices(state, name), state.steps[name].gates
+        if shares and name not in looked_at and gates.keys() <= blocked:
+            continue  # nothing in it has changed, and no such price can be paid in this turn
         state.touched.discard(name)
-        was_open = not state.steps[name].expanded
+        was_open, rest = not state.steps[name].expanded, state.rest
         actions += _advance(state, name, turn)
+        if state.rest != rest:
+            blocked.clear()
+        elif shares:
+            blocked.update(state.steps[name].gates)
         if state.plan is not plan:
             plan = state.plan
             order = [plan.places[one] for one in queued]
             heapify(order)
         for later in _looking_at(state, part, name, was_open=was_open):
             names.add(later)
+            looked_at.add(later)
             if later not in queued:
                 queued.add(later)
                 heappush(order, plan.places[later])
     state.touched -= names
     return actions
+
+
+def _shares_prices(state: State, name: str) -> bool:
+    """Whether what blocks a price of a step blocks it in all such steps: limits of the run alone."""
+    # Without a cap, an unknown price waits for an item of its own step.
+    planned = state.planned_step(name)
+    has_limit = planned.budget is not None or planned.step.max_parallel is not None
+    return state.cap is not None and not has_limit
 
 
 def _looking_at(state: State, part: Part, name: str, *, was_open: bool) -> Iterator[str]:

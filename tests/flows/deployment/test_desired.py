@@ -91,6 +91,11 @@ def test_what_was_checked_is_deployed_whatever_becomes_of_the_folder(tmp_path: P
     ("budget", "inputs", "price"),
     [
         ("budget: {credits: 20}", "", "At most 20 credits a run."),
+        (
+            'budget: {credits: "${{ inputs.n * 4 }}"}',
+            "inputs: {n: {type: integer, default: 2}}",
+            "At most 8 credits a run that starts by itself.",
+        ),
         ("", "", "1 credit a run."),
         ("", "inputs: {n: {type: integer, default: 2}}", "1 credit a run with these inputs."),
         (
@@ -103,9 +108,10 @@ def test_what_was_checked_is_deployed_whatever_becomes_of_the_folder(tmp_path: P
 def test_a_deployment_says_what_a_run_costs(
     budget: str, inputs: str, price: str, tmp_path: Path
 ) -> None:
+    starts = ", schedules: [{cron: '0 6 * * *'}]" if "inputs" in budget else ""
     wanted_if = "if: '${{ inputs.n > 0 }}', " if inputs else ""
     (tmp_path / "lamp.yaml").write_text(
-        f"version: 1\nname: lamp\n{budget}\n{inputs}\ndeploy: [{{name: by-hand}}]\nsteps:\n"
+        f"version: 1\nname: lamp\n{budget}\n{inputs}\ndeploy: [{{name: lamp{starts}}}]\nsteps:\n"
         f"  still: {{uses: generate, {wanted_if}with: {{model: z-image, prompt: A lamp}}}}\n"
     )
     sources = read_specs([tmp_path])
