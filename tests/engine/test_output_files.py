@@ -82,3 +82,24 @@ def test_what_does_not_fit_its_file_fails_the_run(studio: Studio) -> None:
 def test_a_medium_of_another_format_keeps_its_own_suffix(studio: Studio, name: str) -> None:
     spec = SPEC.partition("outputs:")[0] + f'outputs: {{a: {{value: "${{{{ steps.still.asset }}}}", file: {name}}}}}'  # fmt: skip
     assert studio.started(spec)["output_files"] == {"a": "a.png"}
+
+
+def test_each_named_file_is_written_also_of_a_medium_that_two_outputs_have(
+    studio: Studio, tmp_path: Path
+) -> None:
+    spec = SPEC.partition("outputs:")[0].replace("  more:", "  other: {uses: generate, with: {model: z-image, prompt: other}}\n  more:")  # fmt: skip
+    spec += """outputs:
+  cover: ["${{ steps.other.asset }}"]
+  a: {value: "${{ steps.still.asset }}", file: other-other.png}
+  b: {value: "${{ steps.still.asset }}", file: second.png}
+  c: {value: "${{ steps.still.asset }}", file: d.webp}
+  d: {value: "${{ steps.other.asset }}", file: d.png}
+"""
+    files = studio.started(spec)["output_files"]
+    assert files == {"a": "other-other.png", "b": "second.png", "c": "d-2.png", "d": "d.png"}
+    with studio.context(Bomb()) as context:
+        entries = context.journal.entries("run-1")
+        outputs = write_report(entries, tmp_path / "out", context.assets).receipt.outputs
+    written = {name: (tmp_path / "out" / file).read_bytes() for name, file in files.items()}
+    assert written["a"] == written["b"] == written["c"] != written["d"]
+    assert {name: Path(outputs[name]["path"]).name for name in files} == files
