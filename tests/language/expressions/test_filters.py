@@ -31,6 +31,7 @@ SCOPE = {
     "items": ITEMS,
     "words": ["pear", "Apple", "pear"],
     "numbers": [3, 1.5, None],
+    "digits": "1" * 5_000,
     "shots": [{"lines": ["x", "y"]}, {"lines": None}, {"lines": ["z"], "note": "late"}],
 }
 
@@ -104,6 +105,7 @@ def test_a_filter_keeps_the_items_themselves() -> None:
         ("shots | map(attribute='note')", "has no 'note'"),
         ("shots | selectattr('note')", "has no 'note'"),
         ("items | map(attribute='a..b')", "is not the name of a field"),
+        ("items | map(attribute=digits)", "is not the name of a field"),
         ("items | sort", "`sort` cannot compare a map"),
         ("[1, 'a'] | max", "`max` cannot compare a number with text"),
         ("words | sum", "text cannot be added"),
