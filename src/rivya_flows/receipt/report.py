@@ -387,6 +387,7 @@ def _write_subtitles(
     receipt: Receipt, state: State, copies: Mapping[str, Path], written: dict[Path, str]
 ) -> None:
     """Writes the captions of each item that asked for them beside its first film, as SubRip."""
+    taken = {one.lower() for one in receipt.output_files.values()}
     for step, item in receipt.each():
         request = state.item(step.id, item.key).request
         extras = request.arguments.get("extras") if request else None
@@ -395,9 +396,8 @@ def _write_subtitles(
         film = item.media[0].sha256
         if path := copies.get(film):
             formats = [file_stem(one) for one in item.formats[film] if one != item.key]
-            path = path.with_name(
-                f"{path.stem.removesuffix(''.join(f'-{one}' for one in formats))}.srt"
-            )
+            name = f"{path.stem.removesuffix(''.join(f'-{one}' for one in formats))}.srt"
+            path = path.with_name(free_name(name, taken))
             text = srt(item.captions.timed)
             if written.get(path) != text or not path.is_file():
                 write_whole(path, text)
