@@ -285,13 +285,13 @@ LIST_FILTERS: Mapping[str, Callable[..., Any]] = {
 FILTERS: Mapping[str, Callable[..., Any]] = dict(sorted({**BASIC_FILTERS, **LIST_FILTERS}.items()))
 """All filters."""
 
-_TEST_AT = {"select": 0, "reject": 0, "selectattr": 1, "rejectattr": 1}
+TEST_AT = {"select": 0, "reject": 0, "selectattr": 1, "rejectattr": 1}
 """The place of the name of a test among the arguments of a filter."""
 
 
 def misuse(name: str, positional: Sequence[Any], named: Sequence[str]) -> str | None:
     """How to write a filter with other arguments, if it does not take these; texts among them are known."""
-    place = _TEST_AT.get(name)
+    place = TEST_AT.get(name)
     if name == "map":
         if not positional:
             fits = "attribute" in named and {*named} <= {"attribute", "default"}
