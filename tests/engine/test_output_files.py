@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from rivya_flows.receipt.report import write_report
 from rivya_flows.runs.results import receipt_of
@@ -82,3 +83,47 @@ def test_what_does_not_fit_its_file_fails_the_run(studio: Studio) -> None:
 def test_a_medium_of_another_format_keeps_its_own_suffix(studio: Studio, name: str) -> None:
     spec = SPEC.partition("outputs:")[0] + f'outputs: {{a: {{value: "${{{{ steps.still.asset }}}}", file: {name}}}}}'  # fmt: skip
     assert studio.started(spec)["output_files"] == {"a": "a.png"}
+
+
+def test_each_named_file_is_written_also_of_a_medium_that_two_outputs_have(
+    studio: Studio, tmp_path: Path
+) -> None:
+    spec = SPEC.partition("outputs:")[0].replace("  more:", "  other: {uses: generate, with: {model: z-image, prompt: other}}\n  more:")  # fmt: skip
+    spec += """outputs:
+  cover: ["${{ steps.other.asset }}"]
+  a: {value: "${{ steps.still.asset }}", file: other-other.png}
+  b: {value: "${{ steps.still.asset }}", file: second.png}
+  c: {value: "${{ steps.still.asset }}", file: d.webp}
+  d: {value: "${{ steps.other.asset }}", file: d.png}
+"""
+    files = studio.started(spec)["output_files"]
+    assert files == {"a": "other-other.png", "b": "second.png", "c": "d-2.png", "d": "d.png"}
+    with studio.context(Bomb()) as context:
+        entries = context.journal.entries("run-1")
+        outputs = write_report(entries, tmp_path / "out", context.assets).receipt.outputs
+    written = {name: (tmp_path / "out" / file).read_bytes() for name, file in files.items()}
+    assert written["a"] == written["b"] == written["c"] != written["d"]
+    assert {name: Path(outputs[name]["path"]).name for name in files} == files
+
+
+def test_captions_beside_a_film_leave_the_file_of_an_output(studio: Studio, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "teal").save(tmp_path / "card.png")
+    (tmp_path / "words.srt").write_text("1\n00:00:00,100 --> 00:00:00,400\nWake up\n")
+    spec = """version: 1
+name: spot
+steps:
+  spot:
+    uses: compose
+    with:
+      clips: [{media: card.png, seconds: 0.5}]
+      captions: {file: words.srt, language: en}
+      extras: [srt]
+outputs:
+  film: {value: "${{ steps.spot.asset }}", file: spot.mp4}
+  script: {value: all that is said, file: spot.srt}
+"""
+    assert studio.started(spec, folder=tmp_path)["status"] == "completed"
+    with studio.context(Bomb()) as context:
+        write_report(context.journal.entries("run-1"), tmp_path / "out", context.assets)
+    assert (tmp_path / "out/spot.srt").read_text("utf-8") == "all that is said"
+    assert "Wake up" in (tmp_path / "out/spot-2.srt").read_text("utf-8")

@@ -130,13 +130,29 @@ def test_a_schema_with_more_than_a_check_can_use_is_refused_in_its_file(
         ("../still.md", "bad-file"),
         ("'${{ inputs.look }}.md'", "expression-not-allowed"),
         ("5", "wrong-type"),
+        (".env", "bad-file"),
+        (".prompts/still.md", "bad-file"),
+        ("id_rsa", "bad-file"),
+        ("prompts/linked.md", "bad-file"),
     ],
 )
 def test_a_text_that_is_not_beside_the_spec_is_refused(
     written: str, code: str, folder: Path
 ) -> None:
+    for hidden in (".env", "id_rsa", ".prompts/still.md", "prompts/.secret"):
+        (folder / hidden).parent.mkdir(exist_ok=True)
+        (folder / hidden).write_text("KEY=secret")
+    (folder / "prompts/linked.md").symlink_to(".secret")
     spec = SPEC.replace("file: prompts/still.md", f"file: {written}")
     assert [one.rpartition(" ")[2] for one in found(folder, spec)] == [code]
+
+
+def test_no_line_of_a_file_that_cannot_be_a_schema_is_shown(folder: Path) -> None:
+    (folder / ".env").write_text("KEY=secret")
+    spec = SPEC.replace("expect: schemas/script.json", "expect: .env")
+    problems = check(spec, file="spec.yaml", catalogue=shipped(), folder=folder)[1]
+    assert [one.code for one in problems] == ["bad-expect"]
+    assert "secret" not in str(problems)
 
 
 def test_a_schema_is_the_same_as_what_expect_declares(folder: Path) -> None:

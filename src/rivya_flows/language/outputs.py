@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -76,8 +77,10 @@ def wrong_kind(file: str, kind: str, media: tuple[str, ...] = ()) -> str | None:
     return f"name it {stem}{'.json' if kind in ('list', 'map') else '.txt'}"
 
 
-def written_name(value: Any, file: str) -> str:
+def written_name(value: Any, file: str, taken: Container[str]) -> str:
     """The name of the file for a value; a medium of another format keeps the suffix of that.
+
+    That is a name which is not `taken`, see `free_name`.
 
     Raises:
         ExpressionError: The value cannot be written to such a file.
@@ -88,4 +91,14 @@ def written_name(value: Any, file: str) -> str:
         raise ExpressionError(f"{an(kind)} cannot be written to {file}", hint)
     if asset is None or mime_type_of_suffix(PurePath(file).suffix) == asset.mime_type:
         return file
-    return PurePath(file).stem + (suffix_of(asset.mime_type) or PurePath(file).suffix)
+    suffix = suffix_of(asset.mime_type) or PurePath(file).suffix
+    return free_name(PurePath(file).stem + suffix, taken)
+
+
+def free_name(file: str, taken: Container[str]) -> str:
+    """The same name, with a number if it is `taken`, in lowercase."""
+    name, number = PurePath(file), 1
+    while str(name).lower() in taken:
+        number += 1
+        name = name.with_stem(f"{PurePath(file).stem}-{number}")
+    return str(name)

@@ -411,7 +411,7 @@ def _afford_in_step(
     state: State, step_id: str, item: ItemState, reserve: int
 ) -> tuple[Decision, int]:
     """Whether the budget of a step covers a purchase, and what it needs: before the first of all, their least."""
-    planned, limits = state.planned_step(step_id), _limits_of(state, step_id)
+    limits = _limits_of(state, step_id)
     if limits is None:
         return "buy", reserve
     if limits.per_item is not None and item.credits + reserve > limits.per_item:

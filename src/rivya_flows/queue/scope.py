@@ -199,13 +199,15 @@ def outputs_of(state: State, space: str = "") -> SpecOutputs:
     values: dict[str, JsonValue] = {}
     failed: dict[str, str] = {}
     files: dict[str, str] = {}
+    taken = {str(read_output(one).file).lower() for one in inside.workflow.outputs.values()}
     for name, output in inside.workflow.outputs.items():
         values[name] = None
         written, file = read_output(output)
         try:
             value = evaluate(written, scope_in(inside, written, known))
             if file is not None and value is not None:
-                files[name] = written_name(value, file)
+                files[name] = written_name(value, file, taken)
+                taken.add(files[name].lower())
             values[name] = value
         except UsesNull:
             continue

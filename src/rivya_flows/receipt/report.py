@@ -23,6 +23,7 @@ from rivya_cut.results import file_stem
 from rivya_flows.assets import as_asset, assets_in
 from rivya_flows.errors import StoreError
 from rivya_flows.language.expressions.values import as_text
+from rivya_flows.language.outputs import free_name
 from rivya_flows.private import as_private_as_its_folder
 from rivya_flows.questions.open_questions import answerable
 from rivya_flows.questions.question import Question
@@ -211,7 +212,13 @@ def _write(
     named = copies_of(receipt, folder)
     copies = _export(named, folder, assets, copied)
     _write_subtitles(receipt, state, copies, copied)
+    declared = _declared_media(receipt)
     receipt = with_paths(receipt, {**dict.fromkeys(named), **copies})
+    outputs = dict(receipt.outputs)
+    for name, digest in declared.items():  # also what is the medium of another output
+        own = _export({digest: folder / receipt.output_files[name]}, folder, assets, copied)
+        outputs[name] = with_paths(outputs[name], own)
+    receipt = receipt.model_copy(update={"outputs": outputs})
     _write_outputs(receipt, folder, copied)
     report = RunReport(state, receipt, folder)
 
@@ -252,16 +259,23 @@ def media_of(receipt: Receipt, folder: Path, assets: AssetStore) -> AssetPath:
 
 def copies_of(receipt: Receipt, folder: Path) -> dict[str, Path]:
     """Where the folder of a run has each of its media, by hash; equal names get a number."""
-    taken, copies = {folder / one for one in receipt.text_files.values()}, dict[str, Path]()
+    taken, copies = {one.lower() for one in receipt.output_files.values()}, dict[str, Path]()
+    for output, digest in _declared_media(receipt).items():
+        copies.setdefault(digest, folder / receipt.output_files[output])
     for digest, name in _names(receipt):
         if digest not in copies:
-            path, number = folder / name, 1
-            while path in taken:
-                number += 1
-                path = (folder / name).with_stem(f"{Path(name).stem}-{number}")
-            taken.add(path)
-            copies[digest] = path
+            free = free_name(name, taken)
+            taken.add(free.lower())
+            copies[digest] = folder / free
     return copies
+
+
+def _declared_media(receipt: Receipt) -> dict[str, str]:
+    """The hash of the medium of each output that names its file."""
+    found = {
+        name: recorded_asset(receipt.outputs[name], receipt.media) for name in receipt.output_files
+    }
+    return {name: asset.sha256 for name, asset in found.items() if asset}
 
 
 def _is_copy(path: Path, digest: str) -> bool:
@@ -325,8 +339,7 @@ def _names(receipt: Receipt) -> Iterator[tuple[str, str]]:
             key, formats = rendered.get(asset.sha256, (keys.get(asset.sha256, ""), ()))
             # The name of an output with one medium says which it is.
             stem = _stem(name, formats, used, key) if several else name
-            given = None if several else receipt.output_files.get(name)
-            yield asset.sha256, given or file_name(stem, asset.mime_type)
+            yield asset.sha256, file_name(stem, asset.mime_type)
     for step, item in items:
         used = Counter()
         for asset in item.media:
@@ -374,6 +387,7 @@ def _write_subtitles(
     receipt: Receipt, state: State, copies: Mapping[str, Path], written: dict[Path, str]
 ) -> None:
     """Writes the captions of each item that asked for them beside its first film, as SubRip."""
+    taken = {one.lower() for one in receipt.output_files.values()}
     for step, item in receipt.each():
         request = state.item(step.id, item.key).request
         extras = request.arguments.get("extras") if request else None
@@ -382,9 +396,8 @@ def _write_subtitles(
         film = item.media[0].sha256
         if path := copies.get(film):
             formats = [file_stem(one) for one in item.formats[film] if one != item.key]
-            path = path.with_name(
-                f"{path.stem.removesuffix(''.join(f'-{one}' for one in formats))}.srt"
-            )
+            name = f"{path.stem.removesuffix(''.join(f'-{one}' for one in formats))}.srt"
+            path = path.with_name(free_name(name, taken))
             text = srt(item.captions.timed)
             if written.get(path) != text or not path.is_file():
                 write_whole(path, text)

@@ -117,8 +117,11 @@ class Sources:
             base = self.folder.expanduser().resolve()
             file = base.joinpath(path).resolve()
             # A link may lead out of the folder.
-            if not file.is_relative_to(base.joinpath(path).parent):
+            folder = base.joinpath(path).parent
+            if not file.is_relative_to(folder):
                 raise ValueError(f"{label} is outside the folder of the spec")
+            if any(part.startswith(".") for part in file.relative_to(folder).parts):
+                raise ValueError(f"{label} is a link to a hidden file")
             if not file.is_file():
                 raise ValueError(f"there is no file {label}")
             if file.stat().st_size > source.MAX_BYTES:
@@ -131,18 +134,24 @@ class Sources:
 
 
 class _TextFile(NamedTuple):
-    """A text file that a spec names: what it is, the code of its diagnostics, a path as an example."""
+    """A text file that a spec names: what it is, the code of its diagnostics, a path as an example.
+
+    Of a file that is sent to the service the suffixes are few: a spec of a stranger may name any other file.
+    """
 
     what: str
     code: str
     example: str
+    suffixes: tuple[str, ...] = ()
 
 
 _SPEC = _TextFile("an included spec", "bad-include", "parts/intro.yaml")
 _BRAND = _TextFile("a brand file", "bad-brand", "brand.yaml")
 _TABLE = _TextFile("a table", "wrong-default", "products.csv")
-_TEXT = _TextFile("a prompt or a message", "bad-file", "prompts/hero.md")
-_SCHEMA = _TextFile("a JSON Schema", "bad-expect", "schemas/script.json")
+_TEXT = _TextFile("a prompt or a message", "bad-file", "prompts/hero.md", (".md", ".txt"))
+_SCHEMA = _TextFile(
+    "a JSON Schema", "bad-expect", "schemas/script.json", (".json", ".yaml", ".yml")
+)
 _SUBTITLES = _TextFile("a subtitle file", "bad-captions", "subs.srt")
 _NOT_A_BRAND = (
     "a brand file is a map of keys such as `name` and `colours`",
@@ -318,6 +327,16 @@ class SpecFiles:
         path = PurePosixPath(written)
         if path.is_absolute() or ".." in path.parts or "\\" in written or ":" in written:
             message = f"{written!r:.200} is outside the folder of this spec"
+            self._report.add(at, kind.code, message, f"write a path such as {kind.example}")
+            return None
+        if any(part.startswith(".") for part in path.parts):
+            message = f"{written!r:.200} is a hidden file, or in a hidden folder"
+            self._report.add(at, kind.code, message, f"write a path such as {kind.example}")
+            return None
+        if kind.suffixes and path.suffix.lower() not in kind.suffixes:
+            message = (
+                f"{kind.what} is read from {' or '.join(kind.suffixes)}, not {preview(written)}"
+            )
             self._report.add(at, kind.code, message, f"write a path such as {kind.example}")
             return None
         return self._place.path.parent / path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
-from rivya_cut.composition import MAX_TRANSITION
+from rivya_cut.composition import MAX_TRANSITION, is_medium_map
 from rivya_cut.terms import STILL_SECONDS, TransitionKind
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.inference import TEXTS
@@ -334,12 +334,17 @@ def _expressions(key: str, value: Any) -> Iterator[tuple[Path, Unknown]]:
 
 
 def _clip_problems(shape: Shape, path: Path) -> Iterator[Diagnostic]:
-    """A whole step, or an item of one, as a clip: it has a medium, but is none."""
+    """A map as a clip that is neither a medium nor has one as `media`, such as a whole step."""
     fields = shape.fields if shape.kind == "map" else None
-    if fields and {"asset", "assets"} & fields.keys() and "media" not in fields:
+    if not fields or "media" in fields or is_medium_map(fields):
+        return
+    if {"asset", "assets"} & fields.keys():
         message = "a clip is one asset, but this is a whole step or item"
         hint = "write .asset after it; .assets instead of .items gives a list of them"
-        yield Diagnostic("wrong-type", message, hint, path=path)
+    else:
+        message = "a clip is one asset, but this is a map without 'media'"
+        hint = "write one asset, or {media: …}"
+    yield Diagnostic("wrong-type", message, hint, path=path)
 
 
 def _wrong_media(path: Path, shape: Shape, kinds: tuple[str, ...]) -> Iterator[Diagnostic]:

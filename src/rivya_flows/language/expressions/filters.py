@@ -29,7 +29,7 @@ from rivya_flows.language.wording import an, preview
 NAME_A_FIELD = "name a field of each member: attribute='NAME'"
 
 _NOTHING = object()
-
+_MAX_DIGITS = 9  # of a place in a list
 _OF_A_MEMBER = 16
 """The work to look at one member, or at a field of one, in characters."""
 
@@ -75,10 +75,11 @@ def attribute_path(attribute: Any) -> tuple[str | int, ...]:
         return ()
     if isinstance(attribute, int) and not isinstance(attribute, bool):
         return (attribute,)
-    if not isinstance(attribute, str) or not all(attribute.split(".")):
+    parts = attribute.split(".") if isinstance(attribute, str) else [""]
+    if not all(parts) or any(one.isdecimal() and len(one) > _MAX_DIGITS for one in parts):
         hint = "write attribute='NAME', or 'NAME.FIELD'"
         raise ExpressionError(f"{preview(attribute)} is not the name of a field", hint)
-    return tuple(int(one) if one.isdecimal() else one for one in attribute.split("."))
+    return tuple(int(one) if one.isdecimal() else one for one in parts)
 
 
 def _comparable(
@@ -284,13 +285,13 @@ LIST_FILTERS: Mapping[str, Callable[..., Any]] = {
 FILTERS: Mapping[str, Callable[..., Any]] = dict(sorted({**BASIC_FILTERS, **LIST_FILTERS}.items()))
 """All filters."""
 
-_TEST_AT = {"select": 0, "reject": 0, "selectattr": 1, "rejectattr": 1}
+TEST_AT = {"select": 0, "reject": 0, "selectattr": 1, "rejectattr": 1}
 """The place of the name of a test among the arguments of a filter."""
 
 
 def misuse(name: str, positional: Sequence[Any], named: Sequence[str]) -> str | None:
     """How to write a filter with other arguments, if it does not take these; texts among them are known."""
-    place = _TEST_AT.get(name)
+    place = TEST_AT.get(name)
     if name == "map":
         if not positional:
             fits = "attribute" in named and {*named} <= {"attribute", "default"}

@@ -21,6 +21,7 @@ from rivya_flows.language.expressions.filters import (
     FILTERS,
     LIST_FILTERS,
     NAME_A_FIELD,
+    TEST_AT,
     Members,
     attribute_path,
     usage,
@@ -419,6 +420,12 @@ def _of_list(tree: nodes.Filter, value: Shape, parts: Sequence[Shape]) -> Shape:
             if default is None:
                 raise
             key = ANY  # the default stands for the field
+    if (place := TEST_AT.get(tree.name)) is not None:
+        for test, other in zip(tree.args[place:], tree.args[place + 1 :], strict=False):
+            if isinstance(test, nodes.Const):
+                operator = "eq" if test.value == "equalto" else test.value
+                compared = nodes.Name(each, "load"), [nodes.Operand(operator, other)]
+                _check_compare(nodes.Compare(*compared), [key, parts[2 + place]])
     kinds, done = _COMPARING.get(tree.name, ((), ""))
     if kinds and key.kind not in ("any", *kinds):
         message = f"{each} is {an(key.kind)}, which cannot be {done}"
