@@ -11,7 +11,7 @@ import pytest
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.answers import read_expect
 from rivya_flows.preparation.spec_file import SpecFile
-from rivya_flows.spec.files import included_texts
+from rivya_flows.spec.files import MOST, included_texts
 from rivya_flows.spec.load import check, lint, load
 from support.prepared_specs import prepared
 
@@ -137,6 +137,51 @@ def test_a_text_that_is_not_beside_the_spec_is_refused(
 ) -> None:
     spec = SPEC.replace("file: prompts/still.md", f"file: {written}")
     assert [one.rpartition(" ")[2] for one in found(folder, spec)] == [code]
+
+
+def chats(count: int, **given: Any) -> str:
+    arguments = {"model": "gemini-2-5-flash-chat", "message": "hi"} | given
+    step = {"uses": "chat", "with": arguments}
+    steps = {f"s{n}": step for n in range(count)}
+    return json.dumps({"version": 1, "name": "spot", "steps": steps})
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Low limits."""
+    for what in MOST:
+        monkeypatch.setitem(MOST, what, 30)
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("short", [True, False])
+def test_declared_fields_are_bounded_in_the_spec_and_beside_it(short: bool, folder: Path) -> None:
+    names = ["a", "b", "c", "d", "e", "f"]
+    (folder / "s.yaml").write_text("type: object\nproperties: {a: {enum: [x]}}")
+    expect = {"inner": dict.fromkeys(names, "string")} if short else "s.yaml"
+    MOST["characters in other files"] = 10_000
+    allowed = 4 if short else 30
+    assert found(folder, chats(allowed, expect=expect)) == []
+    [problem] = found(folder, chats(allowed + 1, expect=expect))
+    assert problem.endswith("too-large")
+
+
+@pytest.mark.usefixtures("few")
+def test_expressions_are_bounded_in_the_spec_and_beside_it(folder: Path) -> None:
+    MOST["characters in other files"] = 10_000
+    (folder / "long.md").write_text("${{ run.date }}" * 16)
+    long = {"file": "long.md"}
+    assert found(folder, chats(1, message=long)) == []
+    assert found(folder, chats(2, message=long)) == ["long.md:1:1 too-large"]
+
+
+@pytest.mark.usefixtures("few")
+def test_a_file_counts_each_time_it_is_used(folder: Path) -> None:
+    (folder / "long.md").write_text("a" * 16)
+    long = {"file": "long.md"}
+    assert found(folder, chats(1, message=long)) == []
+    [problem] = found(folder, chats(2, message=long))
+    assert problem.endswith("bad-file")
 
 
 def test_a_schema_is_the_same_as_what_expect_declares(folder: Path) -> None:
