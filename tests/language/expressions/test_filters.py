@@ -120,6 +120,11 @@ def test_what_a_filter_of_lists_cannot_do_is_an_error(written: str, says: str) -
         evaluate(f"${{{{ {written} }}}}", SCOPE)
 
 
+def test_the_place_of_an_item_with_thousands_of_digits_is_an_error() -> None:
+    with pytest.raises(ExpressionError, match="no list has an item"):
+        evaluate("${{ words | map(attribute=big) }}", {**SCOPE, "big": "9" * 5_000})
+
+
 @pytest.mark.parametrize(
     ("written", "hint"),
     [

@@ -30,6 +30,8 @@ NAME_A_FIELD = "name a field of each member: attribute='NAME'"
 
 _NOTHING = object()
 
+_MAX_DIGITS = 9  # of the place of an item
+
 _OF_A_MEMBER = 16
 """The work to look at one member, or at a field of one, in characters."""
 
@@ -78,7 +80,10 @@ def attribute_path(attribute: Any) -> tuple[str | int, ...]:
     if not isinstance(attribute, str) or not all(attribute.split(".")):
         hint = "write attribute='NAME', or 'NAME.FIELD'"
         raise ExpressionError(f"{preview(attribute)} is not the name of a field", hint)
-    return tuple(int(one) if one.isdecimal() else one for one in attribute.split("."))
+    parts = attribute.split(".")
+    if any(one.isdecimal() and len(one) > _MAX_DIGITS for one in parts):
+        raise ExpressionError(f"no list has an item {preview(attribute)}")
+    return tuple(int(one) if one.isdecimal() else one for one in parts)
 
 
 def _comparable(
