@@ -146,6 +146,55 @@ def chats(count: int, **given: Any) -> str:
     return json.dumps({"version": 1, "name": "spot", "steps": steps})
 
 
+def declared_as(folder: Path, schema: dict[str, Any]) -> Any:
+    """The field `a` with this schema."""
+    whole = {"type": "object", "required": ["a"], "properties": {"a": schema}}
+    (folder / "one.json").write_text(json.dumps(whole))
+    spec = chats(1, expect="one.json")
+    workflow = load(spec, file="spec.yaml", catalogue=shipped(), folder=folder)
+    return expected(workflow.steps["s0"]).fields["a"]
+
+
+def test_an_enum_with_null_may_be_missing(folder: Path) -> None:
+    one = declared_as(folder, {"type": ["string", "null"], "enum": ["S", "M", None]})
+    assert (one.values, one.required) == (("S", "M"), False)
+
+
+def test_the_description_of_items_is_told_with_that_of_the_list(folder: Path) -> None:
+    items = {"type": "string", "description": "a colour"}
+    schema = {"type": "array", "description": "Colours", "items": items}
+    assert declared_as(folder, schema).description == "Colours; each: a colour"
+
+
+@pytest.mark.parametrize(
+    ("schema", "place"),
+    [
+        ('{type: array,\nitems: {type: integer, minimum: 1}}', "2:8"),
+        ('{type: array,\nitems: {type: [string, "null"]}}', "2:8"),
+        ("{type: string,\nformat: uri}", "2:9"),
+        ("{type: string,\npattern: 5}", "2:10"),
+        ("{type: string,\npattern: '['}", "2:10"),
+        ("{type: string,\nmaximum: 5}", "2:1"),
+        ("{type: number,\nminimum: 5, maximum: 4}", "2:22"),
+        ("{type: string,\nminLength: 1.5}", "2:12"),
+        ("{type: array, items: {type: string},\nminItems: 1.5}", "2:11"),
+        ("{type: object, properties: {min: {type: string,\npattern: '['}}}", "2:10"),
+        ("{enum: [a],\nmaxLength: 5}", "2:1"),
+        ("{enum:\n[]}", "2:1"),
+        ("{type: object, properties: {b: {type: string}},\nrequired: b}", "2:11"),
+        ("{type: object, properties: {b: {type: string}},\nrequired: [c]}", "2:11"),
+        ("{type: array, items: {type: object, properties: {b: {type: string,\npattern: '['}}}}", "2:10"),
+    ],
+)  # fmt: skip
+def test_what_a_schema_says_in_vain_is_refused_at_its_place(
+    schema: str, place: str, folder: Path
+) -> None:
+    (folder / "one.yaml").write_text(f"type: object\nproperties: {{a: {schema}}}")
+    line, _, column = place.partition(":")
+    [problem] = found(folder, chats(1, expect="one.yaml"))
+    assert problem == f"one.yaml:{int(line) + 1}:{column} bad-expect"
+
+
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Low limits."""
