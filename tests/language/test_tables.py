@@ -230,6 +230,21 @@ def test_a_default_may_be_a_table_beside_the_spec_with_all_its_mistakes_shown(fo
     assert problem.endswith("'../rows.csv' is outside the folder of this spec [wrong-default]")
 
 
+def test_an_include_takes_rows_and_no_path_of_a_file(folder: Path) -> None:
+    (folder / "inner.yaml").write_text(SPEC)
+    (folder / "rows.csv").write_text("name\nLamp\n")
+    outer = """\
+version: 1
+name: outer
+inputs: {rows: {type: list, of: map, fields: {name: {type: string}}, default: rows.csv}}
+steps: {all: {uses: include, with: {spec: inner.yaml, inputs: {products: GIVEN}}}}
+"""
+    for given, codes in {"rows.csv": ["wrong-input"], '"${{ inputs.rows }}"': []}.items():
+        text = outer.replace("GIVEN", given)
+        _, problems = check(text, file="spec.yaml", catalogue=shipped(), folder=folder)
+        assert [one.code for one in problems] == codes
+
+
 def test_a_field_that_is_not_there_is_known_before_the_run() -> None:
     text = SPEC.replace("item.name", "item.nam")
     _, [problem] = check(text, file="spec.yaml", catalogue=shipped())
