@@ -127,9 +127,9 @@ def test_json_may_write_characters_as_pairs_and_no_halves(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ('[{"name": "\\ud83d\\udca1", "price": 1%s}]' % ("0" * 400), "number"),
+        ('[{"name": "\\ud83d\\udca1", "price": 1' + "0" * 400 + "}]", "number"),
         ('[{"name": "a", "price": 1, "price": 2}]', "duplicate-key"),
-        ('[{"name": "a", "x-n": %s%s}]' % ("[" * 100, "]" * 100), "too-deep"),
+        ('[{"name": "a", "x-n": ' + "[" * 100 + "]" * 100 + "}]", "too-deep"),
         (json.dumps([{"name": "a", "x-n": [0] * 100_000}]), "too-large"),
         (json.dumps([{"name": "a"}] * 10_001), "too-many-rows"),
     ],

@@ -181,6 +181,7 @@ def test_the_description_of_items_is_told_with_that_of_the_list(folder: Path) ->
         ("{type: object, properties: {min: {type: string,\npattern: '['}}}", "2:10"),
         ("{enum: [a],\nmaxLength: 5}", "2:1"),
         ("{enum:\n[]}", "2:1"),
+        ("{type: [string, integer], enum:\n[]}", "2:1"),
         ("{type: object, properties: {b: {type: string}},\nrequired: b}", "2:11"),
         ("{type: object, properties: {b: {type: string}},\nrequired: [c]}", "2:11"),
         ("{type: array, items: {type: object, properties: {b: {type: string,\npattern: '['}}}}", "2:10"),

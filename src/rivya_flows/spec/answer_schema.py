@@ -100,9 +100,9 @@ def _place_of(path: Path, schema: Any) -> Path:
             if "items" in schema and key in _OF_ITEMS:
                 at.append("items")
                 schema = schema["items"]
-            bounds = _BOUNDS.get(_TYPES.get(_kind_of(schema)[0], ""), ())
-            words = dict(zip(("min", "max"), bounds, strict=False))
-            key = {"fields": "properties", "values": "enum", **words}.get(str(key), key)
+            bounds = _BOUNDS.get(_TYPES.get(str(_kind_of(schema)[0]), ""), ())
+            renamed = dict(zip(("min", "max"), bounds, strict=False))
+            key = {"fields": "properties", "values": "enum", **renamed}.get(str(key), key)
         at.append(key)
         schema = schema.get(key, {}) if isinstance(schema, dict) else {}
     return tuple(at)
@@ -197,7 +197,7 @@ def _is_anchored(pattern: str) -> bool:
 def _items(
     schema: Any, holder: dict[str, Any], path: Path, report: DiagnosticCollector
 ) -> dict[str, Any]:
-    """What a list declares of its items; their description is told with that of the list."""
+    """What a list declares of its items; their description follows that of the list."""
     member = _read_schema(schema, path, report)
     if member["type"] == "list":
         message = "a list of lists has no name for its parts"
