@@ -35,7 +35,7 @@ from rivya_flows.language.workflow import (
     Workflow,
     WorkPool,
 )
-from rivya_flows.spec.files import MAX_LEVELS, MAX_STEPS
+from rivya_flows.spec.files import MAX_LEVELS, MAX_STEPS, MOST
 from rivya_flows.spec.json_schema import json_schema
 from rivya_flows.spec.schema_fragments import first_paragraph
 from rivya_flows.steps import request as item_requests
@@ -152,6 +152,10 @@ def limits() -> str:
         ("the values of an item", f"{item_requests.MAX_REQUEST_BYTES >> 20} MiB"),
         ("the values of all items", f"{item_requests.MAX_PLAN_BYTES >> 20} MiB"),
         ("specs inside each other", f"{MAX_LEVELS} levels, {MAX_STEPS:,} steps in all"),
+        (
+            "a spec with all that it includes",
+            f"{', '.join(f'{most:,} {what}' for what, most in MOST.items())}; a file counts each time it is used",
+        ),
     ]
     text = f"\n[errors.md](errors.md) explains the {len(CODES)} error codes.\n"
     return table(("", "at most"), rows) + text

@@ -124,6 +124,36 @@ def test_json_may_write_characters_as_pairs_and_no_halves(folder: Path) -> None:
     assert len(told("half.json", ONE)) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('[{"name": "\\ud83d\\udca1", "price": 1' + "0" * 400 + "}]", "number"),
+        ('[{"name": "a", "price": 1, "price": 2}]', "duplicate-key"),
+        ('[{"name": "a", "x-n": ' + "[" * 100 + "]" * 100 + "}]", "too-deep"),
+        (json.dumps([{"name": "a", "x-n": [0] * 100_000}]), "too-large"),
+        (json.dumps([{"name": "a"}] * 10_001), "too-many-rows"),
+    ],
+)  # fmt: skip
+def test_a_table_in_json_has_the_bounds_of_other_tables(folder: Path, text: str, code: str) -> None:
+    (folder / "rows.json").write_text(text)
+    [problem] = told("rows.json")
+    assert problem.endswith(f"[{code}]")
+
+
+def test_a_line_separator_in_json_is_a_character(folder: Path) -> None:
+    (folder / "one.json").write_text('{"name": "a\u2028  b"}', "utf-8")
+    assert resolved("one.json", ONE.replace("string, max: 9", "text"))["name"] == "a\u2028  b"
+
+
+def test_a_table_has_fewer_rows_if_they_are_wide(folder: Path) -> None:
+    fields = ", ".join(f"f{n}: {{type: string, required: false}}" for n in range(100))
+    wide = SPEC.replace(f"fields: {FIELDS}", f"fields: {{name: {{type: string}}, {fields}}}")
+    wide = wide.replace(", max: 3", "")
+    (folder / "wide.csv").write_text("name\n" + "a\n" * 2_000)
+    [problem] = told("wide.csv", wide)
+    assert problem == "wide.csv:1982:1: a table has at most 1,980 rows [too-many-rows]"
+
+
 def test_all_mistakes_of_a_table_are_told_each_at_its_cell(folder: Path) -> None:
     (folder / "t" / "rows.csv").write_text(
         "name,price,photo\nLamp,many,red.png\n,3,\nCup,4,blue.png\nDesk,1\n"
@@ -198,6 +228,21 @@ def test_a_default_may_be_a_table_beside_the_spec_with_all_its_mistakes_shown(fo
     _, problems = with_default(folder, "../rows.csv")
     [problem] = problems
     assert problem.endswith("'../rows.csv' is outside the folder of this spec [wrong-default]")
+
+
+def test_an_include_takes_rows_and_no_path_of_a_file(folder: Path) -> None:
+    (folder / "inner.yaml").write_text(SPEC)
+    (folder / "rows.csv").write_text("name\nLamp\n")
+    outer = """\
+version: 1
+name: outer
+inputs: {rows: {type: list, of: map, fields: {name: {type: string}}, default: rows.csv}}
+steps: {all: {uses: include, with: {spec: inner.yaml, inputs: {products: GIVEN}}}}
+"""
+    for given, codes in {"rows.csv": ["wrong-input"], '"${{ inputs.rows }}"': []}.items():
+        text = outer.replace("GIVEN", given)
+        _, problems = check(text, file="spec.yaml", catalogue=shipped(), folder=folder)
+        assert [one.code for one in problems] == codes
 
 
 def test_a_field_that_is_not_there_is_known_before_the_run() -> None:

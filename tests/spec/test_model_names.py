@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from rivya_client.catalogue.snapshot import shipped
+from rivya_flows.errors import SpecError
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.load import load
 
@@ -77,6 +80,23 @@ steps:
     assert [given[name]["seconds"] for name in ("still", "own", "film")] == [None, None, 10]
     assert [one.timeout for one in workflow.steps.values()] == [60, 120, 300]
     assert {one.regenerate for one in workflow.steps.values()} == {1}
+
+
+def test_the_models_of_a_condition_have_the_defaults_of_the_medium_that_both_make() -> None:
+    chosen = "{uses: generate, with: {model: still, prompt: x}}"
+    for other, aspect in (("nano-banana", "1:1"), ("sora-2", "9:16")):
+        model = f"${{{{ 'z-image' if inputs.any == 'z-image' else '{other}' }}}}"
+        workflow = loaded(f'{DEFAULTS}models: {{still: "{model}"}}\nsteps: {{a: {chosen}}}')
+        assert arguments(workflow)["a"]["aspect"] == aspect
+
+
+def test_models_may_have_notes_and_a_bad_name_is_that_of_a_model() -> None:
+    steps = "steps: {a: {uses: generate, with: {model: still, prompt: x}}}"
+    assert loaded(f"models: {{still: z-image, x-why: cheap}}\n{steps}").models == {
+        "still": "z-image"
+    }
+    with pytest.raises(SpecError, match="'Big' is not a valid name for a model"):
+        loaded(f"models: {{still: z-image, Big: z-image}}\n{steps}")
 
 
 def test_a_computed_model_has_the_defaults_of_the_medium_that_all_its_values_make() -> None:

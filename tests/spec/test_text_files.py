@@ -11,7 +11,7 @@ import pytest
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.answers import read_expect
 from rivya_flows.preparation.spec_file import SpecFile
-from rivya_flows.spec.files import included_texts
+from rivya_flows.spec.files import MOST, included_texts
 from rivya_flows.spec.load import check, lint, load
 from support.prepared_specs import prepared
 
@@ -153,6 +153,101 @@ def test_no_line_of_a_file_that_cannot_be_a_schema_is_shown(folder: Path) -> Non
     problems = check(spec, file="spec.yaml", catalogue=shipped(), folder=folder)[1]
     assert [one.code for one in problems] == ["bad-expect"]
     assert "secret" not in str(problems)
+
+
+def chats(count: int, **given: Any) -> str:
+    arguments = {"model": "gemini-2-5-flash-chat", "message": "hi"} | given
+    step = {"uses": "chat", "with": arguments}
+    steps = {f"s{n}": step for n in range(count)}
+    return json.dumps({"version": 1, "name": "spot", "steps": steps})
+
+
+def declared_as(folder: Path, schema: dict[str, Any]) -> Any:
+    """The field `a` with this schema."""
+    whole = {"type": "object", "required": ["a"], "properties": {"a": schema}}
+    (folder / "one.json").write_text(json.dumps(whole))
+    spec = chats(1, expect="one.json")
+    workflow = load(spec, file="spec.yaml", catalogue=shipped(), folder=folder)
+    return expected(workflow.steps["s0"]).fields["a"]
+
+
+def test_an_enum_with_null_may_be_missing(folder: Path) -> None:
+    one = declared_as(folder, {"type": ["string", "null"], "enum": ["S", "M", None]})
+    assert (one.values, one.required) == (("S", "M"), False)
+
+
+def test_the_description_of_items_is_told_with_that_of_the_list(folder: Path) -> None:
+    items = {"type": "string", "description": "a colour"}
+    schema = {"type": "array", "description": "Colours", "items": items}
+    assert declared_as(folder, schema).description == "Colours; each: a colour"
+
+
+@pytest.mark.parametrize(
+    ("schema", "place"),
+    [
+        ('{type: array,\nitems: {type: integer, minimum: 1}}', "2:8"),
+        ('{type: array,\nitems: {type: [string, "null"]}}', "2:8"),
+        ("{type: string,\nformat: uri}", "2:9"),
+        ("{type: string,\npattern: 5}", "2:10"),
+        ("{type: string,\npattern: '['}", "2:10"),
+        ("{type: string,\nmaximum: 5}", "2:1"),
+        ("{type: number,\nminimum: 5, maximum: 4}", "2:22"),
+        ("{type: string,\nminLength: 1.5}", "2:12"),
+        ("{type: array, items: {type: string},\nminItems: 1.5}", "2:11"),
+        ("{type: object, properties: {min: {type: string,\npattern: '['}}}", "2:10"),
+        ("{enum: [a],\nmaxLength: 5}", "2:1"),
+        ("{enum:\n[]}", "2:1"),
+        ("{type: [string, integer], enum:\n[]}", "2:1"),
+        ("{type: object, properties: {b: {type: string}},\nrequired: b}", "2:11"),
+        ("{type: object, properties: {b: {type: string}},\nrequired: [c]}", "2:11"),
+        ("{type: array, items: {type: object, properties: {b: {type: string,\npattern: '['}}}}", "2:10"),
+    ],
+)  # fmt: skip
+def test_what_a_schema_says_in_vain_is_refused_at_its_place(
+    schema: str, place: str, folder: Path
+) -> None:
+    (folder / "one.yaml").write_text(f"type: object\nproperties: {{a: {schema}}}")
+    line, _, column = place.partition(":")
+    [problem] = found(folder, chats(1, expect="one.yaml"))
+    assert problem == f"one.yaml:{int(line) + 1}:{column} bad-expect"
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Low limits."""
+    for what in MOST:
+        monkeypatch.setitem(MOST, what, 30)
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("short", [True, False])
+def test_declared_fields_are_bounded_in_the_spec_and_beside_it(short: bool, folder: Path) -> None:
+    names = ["a", "b", "c", "d", "e", "f"]
+    (folder / "s.yaml").write_text("type: object\nproperties: {a: {enum: [x]}}")
+    expect = {"inner": dict.fromkeys(names, "string")} if short else "s.yaml"
+    MOST["characters in other files"] = 10_000
+    allowed = 4 if short else 30
+    assert found(folder, chats(allowed, expect=expect)) == []
+    [problem] = found(folder, chats(allowed + 1, expect=expect))
+    assert problem.endswith("too-large")
+
+
+@pytest.mark.usefixtures("few")
+def test_expressions_are_bounded_in_the_spec_and_beside_it(folder: Path) -> None:
+    MOST["characters in other files"] = 10_000
+    (folder / "long.md").write_text("${{ run.date }}" * 16)
+    long = {"file": "long.md"}
+    assert found(folder, chats(1, message=long)) == []
+    assert found(folder, chats(2, message=long)) == ["long.md:1:1 too-large"]
+
+
+@pytest.mark.usefixtures("few")
+def test_a_file_counts_each_time_it_is_used(folder: Path) -> None:
+    (folder / "long.md").write_text("a" * 16)
+    long = {"file": "long.md"}
+    assert found(folder, chats(1, message=long)) == []
+    [problem] = found(folder, chats(2, message=long))
+    assert problem.endswith("bad-file")
 
 
 def test_a_schema_is_the_same_as_what_expect_declares(folder: Path) -> None:

@@ -91,6 +91,7 @@ _NAMES: dict[str, str] = {
     "inputs": "an input",
     "outputs": "an output",
     "labels": "a label",
+    "models": "a model",
 }
 """What a key of these maps is the name of."""
 _SYNONYMS = [

@@ -34,7 +34,15 @@ from rivya_flows.language.diagnostic_report import MAX_PROBLEMS, DiagnosticColle
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import is_uploaded, resolve, written_path
-from rivya_flows.language.tables import NOTE, SUFFIXES, Record, Table, read_text
+from rivya_flows.language.tables import (
+    NOTE,
+    SUFFIXES,
+    Record,
+    Table,
+    most_rows,
+    read_text,
+    too_many,
+)
 from rivya_flows.language.wording import an, preview
 from rivya_flows.language.workflow import Change, Input, Workflow, change_files
 from rivya_flows.similar_names import nearest
@@ -308,14 +316,18 @@ def rows_from(
             raise TableError(table.problems)
         return rows
     report = DiagnosticCollector(file, text)
-    report.root, mistakes = source.read(text.removeprefix("\ufeff"))
-    try:  # JSON has escapes that YAML does not know
-        value = json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse)
-        json.dumps(value, ensure_ascii=False).encode()  # half of a character is none
-    except (ValueError, RecursionError):
-        report.add_located(mistakes)
-        value = report.root and tree.plain(report.root)
+    text = text.removeprefix("\ufeff")
+    in_yaml = _JSON_ESCAPE.sub(_as_in_yaml, text) if suffix == ".json" else text
+    report.root, mistakes = source.read(in_yaml)
+    report.add_located(mistakes)
+    value = report.root and tree.plain(report.root)
+    if not mistakes:
+        with suppress(ValueError):  # a line separator inside quotes is a character in JSON
+            value = json.loads(text, parse_constant=_refuse)
     value = change_files(declared, value, moved)
+    most = most_rows(declared.fields)
+    if isinstance(value, list) and len(value) > most:
+        report.add((most,), *too_many(most))
     if not report.diagnostics and not (root is None and declared.has_files):
         try:
             _convert(declared, value, root, inside)
@@ -335,6 +347,19 @@ def paths_from(folder: PurePath) -> Change:
         return value if path is None or path.startswith("~") else str(folder / path)
 
     return move
+
+
+_JSON_ESCAPE = re.compile(
+    r"\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|.)", re.IGNORECASE | re.DOTALL
+)
+
+
+def _as_in_yaml(escape: re.Match[str]) -> str:
+    """A pair of escapes, with which JSON writes one character, as YAML writes it."""
+    if escape[1] is None:
+        return escape[0]
+    high, low = int(escape[1], 16), int(escape[2], 16)
+    return f"\\U{0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF):08X}"
 
 
 def _refuse(constant: str) -> None:

@@ -13,9 +13,20 @@ from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import MAX_PROBLEMS, suggest
 
 MAX_ROWS = 10_000
+_MAX_CELLS = 200_000
 NOTE = "x-"  # prefix of columns that are notes for people, as with keys of a spec
 SUFFIXES = (".csv", ".tsv")
 _MAX_SOURCE = 200  # characters of a line that a diagnostic quotes
+
+
+def most_rows(names: Collection[str]) -> int:
+    """The most rows that a table with these columns may have."""
+    return min(MAX_ROWS, _MAX_CELLS // max(1, len(names)))
+
+
+def too_many(most: int) -> tuple[str, str]:
+    """The code and message for a row after the last that a table may have."""
+    return "too-many-rows", f"a table has at most {most:,} rows"
 
 
 class Record(NamedTuple):
@@ -39,7 +50,7 @@ class Table:
     def __init__(self, text: str, *, file: str, names: Collection[str], what: str) -> None:
         self.problems: list[Diagnostic] = []
         self.file, self._text, self.what = file, text.removeprefix("\ufeff"), what
-        self._lines = self._text.splitlines()
+        self._lines, self._most = self._text.splitlines(), most_rows(names)
         header = self._lines[0] if self._lines else ""
         # Spreadsheets of some countries write semicolons.
         self._delimiter = max(
@@ -51,11 +62,11 @@ class Table:
         self._check_header(names)
 
     def records(self) -> Iterator[Record]:
-        """Each record below the header, while the text is CSV and a table has no more than `MAX_ROWS`."""
+        """Each record below the header, while the text is CSV and a table has no more than `most_rows`."""
         count = 0
         for line, cells in self._records:
-            if (count := count + 1) > MAX_ROWS:
-                self.add_at(line, None, "too-many-rows", f"a table has at most {MAX_ROWS:,} rows")
+            if (count := count + 1) > self._most:
+                self.add_at(line, None, *too_many(self._most))
                 return
             if len(cells) != len(self.columns):
                 message = f"{len(cells)} cells, but the header has {len(self.columns)}"

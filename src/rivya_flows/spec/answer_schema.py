@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.answers import UNREAD
+from rivya_flows.language.answers import UNREAD, read_expect
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.wording import preview
@@ -25,6 +25,17 @@ _TYPES = {
     "object": "map",
 }
 _OF_ITEMS = ("values", "fields", "pattern")
+_KEYS_OF = {
+    "string": ("pattern", "format"),
+    "array": ("items",),
+    "object": ("properties", "required"),
+}
+_FORMS = {
+    "description": (str, "text", '"description": "A line"'),
+    "pattern": (str, "text", '"pattern": "^[A-Z]+$"'),
+    "required": (list, "a list of names", '"required": ["name"]'),
+    "enum": (list, "a list of values", '"enum": ["a", "b"]'),
+}
 _BOUNDS = {
     "list": ("minItems", "maxItems"),
     "string": ("minLength", "maxLength"),
@@ -73,9 +84,37 @@ def answer_schema(text: str, file: str, named: Scalar) -> tuple[Node, tuple[Diag
     if declared.get("type") != "map" and not report.diagnostics:
         message, hint = "an answer is one object", 'write "type": "object" and "properties"'
         report.add((), "bad-expect", message, hint)
+    if not report.diagnostics:
+        for one in read_expect(declared)[1]:
+            report.add(_place_of(one.path, plain(root)), one.code, one.message, one.hint)
     if report.diagnostics:
         return unread, report.diagnostics
     return node_of(declared, named.mark), ()
+
+
+def _place_of(path: Path, schema: Any) -> Path:
+    """The place in a JSON Schema of a place in what it declares."""
+    at: list[str | int] = []
+    for key in path:
+        if at[-1:] != ["properties"]:  # else it is the name of a field
+            if "items" in schema and key in _OF_ITEMS:
+                at.append("items")
+                schema = schema["items"]
+            bounds = _BOUNDS.get(_TYPES.get(str(_kind_of(schema)[0]), ""), ())
+            renamed = dict(zip(("min", "max"), bounds, strict=False))
+            key = {"fields": "properties", "values": "enum", **renamed}.get(str(key), key)
+        at.append(key)
+        schema = schema.get(key, {}) if isinstance(schema, dict) else {}
+    return tuple(at)
+
+
+def _kind_of(schema: Any) -> tuple[Any, bool]:
+    """The type in a schema, and whether null is another one."""
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    if not isinstance(kind, list):
+        return kind if isinstance(kind, str) else None, False
+    rest = [one for one in kind if one != "null"]
+    return rest[0] if len(rest) == 1 else kind, "null" in kind
 
 
 def _read_schema(schema: Any, path: Path, report: DiagnosticCollector) -> dict[str, Any]:
@@ -93,37 +132,60 @@ def _read_schema(schema: Any, path: Path, report: DiagnosticCollector) -> dict[s
             report.add(
                 (*path, key), "bad-expect", message, f"there are: {', '.join(_USED_KEYS)}", key=True
             )
-    kind, optional = schema.get("type"), False
-    if isinstance(kind, list):
-        optional = "null" in kind
-        rest = [one for one in kind if one != "null"]
-        kind = rest[0] if len(rest) == 1 else kind
+    for key, (needed, what, hint) in _FORMS.items():
+        if key in schema and not isinstance(schema[key], needed):
+            message = f"{key!r} must be {what}, not {preview(schema[key])}"
+            report.add((*path, key), "bad-expect", message, f"write {hint}")
+    kind, optional = _kind_of(schema)
+    choices = schema.get("enum")
+    if isinstance(choices, list) and None in choices:
+        optional, choices = True, [one for one in choices if one is not None]
     made: dict[str, Any] = {"required": False} if optional else {}
-    if isinstance(about := schema.get("description"), str):
-        made["description"] = about
+    if "description" in schema:
+        made["description"] = schema["description"]
     if "enum" in schema:
-        return {**made, "type": "enum", "values": schema["enum"]}
+        _refuse_others(schema, (), "an enum", path, report)
+        return {**made, "type": "enum", "values": choices}
     if not isinstance(kind, str) or kind not in _TYPES:
         at = (*path, "type") if "type" in schema else path
         message = f"a schema needs one type, not {preview(schema.get('type'))}"
         report.add(at, "bad-expect", message, f"one of {', '.join(_TYPES)}")
         return {**made, "type": "string"}
     made["type"] = _TYPES[kind]
-    for name, key in zip(("min", "max"), _BOUNDS.get(made["type"], ()), strict=False):
+    bounds = _BOUNDS.get(made["type"], ())
+    _refuse_others(schema, (*_KEYS_OF.get(kind, ()), *bounds), f"type {kind}", path, report)
+    for name, key in zip(("min", "max"), bounds, strict=False):
         if schema.get(key) is not None:
             made[name] = schema[key]
-    if schema.get("format") == "date" and kind == "string":
+    if schema.get("format") == "date":
         made["type"] = "date"
+    elif "format" in schema:
+        message = f"the format {preview(schema['format'])} is not supported here"
+        report.add((*path, "format"), "bad-expect", message, "write date, or a pattern")
     if isinstance(pattern := schema.get("pattern"), str):
         # There it may match anywhere in the text.
         made["pattern"] = (
             f"(?s:.*)(?:{pattern})(?s:.*)" if not _is_anchored(pattern) else pattern[1:-1]
         )
     if kind == "array":
-        made |= _items(schema.get("items"), (*path, "items"), report)
+        made |= _items(schema.get("items"), made, (*path, "items"), report)
     if kind == "object":
         made["fields"] = _fields(schema, path, report)
     return made
+
+
+def _refuse_others(
+    schema: dict[str, Any],
+    keys: tuple[str, ...],
+    what: str,
+    path: Path,
+    report: DiagnosticCollector,
+) -> None:
+    """Reports keys that have no meaning for a schema of this type."""
+    for key in schema:
+        if key in _USED_KEYS and key not in ("type", "description", "enum", *keys):
+            message = f"{key!r} has no meaning for {what}"
+            report.add((*path, key), "bad-expect", message, "remove it", key=True)
 
 
 def _is_anchored(pattern: str) -> bool:
@@ -132,13 +194,22 @@ def _is_anchored(pattern: str) -> bool:
     )
 
 
-def _items(schema: Any, path: Path, report: DiagnosticCollector) -> dict[str, Any]:
+def _items(
+    schema: Any, holder: dict[str, Any], path: Path, report: DiagnosticCollector
+) -> dict[str, Any]:
+    """What a list declares of its items; their description follows that of the list."""
     member = _read_schema(schema, path, report)
-    of = member["type"]
-    if of == "list":
+    if member["type"] == "list":
         message = "a list of lists has no name for its parts"
         report.add(path, "bad-expect", message, "make each item an object")
-    return {"of": of} | {key: one for key, one in member.items() if key in _OF_ITEMS}
+    for key in ("required", "min", "max"):
+        if key in member:
+            what = "null" if key == "required" else f"bounded by {key!r}"
+            message = f"an item of a list cannot be {what}"
+            report.add(path, "bad-expect", message, "make each item an object with a field")
+    abouts = [one["description"] for one in (holder, member) if "description" in one]
+    about = {"description": "; each: ".join(map(str, abouts))} if abouts else {}
+    return {"of": member["type"], **about} | {k: v for k, v in member.items() if k in _OF_ITEMS}
 
 
 def _fields(schema: dict[str, Any], path: Path, report: DiagnosticCollector) -> dict[str, Any]:
@@ -151,6 +222,10 @@ def _fields(schema: dict[str, Any], path: Path, report: DiagnosticCollector) -> 
         report.add(path, "bad-expect", message, hint)
         return {"name": "string"}
     needed = required if isinstance(required, list) else []
+    for name in needed:
+        if not isinstance(name, str) or name not in properties:
+            message = f"'required' names {preview(name)}, which is no property"
+            report.add((*path, "required"), "bad-expect", message, "declare it in properties")
     fields = {}
     for name, inner in properties.items():
         declared = _read_schema(inner, (*path, "properties", name), report)

@@ -224,7 +224,8 @@ def normalize(root: Mapping, report: DiagnosticCollector, catalogue: Catalogue) 
     step = partial(_normalize_step, defaults=defaults, of_model=of_model, report=report)
     for part in PARTS:
         _each(top, part, step)
-    _each(top, "outputs", lambda node, path: node)
+    for key in ("outputs", "models"):
+        _each(top, key, lambda node, path: node)
     return top
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path as FilePath, PurePath, PurePosixPath
@@ -20,7 +21,15 @@ from rivya_flows.language.field_types import EVALUATED, keys_of
 from rivya_flows.language.final_cut import CaptionsWith
 from rivya_flows.language.inputs import TableError, rows_from
 from rivya_flows.language.syntax import media_references, source
-from rivya_flows.language.syntax.tree import FileText, Mapping as Tree, Node, Path, Scalar, plain
+from rivya_flows.language.syntax.tree import (
+    FileText,
+    Mapping as Tree,
+    Node,
+    Path,
+    Scalar,
+    Sequence,
+    plain,
+)
 from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import (
     MAX_ROUNDS,
@@ -41,6 +50,9 @@ from rivya_flows.steps.registry import known_kind
 MAX_LEVELS = 8
 MAX_STEPS = 10_000
 """Steps of a spec with all that it includes."""
+
+MOST = {"characters in other files": 2 << 20, "declared fields": 10_000, "expressions": 20_000}
+"""Of a spec with all that it includes; a file counts each time it is used."""
 
 _RELATIVE = "paths are relative to the folder of this spec"
 
@@ -76,6 +88,7 @@ class Sources:
         texts: All texts by path, as stored with a run; None: read from the folder.
         check: Checks the text of the spec at a place.
         known: Checked specs by path, and by the brand that they get.
+        used: How much was taken of `MOST`.
     """
 
     file: str
@@ -85,6 +98,17 @@ class Sources:
     known: dict[tuple[PurePosixPath, Brand | None], tuple[str, Checked]] = field(
         default_factory=dict
     )
+    used: Counter[str] = field(default_factory=Counter)
+
+    def take(self, what: str, count: int) -> None:
+        """Counts what a check works on; a `ValueError` if it is more than a spec may have.
+
+        A run or a deployment that was accepted has its texts and is not counted.
+        """
+        self.used[what] += count
+        if self.texts is None and self.used[what] > MOST[what]:
+            counted = "a file counts each time it is used"
+            raise ValueError(f"more than {MOST[what]:,} {what}; {counted}")
 
     def name_of(self, path: PurePosixPath) -> str:
         """The name in diagnostics of a file that is not the outermost spec."""
@@ -126,11 +150,13 @@ class Sources:
                 raise ValueError(f"there is no file {label}")
             if file.stat().st_size > source.MAX_BYTES:
                 raise ValueError(f"{label} is larger than {source.MAX_BYTES:,} bytes")
-            return file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise ValueError(f"{label} is not text in UTF-8") from error
         except (OSError, RuntimeError) as error:
             raise ValueError(f"{label} cannot be read: {error}") from error
+        self.take("characters in other files", len(text))
+        return text
 
 
 class _TextFile(NamedTuple):
@@ -318,6 +344,25 @@ class SpecFiles:
             holder.pairs[key] = (mark, node_of(unread, node.mark))
         return texts
 
+    def is_small(self, tree: Tree) -> bool:
+        """Whether the spec declares few fields and has few expressions; reported if not."""
+        waiting: list[tuple[Path, Node]] = [((), tree)]
+        while waiting:
+            path, node = waiting.pop()
+            if isinstance(node, Tree):
+                waiting += [((*path, key), one) for key, (_, one) in node.pairs.items()]
+            elif isinstance(node, Sequence):
+                waiting += [((*path, place), one) for place, one in enumerate(node.members)]
+            try:
+                if isinstance(node, Scalar):
+                    self._sources.take("expressions", str(node.value).count("${{"))
+                elif isinstance(node, Tree) and {"expect", "fields"}.intersection(path):
+                    self._sources.take("declared fields", len(node.pairs) * _declares(path, node))
+            except ValueError as error:
+                self._report.add(path, "too-large", str(error), "split the spec")
+                return False
+        return True
+
     def _path_of(self, written: str, at: Path, kind: _TextFile) -> PurePosixPath | None:
         """A written path from the folder of the outermost spec; None, and reported, if it leaves."""
         if "${{" in written:
@@ -350,6 +395,11 @@ class SpecFiles:
             except ValueError as error:
                 self._report.add(at, kind.code, str(error), _RELATIVE)
         return None
+
+
+def _declares(path: Path, node: Tree) -> bool:
+    """Whether the keys of a map under `fields` or `expect` are names of fields."""
+    return path[-1] == "fields" or ("expect" in path and "type" not in node.pairs)
 
 
 def is_brand_file(root: Tree) -> bool:

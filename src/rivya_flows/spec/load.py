@@ -114,6 +114,8 @@ def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) 
     report.root = tree = normalize(root, report, catalogue)
     files = SpecFiles(place, sources, report)
     beside = files.read_texts(tree)
+    if not files.is_small(tree):
+        return Checked(None, diagnostics=report.diagnostics)
     workflow = build(tree, report)
     spec = WrittenSpec(plain(tree))
     brand, texts, in_brand = files.read_brand(workflow.brand)

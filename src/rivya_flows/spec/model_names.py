@@ -6,9 +6,16 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from jinja2 import nodes
+
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.expressions.resolve import is_computed, references, whole_reference
+from rivya_flows.language.expressions.resolve import (
+    is_computed,
+    literal_reference,
+    references,
+    template,
+)
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.syntax.tree import Mapping, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.workflow import PARTS
@@ -54,18 +61,28 @@ def medium_of(step: Mapping, model: Node | None, root: Mapping, catalogue: Catal
     ids: list[object] = [written]
     if is_computed(written):
         try:
-            named = whole_reference(written)
+            parts = template(written)
         except ExpressionError:
             return None
-        held: Node | None = None
-        if named is not None and named.namespace == "inputs" and len(named.path) == 1:
-            held = _inside(root, "inputs", named.path[0], "values")
-        elif named is not None and named.namespace in ("matrix", "zip") and len(named.path) == 1:
-            held = _inside(step, named.namespace, named.path[0])
-        ids = plain(held) if isinstance(held, Sequence) else []
+        ids = _values_of(parts.expressions[0].tree, step, root) if parts.whole else []
     found = [catalogue.get(one) if isinstance(one, str) else None for one in ids]
     media = {one.makes if one else None for one in found}
     return media.pop() if len(media) == 1 else None
+
+
+def _values_of(tree: nodes.Node | None, step: Mapping, root: Mapping) -> list[object]:
+    """The values that an expression may have; null stands for those that are not known."""
+    if isinstance(tree, nodes.CondExpr):
+        return [value for one in (tree.expr1, tree.expr2) for value in _values_of(one, step, root)]
+    if isinstance(tree, nodes.Const):
+        return [tree.value]
+    named = literal_reference(tree) if tree else None
+    held: Node | None = None
+    if named is not None and named.namespace == "inputs" and len(named.path) == 1:
+        held = _inside(root, "inputs", named.path[0], "values")
+    elif named is not None and named.namespace in ("matrix", "zip") and len(named.path) == 1:
+        held = _inside(step, named.namespace, named.path[0])
+    return plain(held) if isinstance(held, Sequence) else [None]
 
 
 def _inside(node: Node | None, *keys: str) -> Node | None:

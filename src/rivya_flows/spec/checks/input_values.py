@@ -186,7 +186,15 @@ def check_given(
         declared = included.workflow.inputs
         path: tree.Path = (*step.path, "with", "inputs")
         given = held if isinstance(held := arguments.get("inputs"), dict) else {}
-        check_values(declared, given, path, report, folder, inside=True)
+        tables = {name for name, one in given.items() if _names_table(declared.get(name), one)}
+        for name in tables:
+            message = f"{name}: an include takes rows or a map, not the path of a file"
+            hint = (
+                "make the file the `default` of an input of this spec, and give ${{ inputs.NAME }}"
+            )
+            report.add((*path, name), "wrong-input", message, hint)
+        rest = {name: one for name, one in given.items() if name not in tables}
+        check_values(declared, rest, path, report, folder, inside=True)
         for name in missing(declared, given):
             message = f"{included.path!r:.200} needs the input {name!r}"
             report.add(path, "missing-input", message, f"add `inputs: {{{name}: …}}`", key=True)
@@ -223,3 +231,8 @@ def _read_for(step: Step, name: str) -> frozenset[Reference]:
     if any(one.namespace in ("matrix", "zip", step.as_) for one in read):
         read |= references([step.fan_out[1], step.key, step.limit])
     return read
+
+
+def _names_table(declared: Input | None, value: Any) -> bool:
+    is_table = declared is not None and declared.is_table
+    return is_table and isinstance(value, str) and not is_computed(value)
