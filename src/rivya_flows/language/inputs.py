@@ -327,7 +327,7 @@ def rows_from(
     value = change_files(declared, value, moved)
     most = most_rows(declared.fields)
     if isinstance(value, list) and len(value) > most:
-        report.add((most,), *too_many(most))
+        report.add((most,), "too-many-rows", too_many(most))
     if not report.diagnostics and not (root is None and declared.has_files):
         try:
             _convert(declared, value, root, inside)

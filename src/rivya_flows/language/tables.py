@@ -24,9 +24,9 @@ def most_rows(names: Collection[str]) -> int:
     return min(MAX_ROWS, _MAX_CELLS // max(1, len(names)))
 
 
-def too_many(most: int) -> tuple[str, str]:
-    """The code and message for a row after the last that a table may have."""
-    return "too-many-rows", f"a table has at most {most:,} rows"
+def too_many(most: int) -> str:
+    """The message for a row after the last that a table may have."""
+    return f"a table has at most {most:,} rows"
 
 
 class Record(NamedTuple):
@@ -66,7 +66,7 @@ class Table:
         count = 0
         for line, cells in self._records:
             if (count := count + 1) > self._most:
-                self.add_at(line, None, *too_many(self._most))
+                self.add_at(line, None, "too-many-rows", too_many(self._most))
                 return
             if len(cells) != len(self.columns):
                 message = f"{len(cells)} cells, but the header has {len(self.columns)}"
