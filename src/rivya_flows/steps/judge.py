@@ -98,7 +98,7 @@ def judge_of(
             given.report([wrong_shape(("judge", *place), one.shape, TEXTS)])
     length = sum(len(one) for one in (given.get("question"), *listed) if isinstance(one, str))
     found: Model | None = None
-    if named is None:
+    if "model" in judge and named is None:  # one that is not there is reported anyway
         given.problem("missing-key", "'model' is missing", f"add `model: {CHAT}`", "judge")
     for found in given.models(world.catalogue, "chat", ("judge",)):
         given.report(_too_much(found, length, pictured="image" in media))
