@@ -238,7 +238,7 @@ def test_a_plan_never_fits_what_it_may_exceed(
     assert verdict(found).startswith(words)
 
 
-def test_the_items_of_a_matrix_that_the_run_makes_have_no_upper_bound(tmp_path: Path) -> None:
+def test_the_items_of_a_matrix_that_the_run_makes_are_bounded_by_max_items(tmp_path: Path) -> None:
     body = """
 steps:
   idea: {uses: chat, with: {model: gpt-5-2-chat, message: places, expect: {places: [string]}}}
@@ -253,10 +253,9 @@ steps:
     with: {model: z-image, prompt: "${{ item }}"}
 """
     found = of(body, tmp_path).estimate
-    why = "the number of its items is known during the run"
-    assert found.unbounded == (("grid", why),)
-    assert found.as_json()["unbounded"] == [{"step": "grid", "why": why}]
-    assert [item.price.max for step in found.steps[-1:] for item in step.items] == [4]
+    assert found.unbounded == ()
+    most = {step.id: [item.price.max for item in step.items] for step in found.steps}
+    assert (most["grid"], most["row"]) == ([100], [4])
 
 
 def test_a_plan_names_the_pools_that_it_fits(tmp_path: Path) -> None:
