@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from rivya_flows.language.answers import MisfitError, is_short, read_expect
+from rivya_flows.language.answers import AnswerFieldError, is_short, read_expect
 from rivya_flows.language.expressions.output_types import NUMBER, PROSE, TEXT
 
 EXPECT: dict[str, Any] = {
@@ -62,7 +62,7 @@ def test_an_answer_that_fits_is_kept_with_null_for_what_may_be_missing() -> None
     ],
 )
 def test_what_does_not_fit_is_told_with_its_place(changed: dict[str, Any], problem: str) -> None:
-    with pytest.raises(MisfitError, match=problem):
+    with pytest.raises(AnswerFieldError, match=problem):
         read_expect(EXPECT)[0].fit({**GOOD, **changed})
 
 

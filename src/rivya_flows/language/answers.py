@@ -43,7 +43,7 @@ UNREAD = {"type": "unread"}
 """Stands for the declaration in a file that could not be read, which was reported."""
 
 
-class MisfitError(ValueError):
+class AnswerFieldError(ValueError):
     """A value is not as its field declares; the message says where."""
 
 
@@ -99,16 +99,16 @@ class AnswerField:
         """The value, with null for fields that may be missing and are.
 
         Raises:
-            MisfitError: It does not fit.
+            AnswerFieldError: It does not fit.
         """
         where = place or "the answer"
         if self.type == "map":
             if not isinstance(value, dict):
-                raise MisfitError(f"{where} must be an object")
+                raise AnswerFieldError(f"{where} must be an object")
             return {**value, **dict(self._fit_fields(value, place))}
         if self.type == "list":
             if not isinstance(value, list):
-                raise MisfitError(f"{where} must be a list")
+                raise AnswerFieldError(f"{where} must be a list")
             self._fit_bounds(value, where, "list")
             if self.member is None:
                 return value
@@ -117,7 +117,7 @@ class AnswerField:
         if kinds and (
             not isinstance(value, kinds) or isinstance(value, bool) is not (kinds == _FLAG)
         ):
-            raise MisfitError(f"{where} must be of type {self.type}")
+            raise AnswerFieldError(f"{where} must be of type {self.type}")
         self._fit_bounds(value, where, "text" if self.type == "string" else self.type)
         return value
 
@@ -127,7 +127,7 @@ class AnswerField:
             if value.get(name) is None and not one.required:
                 yield name, None
             elif name not in value:
-                raise MisfitError(f"{inner} is missing")
+                raise AnswerFieldError(f"{inner} is missing")
             else:
                 yield name, one.fit(value[name], inner)
 
@@ -138,7 +138,7 @@ class AnswerField:
         try:
             fit_input(declared, value)
         except ValueError as error:
-            raise MisfitError(f"{where}: {error}") from error
+            raise AnswerFieldError(f"{where}: {error}") from error
 
     def json_schema(self) -> dict[str, Any]:
         """The same as JSON Schema, for a model to read."""

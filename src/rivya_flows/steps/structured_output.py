@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from rivya_flows.language.answers import MisfitError, is_short, read_expect
+from rivya_flows.language.answers import AnswerFieldError, is_short, read_expect
 from rivya_flows.language.canonical import canonical, whole
 
 MAX_TURNS = 3
@@ -58,7 +58,7 @@ def read(content: str, expect: JsonValue) -> dict[str, JsonValue]:
         raise AnswerError(f"it is nested deeper than {MAX_DEPTH}")
     try:
         fitted = read_expect(expect)[0].fit(value)
-    except MisfitError as error:
+    except AnswerFieldError as error:
         raise AnswerError(str(error)) from error
     answer: dict[str, JsonValue] = json.loads(whole(canonical(fitted)))
     return answer
