@@ -237,7 +237,7 @@ def test_a_deployment_that_a_flow_started_is_paused_too(server: Server, place: P
     run = server.start("relay/own")
     subflow, state = asked(server, run)
     assert state["name"] == "Paused"
-    assert "budget 40" in server.log(subflow)  # of its deployment
+    server.logged(subflow, "budget 40")  # of its deployment
     answer(server, subflow)
     server.end(run, "COMPLETED")
     eventually(lambda: "the flow got completed" in server.log(run), "what the flow printed")
