@@ -1,4 +1,4 @@
-"""docs/reference/spec.md follows the models of the language, and each of its examples runs."""
+"""docs/reference/spec.md follows the models of the language. Its examples, and those of the comparison with other tools, run."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ from support.wrong_specs import HEAD, STILL
 
 pytestmark = pytest.mark.slow
 
-PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "spec.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "reference" / "spec.md").read_text("utf-8")
+COMPARED = (DOCS / "concepts" / "compared.md").read_text("utf-8")
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 FILES = dict(re.findall(r"```yaml (\S+)\n(.*?)```", PAGE, re.DOTALL))
-WHOLE = {block.split("\n")[1].removeprefix("name: "): block for block in BLOCKS if block[:8] == "version:"}  # fmt: skip
+WHOLE = re.findall(r"```yaml\n(version:.*?)```", PAGE, re.DOTALL)
+COMPARED_WHOLE = re.findall(r"```yaml\n(version:.*?)```", COMPARED, re.DOTALL)
 PARTS = {match[1]: block for block in BLOCKS if (match := re.match(r"\w+:\n  (\w+):\n", block))}
 LOGO = """\
 version: 1
@@ -68,9 +71,15 @@ def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
     return studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
 
 
-@pytest.mark.parametrize("text", WHOLE.values(), ids=WHOLE.keys())
-def test_whole_example_runs_to_its_end(text: str, studio: Studio, tmp_path: Path) -> None:
-    for name, part in FILES.items():
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [(PAGE, text) for text in WHOLE] + [(COMPARED, text) for text in COMPARED_WHOLE],
+    ids=[text.split("\n")[1].removeprefix("name: ") for text in WHOLE + COMPARED_WHOLE],
+)
+def test_whole_example_runs_to_its_end(
+    page: str, text: str, studio: Studio, tmp_path: Path
+) -> None:
+    for name, part in re.findall(r"```yaml (\S+)\n(.*?)```", page, re.DOTALL):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(part)
     state = studio.run(text, folder=tmp_path)
