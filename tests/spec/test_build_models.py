@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from rivya_client.catalogue.snapshot import shipped
+from rivya_flows.language.workflow import Input
 from rivya_flows.spec.load import check, load
 from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.pick import PickWith
@@ -130,6 +131,28 @@ def prompts(step: str) -> list[str]:
     text = f"version: 1\nname: a\nsteps:\n  s:\n    uses: generate\n    matrix: {{look: [neon]}}\n{step}"
     workflow = load(text, file="a.yaml", catalogue=shipped())
     return [str(one.prompt) for one in workflow.steps["s"].fallback]
+
+
+def test_a_type_alone_declares_an_input_or_a_field_of_a_table() -> None:
+    text = """version: 1
+name: short
+inputs:
+  word: string
+  rows: {type: list, of: map, fields: {title: string, price: number}, default: []}
+steps:
+  still:
+    uses: generate
+    foreach: ${{ inputs.rows }}
+    with: {model: z-image, prompt: "${{ inputs.word }} ${{ item.title }} ${{ item.price + 1 }}"}
+outputs: {stills: "${{ steps.still.assets }}"}
+"""
+    assert errors_of(text) == []
+    inputs = load(text, file="spec.yaml", catalogue=shipped()).inputs
+    assert inputs["word"] == Input(type="string")
+    assert inputs["rows"].fields == {"title": Input(type="string"), "price": Input(type="number")}
+    wrong = text.replace("word: string", "word: strng").replace("price: number", "price: 3")
+    found = check(wrong, file="spec.yaml", catalogue=shipped())[1]
+    assert [(one.line, one.code) for one in found] == [(4, "wrong-choice"), (5, "wrong-choice")]
 
 
 def test_a_fallback_adds_to_the_prompt_of_its_step() -> None:

@@ -36,7 +36,7 @@ _WANTED = {
 _MAPS = {
     "steps": "write `NAME:` and its keys below it, without a dash",
     "outputs": "write `NAME: ${{ steps.NAME.asset }}`, without a dash",
-    "inputs": "write `NAME: {type: string}`, without a dash",
+    "inputs": "write `NAME: string`, without a dash",
     "budget": "write `budget: {credits: 60}`",
     "retry": "write `retry: {attempts: 3}`",
     "labels": "write `labels: {client: acme}`",
@@ -55,7 +55,7 @@ _MAPS = {
 """Hints for keys that must be maps."""
 _MAPS_IN = {
     "fallback": _MAPS["fallback"],
-    "inputs": "write {type: string}",
+    "inputs": "write `string`, or {type: string} and more keys",
     "overlays": "write {text: …}, or {image: logo.png}",
 }
 """The same for what is in a map or list of these keys."""

@@ -32,8 +32,12 @@ Inputs = Mapping[str, JsonValue]
 """The values of inputs by name, as JSON."""
 
 
+def _typed(value: Any) -> Any:
+    return {"type": value} if isinstance(value, str) else value
+
+
 class Input(SpecModel):
-    """One typed input of a workflow: a field of the run form.
+    """One typed input of a workflow: a field of the run form. `string` stands for `{type: string}`.
 
     Attributes:
         type: The type of its values.
@@ -56,7 +60,7 @@ class Input(SpecModel):
     title: str | None = None
     description: str | None = None
     of: InputType | None = None
-    fields: dict[Name, Input] = Field(default_factory=dict)
+    fields: dict[Name, InputForm] = Field(default_factory=dict)
     values: tuple[str | int | float | bool, ...] = ()
     default: Value = None
     required: Flag = True
@@ -82,6 +86,8 @@ class Input(SpecModel):
         return "file" in (self.type, self.of) or any(one.has_files for one in inside)
 
 
+InputForm = Annotated[Input, BeforeValidator(_typed, json_schema_input_type=InputType | Input)]
+Input.model_rebuild()  # with the form of its fields
 Change = Callable[[Input, Any], Any]
 
 
@@ -467,7 +473,7 @@ class Workflow(SpecModel):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
     title: str | None = None
     description: str | None = None
-    inputs: dict[Name, Input] = Field(default_factory=dict)
+    inputs: dict[Name, InputForm] = Field(default_factory=dict)
     models: dict[Name, str] = Field(default_factory=dict)
     brand: Brand | str | None = None
     budget: Budget | None = None

@@ -343,6 +343,8 @@ def drop_unknown_keys(
         if key in known:
             field = fields.get(key)
             if field is not None and field.inner not in _NOT_DESCENDED_INTO:
+                if field.inner is Input:
+                    held = _write_out_types(held)
                 held = _change_maps(
                     held, (*path, key), partial(change, field.inner, report), by_name=field.by_name
                 )
@@ -362,6 +364,17 @@ def drop_unknown_keys(
                 fix = f"did you mean {own!r}? there are: {', '.join(known)}"
             report.unknown((*path, key), "unknown-key", "key", known, fix=fix)
     return Mapping(node.mark, pairs)
+
+
+def _write_out_types(held: Node) -> Node:
+    """Puts `{type: string}` where an input is declared as `string`."""
+    if not isinstance(held, Mapping):
+        return held
+    pairs = dict(held.pairs)
+    for name, (mark, node) in held.pairs.items():
+        if isinstance(node, Scalar):
+            pairs[name] = mark, Mapping(node.mark, {"type": (node.mark, node)})
+    return Mapping(held.mark, pairs)
 
 
 def _merge(under: Mapping, over: Mapping) -> Mapping:
