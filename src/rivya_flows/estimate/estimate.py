@@ -14,9 +14,9 @@ from pydantic import JsonValue
 from rivya_client.catalogue.prices import Price, price_of
 from rivya_flows.estimate.films import Film, films
 from rivya_flows.language.expressions.resolve import ExpressionError
+from rivya_flows.plans.names import RUNTIME
 from rivya_flows.plans.plan import PlannedStep, RunPlan
 from rivya_flows.queue.actions import Action, AskCache, ReadBalance, Work
-from rivya_flows.queue.budget import judge_price, prices_by_spec, step_credits_left
 from rivya_flows.queue.evaluation import open_campaigns
 from rivya_flows.queue.events import (
     BalanceRead,
@@ -33,6 +33,7 @@ from rivya_flows.queue.judging import is_judged
 from rivya_flows.queue.outcomes import after_failure
 from rivya_flows.queue.queue import step as advance
 from rivya_flows.queue.state import State, StepState, reserve_of
+from rivya_flows.queue.written_prices import judge_price, prices_by_spec
 from rivya_flows.spec.files import inlined_name
 from rivya_flows.steps.candidates import picked_from
 
@@ -41,8 +42,6 @@ LookUp = Callable[[AskCache], CacheAnswered | None]
 
 Verdict = Literal["ok", "over_budget", "over_balance"]
 Fit = Literal["fits", "may_exceed", "exceeds"]
-RUNTIME = "*"
-"""Key of the one entry that represents the items of a run-time fan-out."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +238,6 @@ def estimate(
     pools: tuple[PoolTotal, ...] = (),
 ) -> Estimate:
     """The prices of a rehearsed state; `pools` are those that match the labels of the run."""
-    budget = state.plan.workflow.budget
     known = (usual, films(state), set[str](), set[str]())
     steps = tuple(_step_estimate(state, name, *known) for name in state.plan.steps)
     price = _price_of_all(state, steps)
@@ -253,7 +251,7 @@ def estimate(
         balance=balance,
         under_way=sum(_is_bought(item) for _, item in state.each()),
         pools=pools,
-        asks=budget is not None and budget.on_unfit == "pause",
+        asks=state.on_unfit == "pause",
     )
 
 
@@ -327,13 +325,13 @@ def _step_estimate(
         None,
         seconds,
         _brand_prompt(state, planned, items),
-        step_credits_left(state, step_id, planned=False),
+        state.step_credits_left(step_id, planned=False),
         _over_own_budget(state, step_id, items) or over_inside,
     )
 
 
 def _over_own_budget(state: State, step_id: str, items: tuple[ItemEstimate, ...]) -> str | None:
-    planned, left = state.planned_step(step_id), step_credits_left(state, step_id, planned=False)
+    planned, left = state.planned_step(step_id), state.step_credits_left(step_id, planned=False)
     if planned.budget is None or planned.step.allow_failures:
         return None
     least = sum(one.price.min for one in items)
