@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset, as_asset
@@ -296,6 +296,21 @@ def own_fields(place: int | None, key: str | None = None) -> dict[str, Any]:
     """The names `item.index` and `item.key` of the scope of an item, as far as they are known."""
     fields = {"item.index": place, "item.key": None if key is None else OwnKey(key)}
     return {name: value for name, value in fields.items() if value is not None}
+
+
+class LoopItem(Protocol):
+    """An item of a fan-out, planned or running."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def variables(self) -> Variables: ...
+
+
+def loop_scope(item: LoopItem, place: int | None) -> dict[str, Any]:
+    """What the fan-out of an item adds to its scope; nothing without one, or where its variables are not known."""
+    own = own_fields(place, item.key) if item.variables else {}
+    return {**item.variables, **own}
 
 
 def items_step(planned: PlannedStep, value: Any) -> str | None:

@@ -17,7 +17,7 @@ from rivya_flows.plans.plan import (
     PlannedStep,
     brand_in,
     inputs_for,
-    own_fields,
+    loop_scope,
     own_values,
     scope_in,
     steps_in,
@@ -50,12 +50,13 @@ def scope_for(
 
 def namespace_facts(state: State) -> NamespaceFacts:
     plan = state.plan
+
+    def variables_of(name: str, key: str) -> Mapping[str, Any]:
+        item = state.steps[name].items.get(key)
+        return {} if item is None else loop_scope(item, state.steps[name].places[key])
+
     return NamespaceFacts(
-        plan.inputs,
-        plan.files,
-        lambda name: fields_of(state, name),
-        lambda name, key: item.variables if (item := state.steps[name].items.get(key)) else {},
-        plan.run,
+        plan.inputs, plan.files, lambda name: fields_of(state, name), variables_of, plan.run
     )
 
 
@@ -105,7 +106,7 @@ def item_scope(
         known["steps"] = _steps_with_same(state, planned, item, scope.get("steps", {}))
     if item.variables:
         place = state.steps[inlined_name(planned.space, planned.step.id)].places.get(item.key)
-        known |= {**item.variables, **own_fields(place, item.key)}
+        known |= loop_scope(item, place)
     return known
 
 
