@@ -31,7 +31,8 @@ from rivya_flows.estimate.preflight import certain_callbacks, certain_failures, 
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.evaluation import evaluated_together
-from rivya_flows.language.inputs import RESERVED_HINT, refusal, resolve_inputs
+from rivya_flows.language.inputs import resolve_inputs
+from rivya_flows.language.secret_names import RESERVED_HINT, refusal
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import kind_of, written_path
 from rivya_flows.language.wording import count_noun, preview

@@ -17,14 +17,9 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.engine.files import each_found, keep
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.inputs import (
-    TableError,
-    fit,
-    hint_of,
-    parse_assignments,
-    place_of,
-    read_values,
-)
+from rivya_flows.language.input_tables import TableError
+from rivya_flows.language.input_values import hint_of, place_of
+from rivya_flows.language.inputs import fit, parse_assignments, read_values
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.workflow import Input, Inputs, Workflow, change_files

@@ -19,7 +19,7 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
 from rivya_flows.language.field_types import EVALUATED, keys_of
 from rivya_flows.language.final_cut import CaptionsWith
-from rivya_flows.language.inputs import TableError, rows_from
+from rivya_flows.language.input_tables import TableError, rows_from
 from rivya_flows.language.syntax import media_references, source
 from rivya_flows.language.syntax.tree import (
     FileText,

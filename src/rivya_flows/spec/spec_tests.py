@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.field_types import Count, MediaKind, SpecModel
-from rivya_flows.language.inputs import hint_for
+from rivya_flows.language.input_values import hint_for
 from rivya_flows.language.syntax.tree import Path as Place, plain
 from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import Workflow
