@@ -35,7 +35,8 @@ from rivya_flows.language.workflow import (
     Workflow,
     WorkPool,
 )
-from rivya_flows.spec.files import MAX_LEVELS, MAX_STEPS, MOST
+from rivya_flows.spec.files import MAX_LEVELS, MOST
+from rivya_flows.spec.inlining import MAX_STEPS
 from rivya_flows.spec.json_schema import json_schema
 from rivya_flows.spec.schema_fragments import first_paragraph
 from rivya_flows.steps import request as item_requests

@@ -34,7 +34,7 @@ from rivya_flows.queue.outcomes import after_failure
 from rivya_flows.queue.queue import step as advance
 from rivya_flows.queue.state import State, StepState, reserve_of
 from rivya_flows.queue.written_prices import judge_price, prices_by_spec
-from rivya_flows.spec.files import inlined_name
+from rivya_flows.spec.inlining import inlined_name
 from rivya_flows.steps.candidates import picked_from
 
 LookUp = Callable[[AskCache], CacheAnswered | None]

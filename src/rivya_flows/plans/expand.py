@@ -55,7 +55,7 @@ from rivya_flows.plans.plan import (
     steps_of_include,
 )
 from rivya_flows.plans.requests import PartlyKnown, known_part
-from rivya_flows.spec.files import MAX_STEPS, inlined_name, names_in, rounds_of
+from rivya_flows.spec.inlining import MAX_STEPS, inlined_name, names_in, rounds_of
 from rivya_flows.steps.connections import IncludeWith
 from rivya_flows.steps.pick import MODES, Mode, PickWith, mode_of
 from rivya_flows.steps.registry import kind_of_step

@@ -32,7 +32,7 @@ from rivya_flows.language.workflow import (
     Workflow,
     change_files,
 )
-from rivya_flows.spec.files import included_in, inlined_name
+from rivya_flows.spec.inlining import included_in, inlined_name
 from rivya_flows.steps.arguments import World
 from rivya_flows.steps.branding import Branding, brand_values
 from rivya_flows.steps.connections import IncludeWith

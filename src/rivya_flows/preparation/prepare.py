@@ -56,8 +56,9 @@ from rivya_flows.queue.state import State
 from rivya_flows.receipt.phrases import credits_of, pool_left, total_of, without_bound
 from rivya_flows.receiver.addresses import medium_at
 from rivya_flows.settings import Settings, read_secret
-from rivya_flows.spec.files import included_texts, named_files
+from rivya_flows.spec.inlining import included_texts
 from rivya_flows.spec.load import lint
+from rivya_flows.spec.named_files import named_files
 from rivya_flows.store.assets import AssetStore
 
 if TYPE_CHECKING:  # opens databases, and a plan without a service needs none

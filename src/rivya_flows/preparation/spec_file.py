@@ -24,8 +24,9 @@ from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.workflow import Input, Inputs, Workflow, change_files
 from rivya_flows.similar_names import nearest
-from rivya_flows.spec.files import default_files, included_texts, named_files
+from rivya_flows.spec.inlining import included_texts
 from rivya_flows.spec.load import load
+from rivya_flows.spec.named_files import default_files, named_files
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import DeployedSpec
 

@@ -23,7 +23,7 @@ from rivya_flows.language.matrix import MAX_ITEMS, SPECIAL
 from rivya_flows.plans.plan import PlannedStep, RunPlan
 from rivya_flows.queue.scope import known_scope
 from rivya_flows.queue.state import State
-from rivya_flows.spec.files import inlined_name
+from rivya_flows.spec.inlining import inlined_name
 
 _Range = tuple[int, int | None]
 """The least and the most members of a list; None if there may be any number."""

@@ -25,7 +25,7 @@ from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.scope import item_fields, item_scope, known_item, known_scope
 from rivya_flows.queue.state import State
 from rivya_flows.queue.written_prices import prices_by_spec
-from rivya_flows.spec.files import inlined_name
+from rivya_flows.spec.inlining import inlined_name
 
 _UNBOUGHT = (Phase.WAITING, Phase.READY, Phase.LOOKING, Phase.UPLOADING)
 _NEVER_NULL = ("asset", "assets", "key", "text")

@@ -26,7 +26,7 @@ from rivya_flows.plans.plan import (
 from rivya_flows.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.queue.lineage import same_item
 from rivya_flows.queue.state import State, StepState
-from rivya_flows.spec.files import inlined_name
+from rivya_flows.spec.inlining import inlined_name
 
 
 def scope_for(

@@ -13,6 +13,7 @@ from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.syntax.tree import Mapping, Node, Path, Sequence, plain
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.spec.brand_files import check_end_cards, is_brand_file
 from rivya_flows.spec.build_models import build, normalize
 from rivya_flows.spec.checks.conditions import check_conditions, warn
 from rivya_flows.spec.checks.expressions import check_names
@@ -25,15 +26,8 @@ from rivya_flows.spec.checks.output_files import check_output_files
 from rivya_flows.spec.checks.repeats import check_repeats
 from rivya_flows.spec.checks.steps import check_order, check_requests, check_steps
 from rivya_flows.spec.deploy_block import check_deployments
-from rivya_flows.spec.files import (
-    Checked,
-    Place,
-    Sources,
-    SpecFiles,
-    check_end_cards,
-    check_expanded,
-    is_brand_file,
-)
+from rivya_flows.spec.files import Checked, Place, Sources, SpecFiles
+from rivya_flows.spec.inlining import check_expanded
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
 
 _PLAIN_TEXT = re.compile(

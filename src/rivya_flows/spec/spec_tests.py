@@ -17,7 +17,7 @@ from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import drop_unknown_keys, model_at
 from rivya_flows.spec.checks.input_values import check_values, missing
-from rivya_flows.spec.files import fan_outs_in, is_inside, names_in
+from rivya_flows.spec.inlining import fan_outs_in, is_inside, names_in
 
 MAX_CASES = 200
 

@@ -13,7 +13,7 @@ from rivya_flows.language.inputs import fit
 from rivya_flows.language.patterns import MAX_PARTS_OF_ALL, parts_of, pattern_error
 from rivya_flows.language.syntax import tree
 from rivya_flows.language.workflow import Included, Input, Step, Workflow
-from rivya_flows.spec.files import included_by
+from rivya_flows.spec.inlining import included_by
 from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.steps.connections import IncludeWith
 
