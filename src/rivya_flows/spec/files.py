@@ -36,7 +36,7 @@ MOST = {"characters in other files": 2 << 20, "declared fields": 10_000, "expres
 _RELATIVE = "paths are relative to the folder of this spec"
 
 
-class Checked(NamedTuple):
+class CheckedSpec(NamedTuple):
     """A spec after its check: no workflow if it has mistakes, the shapes of its outputs, and the mistakes in
     the order of its text, then those of what it includes.
     """
@@ -66,15 +66,15 @@ class Sources:
         folder: Of the outermost spec; None if unknown.
         texts: All texts by path, as stored with a run; None: read from the folder.
         check: Checks the text of the spec at a place.
-        known: Checked specs by path, and by the brand that they get.
+        known: CheckedSpec specs by path, and by the brand that they get.
         used: How much was taken of `MOST`.
     """
 
     file: str
     folder: FilePath | None
     texts: Mapping[str, str] | None
-    check: Callable[[str, Place, Sources], Checked]
-    known: dict[tuple[PurePosixPath, Brand | None], tuple[str, Checked]] = field(
+    check: Callable[[str, Place, Sources], CheckedSpec]
+    known: dict[tuple[PurePosixPath, Brand | None], tuple[str, CheckedSpec]] = field(
         default_factory=dict
     )
     used: Counter[str] = field(default_factory=Counter)
@@ -97,7 +97,7 @@ class Sources:
         """The folder of a file; None if unknown."""
         return self.folder and self.folder / path.parent
 
-    def check_at(self, place: Place) -> tuple[str, Checked]:
+    def check_at(self, place: Place) -> tuple[str, CheckedSpec]:
         """The text of a spec, and its check; a `ValueError` says why it cannot be read."""
         key = (place.path, place.brand)
         if key not in self.known:
@@ -173,9 +173,9 @@ class SpecFiles:
 
     def read_includes(
         self, spec: WrittenSpec, brand: Brand | None
-    ) -> dict[str, tuple[Included | None, Checked]]:
+    ) -> dict[str, tuple[Included | None, CheckedSpec]]:
         """What each `include` step includes, by step id; reports includes that are not valid."""
-        found: dict[str, tuple[Included | None, Checked]] = {}
+        found: dict[str, tuple[Included | None, CheckedSpec]] = {}
         for step in spec.steps:
             written = (step.arguments or {}).get("spec") if step.get("uses") == "include" else None
             if isinstance(written, str) and written:
@@ -186,7 +186,7 @@ class SpecFiles:
 
     def _include(
         self, written: str, at: Path, brand: Brand | None
-    ) -> tuple[Included | None, Checked] | None:
+    ) -> tuple[Included | None, CheckedSpec] | None:
         path = self._path_of(written, at, _SPEC)
         if path is None:
             return None
