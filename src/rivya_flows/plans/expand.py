@@ -145,7 +145,7 @@ class _Expansion:
 
     def _know_variables(self, name: str, items: tuple[PlannedItem, ...] | None) -> None:
         for place, item in enumerate(items or ()):
-            self._variables[name, item.key] = loop_scope(item, place)
+            self._variables[name, item.key] = loop_scope(item.variables, item.key, place)
 
     def add(self, part: Part, placed: Iterable[tuple[str, _Placed]]) -> None:
         """Plans steps of a part of the spec."""

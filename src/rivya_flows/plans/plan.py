@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, cast
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset, as_asset
@@ -298,30 +298,15 @@ def own_fields(place: int | None, key: str | None = None) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-class LoopItem(Protocol):
-    """An item of a fan-out, planned or running."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def variables(self) -> Variables: ...
-
-
-def loop_scope(item: LoopItem, place: int | None) -> dict[str, Any]:
+def loop_scope(variables: Variables, key: str, place: int | None) -> dict[str, Any]:
     """What the fan-out of an item adds to its scope; nothing without one, or where its variables are not known."""
-    own = own_fields(place, item.key) if item.variables else {}
-    return {**item.variables, **own}
-
-
-def items_step(planned: PlannedStep, value: Any) -> str | None:
-    """The step whose items a value of a step is, ``${{ steps.NAME.items }}``; None for any other."""
-    name = items_named(value)
-    return None if name is None else inlined_name(planned.space, name)
+    return {**variables, **own_fields(place, key)} if variables else {}
 
 
 def candidates_step(planned: PlannedStep) -> str | None:
     """The step whose items a pick chooses from; None if `from` is anything else."""
-    return items_step(planned, planned.pick.from_) if planned.pick else None
+    name = items_named(planned.pick.from_) if planned.pick else None
+    return None if name is None else inlined_name(planned.space, name)
 
 
 @dataclass(frozen=True)

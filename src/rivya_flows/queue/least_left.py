@@ -255,17 +255,13 @@ def _reusable_keys(state: State, step_id: str) -> frozenset[str]:
     unasked = [one for one in state.steps[step_id].items.values() if not one.asked_cache]
     keys = frozenset(one.key for one in unasked)
     return (
-        keys if _cache_mode(state, step_id) == "spec" else keys - asks_anew(state, step_id, unasked)
+        keys if state.cache_mode(step_id) == "spec" else keys - asks_anew(state, step_id, unasked)
     )
 
 
 def _may_reuse(state: State, step_id: str) -> bool:
-    reads = state.fork is not None or _cache_mode(state, step_id) == "spec"
+    reads = state.fork is not None or state.cache_mode(step_id) == "spec"
     return reads and step_id not in state.again
-
-
-def _cache_mode(state: State, step_id: str) -> str:
-    return state.spec(step_id).cache or state.cache or state.plan.workflow.cache
 
 
 def _is_skipped(planned: PlannedStep, scope: Mapping[str, Any]) -> bool:

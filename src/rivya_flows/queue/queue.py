@@ -311,8 +311,7 @@ def _query_cache(
     if is_made_again(label(step_id, item.key), state.again):
         return None
     run_id = state.fork.run_id if state.fork and request.buys else None
-    mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
-    index = mode == "spec" and not request.is_function
+    index = state.cache_mode(step_id) == "spec" and not request.is_function
     if run_id is None and not index:
         return None
     hashes = tuple(one.request_hash for one in item.requests)

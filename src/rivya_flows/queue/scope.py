@@ -53,7 +53,8 @@ def namespace_facts(state: State) -> NamespaceFacts:
 
     def variables_of(name: str, key: str) -> Mapping[str, Any]:
         item = state.steps[name].items.get(key)
-        return {} if item is None else loop_scope(item, state.steps[name].places[key])
+        place = state.steps[name].places.get(key)
+        return {} if item is None else loop_scope(item.variables, key, place)
 
     return NamespaceFacts(
         plan.inputs, plan.files, lambda name: fields_of(state, name), variables_of, plan.run
@@ -106,7 +107,7 @@ def item_scope(
         known["steps"] = _steps_with_same(state, planned, item, scope.get("steps", {}))
     if item.variables:
         place = state.steps[inlined_name(planned.space, planned.step.id)].places.get(item.key)
-        known |= loop_scope(item, place)
+        known |= loop_scope(item.variables, item.key, place)
     return known
 
 

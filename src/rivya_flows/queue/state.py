@@ -297,6 +297,10 @@ class State:
         budget = self.plan.workflow.budget
         return "fail" if budget is None else budget.on_unfit
 
+    def cache_mode(self, step_id: str) -> str:
+        """Whether finished work of other runs is taken for a step."""
+        return self.spec(step_id).cache or self.cache or self.plan.workflow.cache
+
     def step_credits_left(self, step_id: str, *, planned: bool = True) -> int | None:
         """What the budget of a step still covers, for its rounds too; None if it has none.
 
