@@ -10,7 +10,7 @@ from reference_tables import first_line, table
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import CODES
-from rivya_flows.language import inputs, matrix
+from rivya_flows.language import matrix, patterns
 from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
 from rivya_flows.language.expressions import evaluation, output_types, resolve, values
 from rivya_flows.language.expressions.filters import FILTERS, usage
@@ -35,7 +35,8 @@ from rivya_flows.language.workflow import (
     Workflow,
     WorkPool,
 )
-from rivya_flows.spec.files import MAX_LEVELS, MAX_STEPS, MOST
+from rivya_flows.spec.files import MAX_LEVELS, MOST
+from rivya_flows.spec.inlining import MAX_STEPS
 from rivya_flows.spec.json_schema import json_schema
 from rivya_flows.spec.schema_fragments import first_paragraph
 from rivya_flows.steps import request as item_requests
@@ -132,12 +133,12 @@ def limits() -> str:
         ("an expression", f"{resolve.MAX_CHARACTERS:,} characters"),
         (
             "a pattern",
-            f"{inputs.MAX_PATTERN:,} characters; {inputs.MAX_PATTERN_PARTS:,} parts, counted"
-            f" repetitions included, and {inputs.MAX_PARTS_OF_ALL:,} in a spec",
+            f"{patterns.MAX_PATTERN:,} characters; {patterns.MAX_PATTERN_PARTS:,} parts, counted"
+            f" repetitions included, and {patterns.MAX_PARTS_OF_ALL:,} in a spec",
         ),
         (
             "a value with a pattern",
-            f"{inputs.MAX_PATTERN_WORK:,} characters, divided by the parts of the pattern",
+            f"{patterns.MAX_PATTERN_WORK:,} characters, divided by the parts of the pattern",
         ),
         (
             "what a text with expressions reads",

@@ -52,7 +52,7 @@ from rivya_flows.preparation.spec_file import (
     with_files,
 )
 from rivya_flows.receipt.phrases import credits_of, total_of
-from rivya_flows.spec.files import included_texts
+from rivya_flows.spec.inlining import included_texts
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import DeployedSpec
 

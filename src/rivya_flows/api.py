@@ -33,7 +33,7 @@ from rivya_flows.runs.results import Plan, Receipt, plan_of, read_report, receip
 from rivya_flows.runs.resume import ResumeOptions, resume as resume_run
 from rivya_flows.settings import read_settings
 from rivya_flows.spec.dump import dump
-from rivya_flows.spec.files import included_texts
+from rivya_flows.spec.inlining import included_texts
 
 if TYPE_CHECKING:  # importing Prefect takes a second
     from rivya_flows.flows.compiler import CampaignFlow

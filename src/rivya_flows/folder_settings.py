@@ -61,7 +61,7 @@ _PREFECT_FILES = {"prefect.toml": (), "pyproject.toml": ("tool", "prefect")}
 settings are. Source: ``prefect/settings/sources.py`` of Prefect 3.9."""
 
 
-class Entry(NamedTuple):
+class EnvEntry(NamedTuple):
     """A value, where it is set, ``environment`` or ``.env, line 3``, and what removes it there."""
 
     value: str
@@ -72,7 +72,7 @@ class Entry(NamedTuple):
 class EnvFile(NamedTuple):
     """The non-empty values of an ``.env`` file by name, and what is wrong with its lines."""
 
-    entries: dict[str, Entry]
+    entries: dict[str, EnvEntry]
     wrong: list[UsageError]
 
 
@@ -87,17 +87,17 @@ def refuse(wrong: Sequence[UsageError]) -> None:
         )
 
 
-def entries_of_environment() -> dict[str, Entry]:
+def entries_of_environment() -> dict[str, EnvEntry]:
     """The variables of the environment that are not empty."""
     own = environment.variables()
     return {
-        name: Entry(value, ENVIRONMENT, f"`unset {shlex.quote(name)}`")
+        name: EnvEntry(value, ENVIRONMENT, f"`unset {shlex.quote(name)}`")
         for name, value in own.items()
         if value
     }
 
 
-def entry_of(name: str) -> Entry | None:
+def entry_of(name: str) -> EnvEntry | None:
     """A setting, and where it has its value from; the environment overrides ``.env``."""
     found = [*entries_of_environment().items(), *read_env_file().entries.items()]
     return next((one for given, one in found if given.upper() == name.upper()), None)
@@ -151,7 +151,7 @@ def read_env_file(file: Path = _ENV_FILE) -> EnvFile:
     except (OSError, ValueError) as error:
         message = getattr(error, "strerror", None) or error
         return EnvFile({}, [UsageError(f"{file}: {message}", "make it readable, or smaller")])
-    values, wrong = dict[str, Entry](), list[UsageError]()
+    values, wrong = dict[str, EnvEntry](), list[UsageError]()
     for line in parse_stream(io.StringIO(text)):
         # Nothing of the line is shown: it may be a key.
         written = line.original.string.lstrip()
@@ -168,7 +168,7 @@ def read_env_file(file: Path = _ENV_FILE) -> EnvFile:
                     f"{file}, line {number}: {line.key} has another value than in {before.where}"
                 )
                 wrong.append(UsageError(message, f"{remove}, or {before.remove}"))
-            values[line.key] = Entry(line.value or "", where, remove)
+            values[line.key] = EnvEntry(line.value or "", where, remove)
     entries = {name: entry for name, entry in values.items() if entry.value}
     return EnvFile(entries, wrong[:MAX_MISTAKES])
 

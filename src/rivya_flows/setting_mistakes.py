@@ -11,7 +11,7 @@ from rivya_flows.folder_settings import (
     ENVIRONMENT,
     NEVER_OF_THE_FOLDER,
     OF_THE_FOLDER,
-    Entry,
+    EnvEntry,
     entries_of_environment,
     entry_of,
     read_env_file,
@@ -55,7 +55,7 @@ def set_here() -> dict[str, str]:
     }
 
 
-def _name_with_end(name: str, entry: Entry) -> str:
+def _name_with_end(name: str, entry: EnvEntry) -> str:
     return f"{name} {end_of(entry.value)}" if name == "RIVYA_API_KEY" else name
 
 
@@ -118,7 +118,7 @@ def unknown_names() -> list[Doubt]:
     return [one for one in found if one is not None]
 
 
-def _unknown(name: str, entry: Entry, known: set[str]) -> Doubt | None:
+def _unknown(name: str, entry: EnvEntry, known: set[str]) -> Doubt | None:
     """What is wrong with a name; None if it is a setting, or somebody else's."""
     upper = name.upper()
     if upper in known or not upper.startswith(_LIKE_OURS):

@@ -16,7 +16,7 @@ from rivya_flows import environment
 from rivya_flows.errors import UsageError
 from rivya_flows.folder_settings import (
     ENVIRONMENT,
-    Entry,
+    EnvEntry,
     entry_of,
     read_env_file,
     refuse,
@@ -237,7 +237,9 @@ def usable_settings() -> tuple[Settings, list[UsageError]]:
             refused.add(name := str(one["loc"][0]))
             # The value is not shown: it could be a key in the wrong place.
             reason = one["msg"] if one["type"] == _WRONG_FORM else f"takes {takes(name)}"
-            _, where, remove = entry_of(name) or Entry("", ENVIRONMENT, f"`unset {name.upper()}`")
+            _, where, remove = entry_of(name) or EnvEntry(
+                "", ENVIRONMENT, f"`unset {name.upper()}`"
+            )
             message = f"{where}: {name.upper()} {reason}"
             wrong.append(UsageError(message, f"correct the value, or {remove}"))
     if wrong:

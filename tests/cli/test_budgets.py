@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rivya_flows.settings import read_settings
-from rivya_flows.store.deployments import Agreement, Most, record_agreements
+from rivya_flows.store.deployments import DeploymentAgreement, Most, record_agreements
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from support.cli_calls import Terminal
@@ -49,7 +49,7 @@ def test_the_last_cap_of_a_deployment_goes_with_a_yes_alone(call: Terminal) -> N
     call("budgets", "set", "acme", "--match", "client=acme", "--credits", 500)
     with closing(Journal(read_settings().store_url)) as journal:
         labels = {"client": "acme"}
-        capped = Agreement("lamp/weekly", "https://rivya.ai", Most(60, 1, 5), labels)
+        capped = DeploymentAgreement("lamp/weekly", "https://rivya.ai", Most(60, 1, 5), labels)
         record_agreements(journal.engine, "https://rivya.ai", [capped])
     assert call("budgets", "set", "acme", "--credits", 900).code == 0
     for change in (["remove", "acme"], ["set", "acme", "--match", "client=other"]):

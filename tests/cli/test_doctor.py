@@ -14,7 +14,7 @@ from rivya_flows.doctor.examine import HARMFUL
 from rivya_flows.extras import install
 from rivya_flows.flows.execution import local_runner
 from rivya_flows.flows.server.environment import pointed_at
-from rivya_flows.language.inputs import KEY_BLOCK
+from rivya_flows.language.secret_names import KEY_BLOCK
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.receiver.app import WEBHOOK_PATH
 from rivya_flows.store.secrets import signing_secrets

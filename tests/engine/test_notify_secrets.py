@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from rivya_flows.engine.work import reveal
 from rivya_flows.errors import UsageError
-from rivya_flows.language.inputs import KEY_BLOCK, fit
+from rivya_flows.language.inputs import fit
+from rivya_flows.language.secret_names import KEY_BLOCK
 from rivya_flows.language.workflow import Input
 from rivya_flows.runs.connect import with_key
 from rivya_flows.settings import Settings, read_settings

@@ -6,9 +6,9 @@ import pytest
 
 from rivya_flows.estimate.estimate import estimate, rehearse
 from rivya_flows.queue.actions import AskCache
-from rivya_flows.queue.budget import least_left
 from rivya_flows.queue.events import CacheAnswered
 from rivya_flows.queue.forks import asks_anew, find_finished, fork_of
+from rivya_flows.queue.least_left import least_left
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
 from support.naive_service import NOON, frozen, played

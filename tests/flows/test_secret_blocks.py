@@ -19,7 +19,7 @@ from rivya_flows.callbacks import CALLBACK_SCHEME
 from rivya_flows.engine.work import reveal
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.credentials import secret_block
-from rivya_flows.language.inputs import KEY_BLOCK
+from rivya_flows.language.secret_names import KEY_BLOCK
 from rivya_sandbox.service import admin
 from support.prefect_workers import Place, Server, deploy_specs, worker
 from support.sandbox_calls import receiving

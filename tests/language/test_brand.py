@@ -9,9 +9,11 @@ import pytest
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import Brand, with_words
+from rivya_flows.spec.brand_files import check_brand
 from rivya_flows.spec.dump import dump
-from rivya_flows.spec.files import check_brand, included_texts, named_files
+from rivya_flows.spec.inlining import included_texts
 from rivya_flows.spec.load import check, load
+from rivya_flows.spec.named_files import named_files
 from support.wrong_specs import unmarked
 
 BRAND = """\

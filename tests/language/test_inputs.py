@@ -11,17 +11,9 @@ import pytest
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
-from rivya_flows.language.inputs import (
-    is_secret_name,
-    matches,
-    names_secret,
-    parse_assignments,
-    parts_of,
-    pattern_error,
-    read_values,
-    refusal,
-    resolve_inputs,
-)
+from rivya_flows.language.inputs import parse_assignments, read_values, resolve_inputs
+from rivya_flows.language.patterns import matches, parts_of, pattern_error
+from rivya_flows.language.secret_names import is_secret_name, names_secret, refusal
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.load import check, load
 

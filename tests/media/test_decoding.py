@@ -26,7 +26,7 @@ from rivya_flows.engine.files import keep_in_thread
 from rivya_flows.errors import MediaError
 from rivya_flows.media import decoder
 from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS
-from rivya_flows.media.decoder import Call
+from rivya_flows.media.decoder import DecoderCall
 from rivya_flows.media.decoding import draw_poster, poster, probe, probe_async, render
 from rivya_flows.store.assets import AssetStore
 from support.composed_media import film, still
@@ -439,7 +439,7 @@ def test_the_event_loop_goes_on_while_a_medium_is_kept(tmp_path: Path) -> None:
 def test_an_answer_of_a_decoder_that_was_taken_over_is_not_believed(
     answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Call, "_ask", lambda *_: (0, answer.encode()))
+    monkeypatch.setattr(DecoderCall, "_ask", lambda *_: (0, answer.encode()))
     with pytest.raises(MediaError, match="the decoder crashed on it"):
         probe(tmp_path / "a.png")
 

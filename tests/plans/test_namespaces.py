@@ -16,8 +16,9 @@ from rivya_flows.queue.events import RunFrozen, dump, parse
 from rivya_flows.queue.queue import replay
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.scope import fields_of, outputs_of
-from rivya_flows.spec.files import included_texts, named_files
+from rivya_flows.spec.inlining import included_texts
 from rivya_flows.spec.load import check, load
+from rivya_flows.spec.named_files import named_files
 from support.naive_service import NaiveService, Rehearsal, frozen, items_priced
 
 LOGO = """\

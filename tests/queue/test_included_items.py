@@ -228,6 +228,30 @@ outputs: {hero: "${{ steps.hero.key }}"}
     assert run.ended == ["completed"]
 
 
+@pytest.mark.parametrize(
+    "loop", ["foreach: [a, b]", "foreach: [a, b]\n    as: hook", "matrix: {x: [a, b]}"]
+)
+def test_what_a_campaign_is_given_may_name_its_place_and_key(loop: str) -> None:
+    market = """
+version: 1
+name: market
+inputs: {title: {type: string}}
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: "${{ inputs.title }}"}}
+"""
+    text = f"""
+version: 1
+name: all
+steps:
+  market:
+    uses: include
+    {loop}
+    with: {{spec: market.yaml, inputs: {{title: "${{{{ item.index }}}} ${{{{ item.key }}}}"}}}}
+"""
+    run = played(text, NaiveService(), includes={"market.yaml": market})
+    assert [run.prompts(f"market__{key}__still") for key in "ab"] == [["0 a"], ["1 b"]]
+
+
 NESTED = """
 version: 1
 name: whole

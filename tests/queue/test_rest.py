@@ -473,3 +473,83 @@ def test_what_follows_inside_campaigns_of_a_new_list_is_part_of_the_rest(films: 
         short = of(needed - 1, seed)
         assert (short.state.ended, short.bought) == ("failed", ["idea"])
     assert len(of(needed - 1, allowed=1).bought) > 1
+
+
+CHAIN = """
+version: 1
+name: chain
+budget: {credits: BUDGET}
+steps:
+  words: {uses: chat, with: {model: gpt-5-2-chat, message: a, expect: {places: [string]}}}
+  stills:
+    uses: generate
+    foreach: ${{ steps.words.json.places }}
+    with: {model: z-image, prompt: "${{ item }}"}
+  more:
+    uses: chat
+    needs: [stills]
+    with: {model: gpt-5-2-chat, message: b, expect: {places: LIST}}
+  LAST
+"""
+ALONE = """films:
+    uses: generate
+    foreach: ${{ steps.more.json.places }}
+    LIMIT
+    with: {model: veo3-1-lite, prompt: "PROMPT"}"""
+CAMPAIGNS = """films:
+    uses: include
+    foreach: ${{ steps.more.json.places }}
+    LIMIT
+    with: {spec: film.yaml, inputs: {place: "PROMPT"}}"""
+FILM = """
+version: 1
+name: film
+inputs: {place: {type: string, required: false}}
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: "${{ inputs.place }}"}
+  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: push, references: ["${{ steps.still.asset }}"]}
+"""
+ALL_OF_THEM = "{type: list, of: string, min: 2, max: 3}"
+PERHAPS = "{type: list, of: string, min: 2, max: 3, required: false}"
+MAPS = "{type: list, of: map, fields: {name: {type: string, required: REQUIRED}}, min: 2, max: 3}"
+
+
+@pytest.mark.parametrize(
+    ("listed", "prompt", "limit", "many"),
+    [
+        (ALL_OF_THEM, "${{ item }}", "#", 2),
+        (ALL_OF_THEM, "${{ item }} ${{ item.index }}", "#", 2),
+        (ALL_OF_THEM, "${{ item }}", "limit: 1", 1),
+        (ALL_OF_THEM, "${{ item }}", "allow_failures: 2", 0),
+        (PERHAPS, "${{ item }}", "#", 0),
+        (MAPS.replace("REQUIRED", "true"), "${{ item.name }}", "#", 2),
+        (MAPS.replace("REQUIRED", "false"), "${{ item.name }}", "#", 0),
+    ],
+)
+@pytest.mark.parametrize(("last", "each"), [(ALONE, 10), (CAMPAIGNS, 11)])
+def test_what_an_answer_must_list_counts_before_it_is_asked_for(
+    last: str, each: int, listed: str, prompt: str, limit: str, many: int
+) -> None:
+    class Listing(NaiveService):
+        def answer(self, buy: Buy) -> tuple[str, str]:
+            places: list[Any] = ["a", "b"]
+            if buy.step == "more" and "of: map" in listed:
+                places = [{"name": "a"}, {"name": "b"}]
+            return "s_1", json.dumps({"places": places})
+
+    text = CHAIN.replace("LAST", last).replace("LIST", listed)
+    text = text.replace("PROMPT", prompt).replace("LIMIT", limit)
+
+    def run_with(budget: int) -> Rehearsal:
+        start = frozen(text.replace("BUDGET", str(budget)), includes={"film.yaml": FILM})
+        return Rehearsal(start, Listing()).execute()
+
+    needed = run_with(9_999).state.spent
+    assert run_with(needed).state.ended == "completed"
+    least = run_with(9_999).events(PurchaseIntended)[0].reserve + 2 + each * many
+    assert run_with(least - 1).bought == ["words"]
+    assert run_with(least).bought[:3] == ["words", "stills", "stills"]

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from rivya_flows.preparation.prepare import verdict
-from rivya_flows.queue import budget
+from rivya_flows.queue import step_budgets
 from rivya_flows.queue.state import State
 from support.naive_service import NaiveService, Rehearsal, frozen, priced
 
@@ -116,10 +116,27 @@ def test_rounds_of_a_pick_count_in_the_budget_of_the_step_that_they_buy_again() 
     assert priced(frozen(PICKED.replace("BUDGET", "9"))).max == 6
     assert priced(frozen(PICKED.replace("BUDGET", "5"))).max == 5
     run = played(PICKED.replace("BUDGET", "3"))
-    run.answer("hero", "none")
+    run.answer("hero", none=True)
     run.run()
-    assert Counter(run.bought)["stills"] == 2
-    assert run.state.spent == 2
+    assert run.bought == ["stills", "stills", "hero.stills.2"]
+
+
+def test_the_budget_of_an_item_covers_all_its_rounds() -> None:
+    for limit, most, bought in ((1, 2, 2), (2, 4, 4), (3, 6, 6)):
+        text = PICKED.replace("credits: BUDGET", f"per_item: {limit}")
+        assert priced(frozen(text)).max == most
+        run = played(text)
+        for _ in range(2):
+            if not run.state.ended:
+                run.answer("hero", none=True)
+                run.run()
+        assert len(run.bought) == bought
+    text = PICKED.replace("credits: BUDGET", "per_item: 1")
+    run = played(text)
+    run.answer("hero", none=True)
+    run.run()
+    [reason] = {one.reason for one in run.items("hero.stills.2")}
+    assert reason == "needs 1 credit; its budget is 1, and 1 are spent"
 
 
 LATER = """
@@ -190,8 +207,8 @@ def test_the_items_of_a_step_that_does_not_fit_are_priced_once(
         priced_steps.append(step_id)
         return least_of_step(state, step_id)
 
-    least_of_step = budget._least_of_step
-    monkeypatch.setattr(budget, "_least_of_step", count)
+    least_of_step = step_budgets._least_of_step
+    monkeypatch.setattr(step_budgets, "_least_of_step", count)
     run = played(spec("budget: {credits: 3}"))
     assert {item.code for item in run.items("stills")} == {"over_step_budget"}
     assert priced_steps == ["stills"]

@@ -13,7 +13,7 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.workflow import Deploy, Included, Input, Retry, Schedule, Step, Workflow
 from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.spec.dump import dump
-from rivya_flows.spec.files import included_texts
+from rivya_flows.spec.inlining import included_texts
 from rivya_flows.spec.load import load
 from rivya_flows.steps.connections import IncludeWith, NotifyWith
 from rivya_flows.steps.generate import GenerateWith

@@ -8,7 +8,7 @@ import pytest
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.spec.dump import dump
-from rivya_flows.spec.files import included_texts
+from rivya_flows.spec.inlining import included_texts
 from rivya_flows.spec.load import check, load
 
 SRT = "1\n00:00:00,500 --> 00:00:02,000\nOne lamp,\nevery mood.\n\n2\n00:00:02,500 --> 00:00:04,000\nAurora\n"

@@ -15,7 +15,7 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.spec.json_schema import TESTS_FILE, schema_of_tests
 from rivya_flows.spec.load import load
-from rivya_flows.spec.spec_tests import Answer, SpecTests, check_against, read_tests
+from rivya_flows.spec.spec_tests import CaseAnswer, SpecTests, check_against, read_tests
 
 ROOT = Path(__file__).parents[2]
 SPEC = """
@@ -99,7 +99,7 @@ def test_a_case_has_short_forms_and_notes() -> None:
     assert not report.diagnostics
     assert tests is not None
     [case] = tests.cases
-    assert case.answers == {"hero": (Answer(picked=("street",)),)}
+    assert case.answers == {"hero": (CaseAnswer(picked=("street",)),)}
     assert case.expect.credits is not None
     assert (case.expect.credits.min, case.expect.credits.max) == (3, 3)
     assert case.expect.steps["still"].status == "completed"

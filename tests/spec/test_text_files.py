@@ -11,7 +11,8 @@ import pytest
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.answers import read_expect
 from rivya_flows.preparation.spec_file import SpecFile
-from rivya_flows.spec.files import MOST, included_texts
+from rivya_flows.spec.files import MOST
+from rivya_flows.spec.inlining import included_texts
 from rivya_flows.spec.load import check, lint, load
 from support.prepared_specs import prepared
 

@@ -14,7 +14,9 @@ from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.diagnostic_report import MAX_PROBLEMS, suggest
 from rivya_flows.language.expressions.values import slug
-from rivya_flows.language.inputs import fit, hint_of, paths_from, read_row
+from rivya_flows.language.input_tables import paths_from, read_row
+from rivya_flows.language.input_values import hint_of
+from rivya_flows.language.inputs import fit
 from rivya_flows.language.tables import NOTE, Record, Table, read_text
 from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import Input, Inputs, Workflow

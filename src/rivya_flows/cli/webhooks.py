@@ -154,7 +154,7 @@ def endpoints() -> None:
 
 
 @dataclass(frozen=True)
-class Call:
+class EndpointCall:
     """What a command of `webhooks endpoints` works with; the store keeps signing secrets."""
 
     client: RivyaClient
@@ -181,13 +181,13 @@ class Call:
 
 
 def _command(name: str | None = None) -> Callable[[Callable[..., Awaitable[None]]], click.Command]:
-    """Make a function a command of `endpoints` that gets a `Call`."""
+    """Make a function a command of `endpoints` that gets a `EndpointCall`."""
 
     def decorate(function: Callable[..., Awaitable[None]]) -> click.Command:
         @functools.wraps(function)
         def run(sandbox: bool, as_json: bool, **arguments: Any) -> None:
             async def work(client: RivyaClient, context: RunContext) -> None:
-                await function(Call(client, context.journal.engine, as_json), **arguments)
+                await function(EndpointCall(client, context.journal.engine, as_json), **arguments)
 
             call_service(work, sandbox=sandbox)
 
@@ -199,7 +199,7 @@ def _command(name: str | None = None) -> Callable[[Callable[..., Awaitable[None]
 
 
 @_command("list")
-async def list_endpoints(call: Call) -> None:
+async def list_endpoints(call: EndpointCall) -> None:
     """List the endpoints of the account."""
     found = [_document(one) for one in (await call.client.webhooks.list()).data]
     if found or call.as_json:
@@ -211,7 +211,7 @@ async def list_endpoints(call: Call) -> None:
 
 @_command()
 async def create(
-    call: Call,
+    call: EndpointCall,
     url: str = argument(),
     name: str | None = option("For people."),
     events: tuple[str, ...] = _EVENTS,
@@ -233,14 +233,14 @@ async def create(
 
 
 @_command("show")
-async def show_endpoint(call: Call, endpoint_id: str = _ENDPOINT) -> None:
+async def show_endpoint(call: EndpointCall, endpoint_id: str = _ENDPOINT) -> None:
     """Show one endpoint."""
     call.print_endpoint(await call.client.webhooks.retrieve(endpoint_id))
 
 
 @_command()
 async def update(
-    call: Call,
+    call: EndpointCall,
     endpoint_id: str = _ENDPOINT,
     url: str | None = option("Another URL."),
     name: str | None = option("Another name."),
@@ -258,7 +258,7 @@ async def update(
 
 
 @_command()
-async def remove(call: Call, endpoint_id: str = _ENDPOINT) -> None:
+async def remove(call: EndpointCall, endpoint_id: str = _ENDPOINT) -> None:
     """Remove an endpoint, and its secrets from the store."""
     from rivya_flows.store.secrets import forget_signing_secrets
 
@@ -269,7 +269,7 @@ async def remove(call: Call, endpoint_id: str = _ENDPOINT) -> None:
 
 @_command()
 async def rotate(
-    call: Call,
+    call: EndpointCall,
     endpoint_id: str = _ENDPOINT,
     at_once: bool = option("Invalidate the old secret now, as after a leak."),
     print_secret: bool = _PRINT_SECRET,
@@ -290,7 +290,7 @@ async def rotate(
 
 
 @_command()
-async def test(call: Call, endpoint_id: str = _ENDPOINT) -> None:
+async def test(call: EndpointCall, endpoint_id: str = _ENDPOINT) -> None:
     """Make the service send a test event; `deliveries` shows the result."""
     answer = (await call.client.webhooks.test(endpoint_id)).model_dump(mode="json")
     event = answer.get("event_id") or answer.get("id")
@@ -298,7 +298,7 @@ async def test(call: Call, endpoint_id: str = _ENDPOINT) -> None:
 
 
 @_command()
-async def deliveries(call: Call, endpoint_id: str = _ENDPOINT) -> None:
+async def deliveries(call: EndpointCall, endpoint_id: str = _ENDPOINT) -> None:
     """List the deliveries to an endpoint, in the service's order."""
     answer = await call.client.webhooks.deliveries(endpoint_id)
     found = [one.model_dump(mode="json") for one in answer.data]

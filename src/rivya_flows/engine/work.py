@@ -29,7 +29,7 @@ from rivya_flows.engine.signing import title_of
 from rivya_flows.errors import LostMediumError, MediaError, RivyaError, UsageError
 from rivya_flows.language.canonical import canonical
 from rivya_flows.language.final_cut import media_in, with_media
-from rivya_flows.language.inputs import RESERVED_HINT, names_secret, refusal
+from rivya_flows.language.secret_names import RESERVED_HINT, names_secret, refusal
 from rivya_flows.media import decoding
 from rivya_flows.queue import actions, events
 from rivya_flows.queue.actions import Buy, Work

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
@@ -14,9 +14,9 @@ from pydantic import JsonValue
 from rivya_client.catalogue.prices import Price, price_of
 from rivya_flows.estimate.films import Film, films
 from rivya_flows.language.expressions.resolve import ExpressionError
+from rivya_flows.plans.names import RUNTIME
 from rivya_flows.plans.plan import PlannedStep, RunPlan
 from rivya_flows.queue.actions import Action, AskCache, ReadBalance, Work
-from rivya_flows.queue.budget import judge_price, prices_by_spec, step_credits_left
 from rivya_flows.queue.evaluation import open_campaigns
 from rivya_flows.queue.events import (
     BalanceRead,
@@ -33,7 +33,8 @@ from rivya_flows.queue.judging import is_judged
 from rivya_flows.queue.outcomes import after_failure
 from rivya_flows.queue.queue import step as advance
 from rivya_flows.queue.state import State, StepState, reserve_of
-from rivya_flows.spec.files import inlined_name
+from rivya_flows.queue.written_prices import judge_price, prices_by_spec
+from rivya_flows.spec.inlining import inlined_name
 from rivya_flows.steps.candidates import picked_from
 
 LookUp = Callable[[AskCache], CacheAnswered | None]
@@ -41,8 +42,6 @@ LookUp = Callable[[AskCache], CacheAnswered | None]
 
 Verdict = Literal["ok", "over_budget", "over_balance"]
 Fit = Literal["fits", "may_exceed", "exceeds"]
-RUNTIME = "*"
-"""Key of the one entry that represents the items of a run-time fan-out."""
 
 
 @dataclass(frozen=True)
@@ -239,9 +238,8 @@ def estimate(
     pools: tuple[PoolTotal, ...] = (),
 ) -> Estimate:
     """The prices of a rehearsed state; `pools` are those that match the labels of the run."""
-    budget = state.plan.workflow.budget
-    known = (usual, films(state), set[str](), set[str]())
-    steps = tuple(_step_estimate(state, name, *known) for name in state.plan.steps)
+    prices = _Prices(usual, films(state))
+    steps = tuple(prices.of_step(state, name) for name in state.plan.steps)
     price = _price_of_all(state, steps)
     return Estimate(
         name=state.plan.workflow.name,
@@ -253,7 +251,7 @@ def estimate(
         balance=balance,
         under_way=sum(_is_bought(item) for _, item in state.each()),
         pools=pools,
-        asks=budget is not None and budget.on_unfit == "pause",
+        asks=state.on_unfit == "pause",
     )
 
 
@@ -269,71 +267,107 @@ def _free_answer(action: Action, look_up: LookUp) -> Event | None:
     return None
 
 
-def _step_estimate(
-    state: State,
-    step_id: str,
-    usual: Mapping[str, float],
-    made: Mapping[tuple[str, str], Film],
-    unsure: set[str],
-    fresh: set[str],
-) -> StepEstimate:
-    """The prices of a step; it joins `unsure` if a condition may skip it, `fresh` if a fork buys it again."""
-    planned, current = state.planned_step(step_id), state.steps[step_id]
-    uses = planned.step.uses
-    if planned.skipped:
-        return StepEstimate(step_id, uses, (), planned.skipped)
-    items = tuple(_item_estimate(state, planned, item) for item in current.items.values())
-    over_inside: str | None = None
-    if not current.expanded:
-        one = None
-        if planned.includes:
-            one, over_inside = _campaign_estimate(state, step_id, usual, made, unsure, fresh)
-        items = (_runtime_estimate(state, step_id, one),)
-    lacking = sorted((planned.upstream - planned.tolerates) & unsure)
-    if lacking:
-        items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
-    if state.fork is not None:
+@dataclass(frozen=True)
+class _Prices:
+    """Prices of the steps of a plan, asked for in its order.
+
+    Attributes:
+        usual: Seconds of one job, by model or step.
+        unsure: Steps that a condition may skip.
+        fresh: Steps that a fork buys again.
+    """
+
+    usual: Mapping[str, float]
+    films: Mapping[tuple[str, str], Film]
+    unsure: set[str] = field(default_factory=set)
+    fresh: set[str] = field(default_factory=set)
+
+    def of_step(self, state: State, step_id: str) -> StepEstimate:
+        """The prices of a step; those before it must have been asked for."""
+        planned, current = state.planned_step(step_id), state.steps[step_id]
+        uses = planned.step.uses
+        if planned.skipped:
+            return StepEstimate(step_id, uses, (), planned.skipped)
+        items = tuple(_item_estimate(state, planned, item) for item in current.items.values())
+        over_inside: str | None = None
+        if not current.expanded:
+            one = None
+            if planned.includes:
+                one, over_inside = self._of_campaign(state, step_id)
+            items = (_runtime_estimate(state, step_id, one),)
+        lacking = sorted((planned.upstream - planned.tolerates) & self.unsure)
+        if lacking:
+            items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
+        if state.fork is not None:
+            items = self._unless_taken(state, step_id, items, state.fork.run_id)
+        if not current.settled and (lacking or (planned.conditional and _is_waiting(current))):
+            self.unsure.add(step_id)
+        if planned.part == "on_failure":
+            items = tuple(_if(item, "only if the run fails") for item in items)
+        if planned.round_of and state.item(planned.round_of[0], "").round < planned.round_of[1]:
+            items = tuple(_if(item, only_if(state.plan, planned)) for item in items)
+        items = tuple(replace(item, film=self.films.get((step_id, item.key))) for item in items)
+        names = {
+            one.model or f"{state.plan.workflow.name}/{step_id}" for one in items if not one.cached
+        }
+        known = [self.usual[name] for name in names if name in self.usual]
+        seconds = round(max(known), 1) if known else None
+        if planned.step.allow_failures or not any(one.price.min for one in items):
+            over_inside = None
+        return StepEstimate(
+            step_id,
+            uses,
+            items,
+            None,
+            seconds,
+            _brand_prompt(state, planned, items),
+            state.step_credits_left(step_id, planned=False),
+            _over_own_budget(state, step_id, items) or over_inside,
+        )
+
+    def _unless_taken(
+        self, state: State, step_id: str, items: tuple[ItemEstimate, ...], run_id: str
+    ) -> tuple[ItemEstimate, ...]:
+        """The items with what the forked run may give instead."""
+        planned, current = state.planned_step(step_id), state.steps[step_id]
         used = planned.upstream - {inlined_name(planned.space, one) for one in planned.step.needs}
         each = map(state.plan.steps_inside, planned.inside.values())
-        is_new = bool(used & fresh) and all(not fresh.isdisjoint(inside) for inside in each)
+        is_new = used & self.fresh and not any(self.fresh.isdisjoint(inside) for inside in each)
         if step_id in state.again or _buys(current) or is_new:
-            fresh.add(step_id)
+            self.fresh.add(step_id)
         elif _is_waiting(current):
-            taken = f"or taken from {state.fork.run_id}, if all that it uses is the same"
             waiting = list(current.items.values()) or [ItemState(RUNTIME, {})]
             new = asks_anew(state, step_id, (one for one in waiting if not one.asked_cache))
             new |= {one.key for one in waiting if one.asked_cache and not one.cached}
             if len(new) == len(waiting) and planned.pick is None:
-                fresh.add(step_id)
-            items = tuple(item if item.key in new else _if(item, taken) for item in items)
-    if not current.settled and (lacking or (planned.conditional and _is_waiting(current))):
-        unsure.add(step_id)
-    if planned.part == "on_failure":
-        items = tuple(_if(item, "only if the run fails") for item in items)
-    if planned.round_of and state.item(planned.round_of[0], "").round < planned.round_of[1]:
-        items = tuple(_if(item, only_if(state.plan, planned)) for item in items)
-    items = tuple(replace(item, film=made.get((step_id, item.key))) for item in items)
-    names = {
-        one.model or f"{state.plan.workflow.name}/{step_id}" for one in items if not one.cached
-    }
-    known = [usual[name] for name in names if name in usual]
-    seconds = round(max(known), 1) if known else None
-    if planned.step.allow_failures or not any(one.price.min for one in items):
-        over_inside = None
-    return StepEstimate(
-        step_id,
-        uses,
-        items,
-        None,
-        seconds,
-        _brand_prompt(state, planned, items),
-        step_credits_left(state, step_id, planned=False),
-        _over_own_budget(state, step_id, items) or over_inside,
-    )
+                self.fresh.add(step_id)
+            taken = f"or taken from {run_id}, if all that it uses is the same"
+            return tuple(one if one.key in new else _if(one, taken) for one in items)
+        return items
+
+    def _of_campaign(self, state: State, step_id: str) -> tuple[ItemEstimate, str | None]:
+        """One more item of an `include` step, whatever it is: all that the steps inside cost.
+
+        Also what the budget of one of them does not cover, if it does not.
+        """
+        state = state.copy()
+        try:
+            open_campaigns(state, step_id, [RUNTIME])
+        except ExpressionError:  # with any item, the step fails before it buys anything
+            return ItemEstimate(RUNTIME, None, Price(0, 0, "too many steps for a plan")), None
+        inside = state.plan.steps_inside(state.planned_step(step_id).inside[RUNTIME])
+        found = [self.of_step(state, name) for name in inside]
+        price = _price_of_all(state, found)
+        price = replace(price, assumption=f"each {price_of(price.min, price.max)}")
+        reserve = sum(item.reserve for step in found for item in step.items)
+        over = next(
+            (f"its step {state.spec(one.id).id}: {one.over}" for one in found if one.over), None
+        )
+        return ItemEstimate(RUNTIME, None, price, reserve), over
 
 
 def _over_own_budget(state: State, step_id: str, items: tuple[ItemEstimate, ...]) -> str | None:
-    planned, left = state.planned_step(step_id), step_credits_left(state, step_id, planned=False)
+    planned, left = state.planned_step(step_id), state.step_credits_left(step_id, planned=False)
     if planned.budget is None or planned.step.allow_failures:
         return None
     least = sum(one.price.min for one in items)
@@ -348,16 +382,27 @@ def _over_own_budget(state: State, step_id: str, items: tuple[ItemEstimate, ...]
 
 def _price_of_all(state: State, steps: Sequence[StepEstimate]) -> Price:
     """Of all steps together, each with its rounds as far as its own budget covers them."""
-    found: dict[str, list[Price]] = {}
+    found: defaultdict[str, defaultdict[str, list[Price]]] = defaultdict(lambda: defaultdict(list))
     caps = {step.id: None if step.over else step.at_most for step in steps}
     for step in steps:
-        first = state.plan.first_round(step.id)
-        found.setdefault(first, []).extend(item.price for item in step.items)
-    capped = [
-        _within(Price(sum(one.min for one in prices), greatest(prices), ""), caps.get(first))
-        for first, prices in found.items()
-    ]
-    return Price(sum(one.min for one in capped), greatest(capped), "")
+        rounds = found[state.plan.first_round(step.id)]
+        for item in step.items:
+            rounds[item.key].append(item.price)
+    capped = []
+    for first, by_key in found.items():
+        budget = state.planned_step(first).budget
+        per_item = None if budget is None or first not in caps else budget.per_item
+        items = (
+            _within(_sum(prices), None if key == RUNTIME else per_item)
+            for key, prices in by_key.items()
+        )
+        capped.append(_within(_sum(items), caps.get(first)))
+    return _sum(capped)
+
+
+def _sum(prices: Iterable[Price]) -> Price:
+    found = [*prices]
+    return Price(sum(one.min for one in found), greatest(found), "")
 
 
 def _within(price: Price, cap: int | None) -> Price:
@@ -454,34 +499,6 @@ def _is_bought(item: ItemState) -> bool:
         and last is not None
         and last.status in ("intended", "accepted", "succeeded")
     )
-
-
-def _campaign_estimate(
-    state: State,
-    step_id: str,
-    usual: Mapping[str, float],
-    made: Mapping[tuple[str, str], Film],
-    unsure: set[str],
-    fresh: set[str],
-) -> tuple[ItemEstimate, str | None]:
-    """One more item of an `include` step, whatever it is: all that the steps inside cost.
-
-    Also what the budget of one of them does not cover, if it does not.
-    """
-    state = state.copy()
-    try:
-        open_campaigns(state, step_id, [RUNTIME])
-    except ExpressionError:  # with any item, the step fails before it buys anything
-        return ItemEstimate(RUNTIME, None, Price(0, 0, "too many steps for a plan")), None
-    inside = state.plan.steps_inside(state.planned_step(step_id).inside[RUNTIME])
-    found = [_step_estimate(state, name, usual, made, unsure, fresh) for name in inside]
-    price = _price_of_all(state, found)
-    price = replace(price, assumption=f"each {price_of(price.min, price.max)}")
-    reserve = sum(item.reserve for step in found for item in step.items)
-    over = next(
-        (f"its step {state.spec(one.id).id}: {one.over}" for one in found if one.over), None
-    )
-    return ItemEstimate(RUNTIME, None, price, reserve), over
 
 
 def _runtime_estimate(state: State, step_id: str, one: ItemEstimate | None = None) -> ItemEstimate:

@@ -59,7 +59,7 @@ from rivya_flows.queue.item_counts import item_range
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.scope import item_scope, known_scope, namespace_facts
 from rivya_flows.queue.state import State
-from rivya_flows.spec.files import inlined_name
+from rivya_flows.spec.inlining import inlined_name
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
 from rivya_flows.steps.pick import mode_of
 from rivya_flows.steps.request import ItemRequestError

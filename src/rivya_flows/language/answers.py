@@ -20,7 +20,8 @@ from rivya_flows.language.expressions.output_types import (
     map_of,
 )
 from rivya_flows.language.expressions.values import is_number
-from rivya_flows.language.inputs import fit as fit_input, pattern_error
+from rivya_flows.language.inputs import fit as fit_input
+from rivya_flows.language.patterns import pattern_error
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import Input

@@ -123,6 +123,9 @@ class CreditLimit(SpecModel):
     credits: _Credits
 
 
+OnUnfit = Literal["fail", "pause", "go_on"]
+
+
 class Budget(CreditLimit):
     """How many credits a run may spend, all attempts counted.
 
@@ -135,7 +138,7 @@ class Budget(CreditLimit):
     """
 
     warn_at: Annotated[Annotated[Number, Field(ge=0, le=1)], COMPUTABLE] = WARN_AT
-    on_unfit: Literal["fail", "pause", "go_on"] = "fail"
+    on_unfit: OnUnfit = "fail"
 
 
 class StepBudget(SpecModel):
@@ -143,7 +146,7 @@ class StepBudget(SpecModel):
 
     Attributes:
         credits: The cap of all its items together: a number, or an expression of inputs.
-        per_item: The cap of each of its items.
+        per_item: The cap of each of its items, over all its rounds.
     """
 
     credits: _Credits | None = None

@@ -175,7 +175,7 @@ class _Talk:
 
 
 @dataclass(eq=False)
-class Call(Generic[T]):
+class DecoderCall(Generic[T]):
     """What is asked about one medium.
 
     Attributes:
@@ -195,7 +195,7 @@ class Call(Generic[T]):
     _answered: threading.Event = field(default_factory=threading.Event, init=False)
 
     def submit(self) -> Future[T]:
-        return _POOLS.setdefault(LIMITS[self.name].kind, Pool()).submit(self)
+        return _POOLS.setdefault(LIMITS[self.name].kind, DecoderPool()).submit(self)
 
     def wait(self) -> T:
         """The result; an interrupted wait ends the decoding."""
@@ -296,15 +296,15 @@ class Call(Generic[T]):
                 self.result.set_exception(error)
 
 
-class Pool:
+class DecoderPool:
     """Threads for one kind of work."""
 
     def __init__(self) -> None:
-        self._waiting: SimpleQueue[Call[Any]] = SimpleQueue()
+        self._waiting: SimpleQueue[DecoderCall[Any]] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads = self._free = 0  # those that wait, less the calls that wait for them
 
-    def submit(self, call: Call[T]) -> Future[T]:
+    def submit(self, call: DecoderCall[T]) -> Future[T]:
         with self._lock:
             self._free -= 1
             if self._free < 0 and self._threads < MAX_DECODINGS:
@@ -329,7 +329,7 @@ class Pool:
                     call.result.set_result(found)
 
 
-_POOLS: dict[str, Pool] = {}
+_POOLS: dict[str, DecoderPool] = {}
 _RUNNING: list[Decoder] = []
 _STARTING = threading.Lock()
 

@@ -30,7 +30,7 @@ from rivya_cut.results import GIF, POSTER, POSTER_SIDE, Probe, Rendered, clean_n
 from rivya_cut.subtitles import MAX_SUBTITLE_CHARACTERS, MAX_SUBTITLES
 from rivya_flows.media.bounds import MAX_POSTERS
 from rivya_flows.media.content_credentials import Credentials
-from rivya_flows.media.decoder import Call
+from rivya_flows.media.decoder import DecoderCall
 
 MAX_LOST_CHARACTERS = 500
 _PROBE = TypeAdapter(Probe)
@@ -53,9 +53,9 @@ async def probe_async(path: Path) -> Probe:
     return await _probe_of(path).wait_async()
 
 
-def _probe_of(path: Path) -> Call[Probe]:
+def _probe_of(path: Path) -> DecoderCall[Probe]:
     arguments = {"path": str(path)}
-    return Call(
+    return DecoderCall(
         "probe", path, arguments, lambda found: checked_probe(_PROBE.validate_python(found))
     )
 
@@ -78,16 +78,18 @@ def draw_poster(sha256: str, path: Path) -> Future[bytes | None]:
     return drawn
 
 
-def _poster_of(path: Path, side: int, form: _Form) -> Call[bytes | None]:
+def _poster_of(path: Path, side: int, form: _Form) -> DecoderCall[bytes | None]:
     def read(found: Any) -> bytes | None:
         return base64.b64decode(found, validate=True) if isinstance(found, str) else None
 
-    return Call("poster", path, {"path": str(path), "side": side, "form": form}, read)
+    return DecoderCall("poster", path, {"path": str(path), "side": side, "form": form}, read)
 
 
 def credentials(path: Path) -> Credentials | None:
     """The content credentials of a file; None if it has none. Needs the extra ``c2pa``."""
-    return Call("credentials", path, {"path": str(path)}, _CREDENTIALS.validate_python).wait()
+    return DecoderCall(
+        "credentials", path, {"path": str(path)}, _CREDENTIALS.validate_python
+    ).wait()
 
 
 async def render(
@@ -109,7 +111,9 @@ async def render(
 
     arguments = {"work": work.model_dump_json(), "folder": str(folder)}
     name = "render" if isinstance(work, Composition) else "lay_out"
-    call = Call(name, about, arguments, lambda found: checked_rendered(found, work, folder), report)
+    call = DecoderCall(
+        name, about, arguments, lambda found: checked_rendered(found, work, folder), report
+    )
     folder.mkdir(parents=True)
     try:
         return await call.wait_async()

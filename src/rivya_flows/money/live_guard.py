@@ -24,7 +24,7 @@ from rivya_flows.queue.events import PoolTotal
 from rivya_flows.receipt.phrases import EACH_PERIOD, is_sandbox, without_bound
 from rivya_flows.setting_mistakes import end_of, unknown_names
 from rivya_flows.settings import Settings
-from rivya_flows.store.deployments import Agreement, Most, agreements, record_agreements
+from rivya_flows.store.deployments import DeploymentAgreement, Most, agreements, record_agreements
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
 from rivya_flows.store.shared_store_checks import mask_password
@@ -274,7 +274,7 @@ async def agree_to_spending(
         tell(f"Deployments buy {source_of(service, await _balance(service, tell))}.")
     with closing(Journal(settings.store_url)) as journal:
         pools = Pools(journal.engine).all()
-        made: list[Agreement] = []
+        made: list[DeploymentAgreement] = []
         place = stored_name(service.identity)
         before = {
             one.deployment: one.most
@@ -287,7 +287,7 @@ async def agree_to_spending(
                 tell(line)
             if one.needs_cap and one.most.exceeds(before.get(one.name, Most())):
                 labels = one.labels if covering else None
-                made.append(Agreement(one.name, place, one.most, labels))
+                made.append(DeploymentAgreement(one.name, place, one.most, labels))
         if dry:
             return True
         uncapped = [one for one in made if one.labels is None]
@@ -321,7 +321,7 @@ async def agree_to_uncapped(
 
 
 async def _ask(
-    uncapped: Sequence[Agreement], confirm: Confirm | None, otherwise: str, hint: str
+    uncapped: Sequence[DeploymentAgreement], confirm: Confirm | None, otherwise: str, hint: str
 ) -> None:
     """Asks a person to agree to what no pool caps, if there is something."""
     if not uncapped:

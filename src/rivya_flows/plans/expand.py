@@ -42,7 +42,9 @@ from rivya_flows.plans.plan import (
     Round,
     RunPlan,
     Space,
+    Variables,
     inputs_in,
+    loop_scope,
     own_fields,
     own_values,
     reads_loop,
@@ -53,7 +55,7 @@ from rivya_flows.plans.plan import (
     steps_of_include,
 )
 from rivya_flows.plans.requests import PartlyKnown, known_part
-from rivya_flows.spec.files import MAX_STEPS, inlined_name, names_in, rounds_of
+from rivya_flows.spec.inlining import MAX_STEPS, inlined_name, names_in, rounds_of
 from rivya_flows.steps.connections import IncludeWith
 from rivya_flows.steps.pick import MODES, Mode, PickWith, mode_of
 from rivya_flows.steps.registry import kind_of_step
@@ -130,18 +132,20 @@ class _Expansion:
         self.inside: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self._items: dict[str, tuple[PlannedItem, ...] | None] = {}
         self._lineages: defaultdict[str, dict[str, Lineage]] = defaultdict(dict)  # by space
-        self._variables = {
-            (name, item.key): item.variables
-            for name, planned in steps.items()
-            if planned.includes
-            for item in planned.items or ()
-        }
+        self._variables = dict[tuple[str, str], Variables]()
+        for name, planned in steps.items():
+            if planned.includes:
+                self._know_variables(name, planned.items)
         self._count = len(steps)
         # No step has outputs yet.
         fields = dict[str, Mapping[str, Any]]().__getitem__
         self._known = NamespaceFacts(
             inputs, files, fields, lambda name, key: self._variables.get((name, key), {}), run
         )
+
+    def _know_variables(self, name: str, items: tuple[PlannedItem, ...] | None) -> None:
+        for place, item in enumerate(items or ()):
+            self._variables[name, item.key] = loop_scope(item.variables, item.key, place)
 
     def add(self, part: Part, placed: Iterable[tuple[str, _Placed]]) -> None:
         """Plans steps of a part of the spec."""
@@ -174,7 +178,7 @@ class _Expansion:
                     if one.fans_out and items and not self.has_room(space, one, len(items)):
                         items = None  # the run reports it
                     self._items[name] = items
-                    self._variables |= {(name, item.key): item.variables for item in items or ()}
+                    self._know_variables(name, items)
                     keys = [item.key for item in items or ()]
                     yield from self.steps_of_items(space, one, name, keys, among)
                 yield name, (space, one, among)

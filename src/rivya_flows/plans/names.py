@@ -21,6 +21,9 @@ _LONGEST_SLUG = 24  # characters of a key in the name of a step
 BATCH_LABEL = "batch"
 """The label of the runs of a batch, whose value is the batch's id; one that the user gives stays."""
 
+RUNTIME = "*"
+"""Key of the one entry that represents the items of a run-time fan-out."""
+
 
 def idempotency_key(nonce: str, step: str, key: str, n: int) -> str:
     """The key of one purchase: 68 ASCII characters, equal after every crash.

@@ -32,7 +32,7 @@ from rivya_flows.language.workflow import (
     Workflow,
     change_files,
 )
-from rivya_flows.spec.files import included_in, inlined_name
+from rivya_flows.spec.inlining import included_in, inlined_name
 from rivya_flows.steps.arguments import World
 from rivya_flows.steps.branding import Branding, brand_values
 from rivya_flows.steps.connections import IncludeWith
@@ -298,15 +298,15 @@ def own_fields(place: int | None, key: str | None = None) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def items_step(planned: PlannedStep, value: Any) -> str | None:
-    """The step whose items a value of a step is, ``${{ steps.NAME.items }}``; None for any other."""
-    name = items_named(value)
-    return None if name is None else inlined_name(planned.space, name)
+def loop_scope(variables: Variables, key: str, place: int | None) -> dict[str, Any]:
+    """What the fan-out of an item adds to its scope; nothing without one, or where its variables are not known."""
+    return {**variables, **own_fields(place, key)} if variables else {}
 
 
 def candidates_step(planned: PlannedStep) -> str | None:
     """The step whose items a pick chooses from; None if `from` is anything else."""
-    return items_step(planned, planned.pick.from_) if planned.pick else None
+    name = items_named(planned.pick.from_) if planned.pick else None
+    return None if name is None else inlined_name(planned.space, name)
 
 
 @dataclass(frozen=True)

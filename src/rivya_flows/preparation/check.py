@@ -28,7 +28,7 @@ from rivya_flows.preparation.spec_file import (
 )
 from rivya_flows.receipt.phrases import credits_of
 from rivya_flows.spec import load
-from rivya_flows.spec.files import check_brand
+from rivya_flows.spec.brand_files import check_brand
 from rivya_flows.spec.spec_tests import SpecTests, check_against, read_tests
 
 

@@ -31,7 +31,8 @@ from rivya_flows.estimate.preflight import certain_callbacks, certain_failures, 
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.evaluation import evaluated_together
-from rivya_flows.language.inputs import RESERVED_HINT, refusal, resolve_inputs
+from rivya_flows.language.inputs import resolve_inputs
+from rivya_flows.language.secret_names import RESERVED_HINT, refusal
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.syntax.media_references import kind_of, written_path
 from rivya_flows.language.wording import count_noun, preview
@@ -55,8 +56,9 @@ from rivya_flows.queue.state import State
 from rivya_flows.receipt.phrases import credits_of, pool_left, total_of, without_bound
 from rivya_flows.receiver.addresses import medium_at
 from rivya_flows.settings import Settings, read_secret
-from rivya_flows.spec.files import included_texts, named_files
+from rivya_flows.spec.inlining import included_texts
 from rivya_flows.spec.load import lint
+from rivya_flows.spec.named_files import named_files
 from rivya_flows.store.assets import AssetStore
 
 if TYPE_CHECKING:  # opens databases, and a plan without a service needs none

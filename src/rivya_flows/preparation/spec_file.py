@@ -17,20 +17,16 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.engine.files import each_found, keep
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.inputs import (
-    TableError,
-    fit,
-    hint_of,
-    parse_assignments,
-    place_of,
-    read_values,
-)
+from rivya_flows.language.input_tables import TableError
+from rivya_flows.language.input_values import hint_of, place_of
+from rivya_flows.language.inputs import fit, parse_assignments, read_values
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.workflow import Input, Inputs, Workflow, change_files
 from rivya_flows.similar_names import nearest
-from rivya_flows.spec.files import default_files, included_texts, named_files
+from rivya_flows.spec.inlining import included_texts
 from rivya_flows.spec.load import load
+from rivya_flows.spec.named_files import default_files, named_files
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployments import DeployedSpec
 

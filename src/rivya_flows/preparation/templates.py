@@ -18,7 +18,8 @@ from rivya_flows.plans.budgets import deployed_cap
 from rivya_flows.preparation.prepare import RunRequest, prepare_offline
 from rivya_flows.preparation.spec_file import TEST_SUFFIX, read_spec, specs_at
 from rivya_flows.private import as_the_user_wants
-from rivya_flows.spec.files import default_files, included_texts, named_files
+from rivya_flows.spec.inlining import included_texts
+from rivya_flows.spec.named_files import default_files, named_files
 
 FOLDER = Path(__file__).parent.parent / "templates"
 DEFAULT = "first-picture"

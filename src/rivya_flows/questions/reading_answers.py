@@ -26,7 +26,7 @@ from rivya_flows.questions.question import (
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Channel
 from rivya_flows.queue.state import State
 from rivya_flows.similar_names import nearest
-from rivya_flows.spec.files import is_inside
+from rivya_flows.spec.inlining import is_inside
 
 _MOST_NAMED = 12  # choices in a hint
 _NONE = re.compile(r"none\s*(?::(.*))?", re.IGNORECASE | re.DOTALL)

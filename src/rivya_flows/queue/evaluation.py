@@ -27,7 +27,7 @@ from rivya_flows.queue.scope import (
     scope_for,
 )
 from rivya_flows.queue.state import State, StepState
-from rivya_flows.spec.files import inlined_name
+from rivya_flows.spec.inlining import inlined_name
 from rivya_flows.steps.candidates import nothing_to_pick
 from rivya_flows.steps.request import (
     MAX_PLAN_BYTES,

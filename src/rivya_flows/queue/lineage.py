@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rivya_flows.plans.plan import PlannedStep, own_values
 from rivya_flows.queue.items import ItemState
 from rivya_flows.queue.state import State
-from rivya_flows.spec.files import inlined_name
+from rivya_flows.spec.inlining import inlined_name
 
 
 class _Member(NamedTuple):

@@ -29,7 +29,7 @@ from rivya_flows.queue.actions import (
     UploadMedium,
     Work,
 )
-from rivya_flows.queue.budget import goes_on, leave_unbought, reserve_for
+from rivya_flows.queue.budget import leave_unbought, reserve_for
 from rivya_flows.queue.evaluation import claimed_hash, evaluate_items, expand_step, skip_unstarted
 from rivya_flows.queue.events import Event, PurchaseAccepted, RunFrozen, RunResumed
 from rivya_flows.queue.forks import is_made_again
@@ -129,8 +129,7 @@ def _advance(state: State, step_id: str, turn: Turn) -> list[Action]:
         skip_unstarted(state, step_id, turn.reason)
     was_open = not state.steps[step_id].expanded
     expand_step(state, step_id)
-    looks_ahead = not goes_on(state.plan.workflow.budget)
-    if was_open and state.steps[step_id].expanded and looks_ahead:
+    if was_open and state.steps[step_id].expanded and state.on_unfit != "go_on":
         # A purchase may just ask for all that is left without this list.
         asked = state.rest
         if asked is None or not asked.is_over:
@@ -312,8 +311,7 @@ def _query_cache(
     if is_made_again(label(step_id, item.key), state.again):
         return None
     run_id = state.fork.run_id if state.fork and request.buys else None
-    mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
-    index = mode == "spec" and not request.is_function
+    index = state.cache_mode(step_id) == "spec" and not request.is_function
     if run_id is None and not index:
         return None
     hashes = tuple(one.request_hash for one in item.requests)

@@ -17,7 +17,7 @@ from rivya_flows.plans.plan import (
     PlannedStep,
     brand_in,
     inputs_for,
-    own_fields,
+    loop_scope,
     own_values,
     scope_in,
     steps_in,
@@ -26,7 +26,7 @@ from rivya_flows.plans.plan import (
 from rivya_flows.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.queue.lineage import same_item
 from rivya_flows.queue.state import State, StepState
-from rivya_flows.spec.files import inlined_name
+from rivya_flows.spec.inlining import inlined_name
 
 
 def scope_for(
@@ -50,12 +50,14 @@ def scope_for(
 
 def namespace_facts(state: State) -> NamespaceFacts:
     plan = state.plan
+
+    def variables_of(name: str, key: str) -> Mapping[str, Any]:
+        item = state.steps[name].items.get(key)
+        place = state.steps[name].places.get(key)
+        return {} if item is None else loop_scope(item.variables, key, place)
+
     return NamespaceFacts(
-        plan.inputs,
-        plan.files,
-        lambda name: fields_of(state, name),
-        lambda name, key: item.variables if (item := state.steps[name].items.get(key)) else {},
-        plan.run,
+        plan.inputs, plan.files, lambda name: fields_of(state, name), variables_of, plan.run
     )
 
 
@@ -105,7 +107,7 @@ def item_scope(
         known["steps"] = _steps_with_same(state, planned, item, scope.get("steps", {}))
     if item.variables:
         place = state.steps[inlined_name(planned.space, planned.step.id)].places.get(item.key)
-        known |= {**item.variables, **own_fields(place, item.key)}
+        known |= loop_scope(item.variables, item.key, place)
     return known
 
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from heapq import heappush
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from rivya_flows.language.workflow import WARN_AT, Part, Step
+from rivya_flows.language.workflow import WARN_AT, OnUnfit, Part, Step
 from rivya_flows.plans.plan import PlannedStep, RunPlan
 from rivya_flows.questions.question import Question, QuestionName
 from rivya_flows.queue.events import AnswerGiven, Fork, Unpaid
@@ -290,6 +290,28 @@ class State:
     def spent(self) -> int:
         """Credits spent or held, all attempts counted."""
         return self.tally.spent
+
+    @property
+    def on_unfit(self) -> OnUnfit:
+        """What it does if what is left does not fit."""
+        budget = self.plan.workflow.budget
+        return "fail" if budget is None else budget.on_unfit
+
+    def cache_mode(self, step_id: str) -> str:
+        """Whether finished work of other runs is taken for a step."""
+        return self.spec(step_id).cache or self.cache or self.plan.workflow.cache
+
+    def step_credits_left(self, step_id: str, *, planned: bool = True) -> int | None:
+        """What the budget of a step still covers, for its rounds too; None if it has none.
+
+        Purchases that are only `planned` count, unless they are those of a rehearsal.
+        """
+        limits = self.planned_step(step_id).budget
+        if limits is None or limits.credits is None:
+            return None
+        tallies = [self.steps[name].tally for name in self.plan.bought_with(step_id)]
+        held = sum(one.committed if planned else one.spent for one in tallies)
+        return max(0, limits.credits - held)
 
     @property
     def warns_at(self) -> float | None:

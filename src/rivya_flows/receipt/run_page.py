@@ -15,10 +15,10 @@ from typing import Any
 
 from rivya_client.catalogue.prices import price_range
 from rivya_flows.assets import Asset
-from rivya_flows.estimate.estimate import RUNTIME, Estimate, ItemEstimate, StepEstimate
+from rivya_flows.estimate.estimate import Estimate, ItemEstimate, StepEstimate
 from rivya_flows.estimate.mermaid import mermaid
 from rivya_flows.markdown import Marked, code, gallery, link, picture, quotation, table, text
-from rivya_flows.plans.names import label
+from rivya_flows.plans.names import RUNTIME, label
 from rivya_flows.plans.plan import RunPlan
 from rivya_flows.program import NAME
 from rivya_flows.queue.items import Phase

@@ -48,7 +48,7 @@ class Bar(NamedTuple):
     title: str
 
 
-class Row(NamedTuple):
+class StepBars(NamedTuple):
     """The bars of a step in lanes, how long it worked and asked a person, and all of it as a label."""
 
     bars: list[Bar]
@@ -70,7 +70,7 @@ class Gap(NamedTuple):
 class Timeline(NamedTuple):
     """The axis, and a row for each step. `waited`: a person was asked."""
 
-    rows: list[Row]
+    rows: list[StepBars]
     ticks: list[tuple[float, str]]
     gaps: list[Gap]
     waited: bool
@@ -133,9 +133,9 @@ def _items(step: Step, driven: Sequence[Stretch], now: float) -> Iterator[_Item]
             yield _Item(item.key, item.status, whole, works, waits)
 
 
-def _row(step_id: str, items: Sequence[_Item], axis: Axis, most: int) -> Row:
+def _row(step_id: str, items: Sequence[_Item], axis: Axis, most: int) -> StepBars:
     if not items:
-        return Row([], 0, "", "", f"{step_id}: did not run")
+        return StepBars([], 0, "", "", f"{step_id}: did not run")
     works = merge(span for item in items for span in item.works)
     waits = merge(wait for item in items for wait in item.waits)
     took, waited = seconds_text(length(works)), seconds_text(length(waits))
@@ -151,7 +151,7 @@ def _row(step_id: str, items: Sequence[_Item], axis: Axis, most: int) -> Row:
     label += f", {len(items)} items" if len(items) > 1 else ""
     # A run that has just asked has not waited yet.
     asked = (f"{waited} asked" if length(waits) >= 0.05 else "asked") if waits else ""
-    return Row(bars, len(lanes), took, asked, label)
+    return StepBars(bars, len(lanes), took, asked, label)
 
 
 def _lanes(items: Sequence[_Item]) -> list[list[_Item]]:

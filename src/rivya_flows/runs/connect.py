@@ -27,7 +27,7 @@ from rivya_flows.engine.run_context import (
 from rivya_flows.environment import machine_environment, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
-from rivya_flows.language.inputs import KEY_BLOCK
+from rivya_flows.language.secret_names import KEY_BLOCK
 from rivya_flows.money.live_guard import is_rehearsal
 from rivya_flows.private import private_folder
 from rivya_flows.processes import registry

@@ -1,13 +1,13 @@
-"""The files that a spec names: included specs, its brand, subtitles and media."""
+"""The files that a spec reads: included specs, its brand, subtitles, tables and texts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path as FilePath, PurePath, PurePosixPath
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -17,47 +17,26 @@ from rivya_flows.language.answers import UNREAD
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
-from rivya_flows.language.field_types import EVALUATED, keys_of
+from rivya_flows.language.field_types import EVALUATED
 from rivya_flows.language.final_cut import CaptionsWith
-from rivya_flows.language.inputs import TableError, rows_from
-from rivya_flows.language.syntax import media_references, source
-from rivya_flows.language.syntax.tree import (
-    FileText,
-    Mapping as Tree,
-    Node,
-    Path,
-    Scalar,
-    Sequence,
-    plain,
-)
+from rivya_flows.language.input_tables import TableError, rows_from
+from rivya_flows.language.syntax import source
+from rivya_flows.language.syntax.tree import FileText, Mapping as Tree, Node, Path, Scalar, Sequence
 from rivya_flows.language.wording import preview
-from rivya_flows.language.workflow import (
-    MAX_ROUNDS,
-    PARTS,
-    Included,
-    Input,
-    Step,
-    Workflow,
-    change_files,
-)
+from rivya_flows.language.workflow import PARTS, Included, Input, Workflow
 from rivya_flows.spec.answer_schema import answer_schema, node_of, texts_beside
-from rivya_flows.spec.build_models import TOP_KEYS, drop_unknown_keys, model_at
+from rivya_flows.spec.brand_files import NOT_A_BRAND, build_brand, check_brand_media
+from rivya_flows.spec.inlining import MAX_STEPS
 from rivya_flows.spec.names import WrittenSpec
-from rivya_flows.steps.connections import IncludeWith
-from rivya_flows.steps.cut_rules import CARD_KEYS, end_card_problems
-from rivya_flows.steps.registry import known_kind
 
 MAX_LEVELS = 8
-MAX_STEPS = 10_000
-"""Steps of a spec with all that it includes."""
-
 MOST = {"characters in other files": 2 << 20, "declared fields": 10_000, "expressions": 20_000}
 """Of a spec with all that it includes; a file counts each time it is used."""
 
 _RELATIVE = "paths are relative to the folder of this spec"
 
 
-class Checked(NamedTuple):
+class CheckedSpec(NamedTuple):
     """A spec after its check: no workflow if it has mistakes, the shapes of its outputs, and the mistakes in
     the order of its text, then those of what it includes.
     """
@@ -87,15 +66,15 @@ class Sources:
         folder: Of the outermost spec; None if unknown.
         texts: All texts by path, as stored with a run; None: read from the folder.
         check: Checks the text of the spec at a place.
-        known: Checked specs by path, and by the brand that they get.
+        known: CheckedSpec specs by path, and by the brand that they get.
         used: How much was taken of `MOST`.
     """
 
     file: str
     folder: FilePath | None
     texts: Mapping[str, str] | None
-    check: Callable[[str, Place, Sources], Checked]
-    known: dict[tuple[PurePosixPath, Brand | None], tuple[str, Checked]] = field(
+    check: Callable[[str, Place, Sources], CheckedSpec]
+    known: dict[tuple[PurePosixPath, Brand | None], tuple[str, CheckedSpec]] = field(
         default_factory=dict
     )
     used: Counter[str] = field(default_factory=Counter)
@@ -118,7 +97,7 @@ class Sources:
         """The folder of a file; None if unknown."""
         return self.folder and self.folder / path.parent
 
-    def check_at(self, place: Place) -> tuple[str, Checked]:
+    def check_at(self, place: Place) -> tuple[str, CheckedSpec]:
         """The text of a spec, and its check; a `ValueError` says why it cannot be read."""
         key = (place.path, place.brand)
         if key not in self.known:
@@ -179,10 +158,6 @@ _SCHEMA = _TextFile(
     "a JSON Schema", "bad-expect", "schemas/script.json", (".json", ".yaml", ".yml")
 )
 _SUBTITLES = _TextFile("a subtitle file", "bad-captions", "subs.srt")
-_NOT_A_BRAND = (
-    "a brand file is a map of keys such as `name` and `colours`",
-    "start with `name: Aurora`",
-)
 
 
 class SpecFiles:
@@ -198,9 +173,9 @@ class SpecFiles:
 
     def read_includes(
         self, spec: WrittenSpec, brand: Brand | None
-    ) -> dict[str, tuple[Included | None, Checked]]:
+    ) -> dict[str, tuple[Included | None, CheckedSpec]]:
         """What each `include` step includes, by step id; reports includes that are not valid."""
-        found: dict[str, tuple[Included | None, Checked]] = {}
+        found: dict[str, tuple[Included | None, CheckedSpec]] = {}
         for step in spec.steps:
             written = (step.arguments or {}).get("spec") if step.get("uses") == "include" else None
             if isinstance(written, str) and written:
@@ -211,7 +186,7 @@ class SpecFiles:
 
     def _include(
         self, written: str, at: Path, brand: Brand | None
-    ) -> tuple[Included | None, Checked] | None:
+    ) -> tuple[Included | None, CheckedSpec] | None:
         path = self._path_of(written, at, _SPEC)
         if path is None:
             return None
@@ -245,17 +220,17 @@ class SpecFiles:
         outermost = self._sources.folder
         if isinstance(written, Brand):
             root = self._sources.folder_of(self._place.path)
-            _check_media(written, root, outermost, ("brand",), self._report)
+            check_brand_media(written, root, outermost, ("brand",), self._report)
             return written.moved_to(self._place.path.parent), {}, ()
         found = self._read(written, ("brand",), _BRAND) if written is not None else None
         if found is None:
             return None, {}, ()
         path, text = found
         report = DiagnosticCollector(self._sources.name_of(path), text)
-        tree = report.read_map("bad-brand", *_NOT_A_BRAND)
-        brand = _build_brand(tree, report) if tree else None
+        tree = report.read_map("bad-brand", *NOT_A_BRAND)
+        brand = build_brand(tree, report) if tree else None
         if brand is not None:
-            _check_media(brand, self._sources.folder_of(path), outermost, (), report)
+            check_brand_media(brand, self._sources.folder_of(path), outermost, (), report)
         wrong = report.diagnostics
         valid = None if brand is None or wrong else brand.moved_to(path.parent)
         return valid, {str(path): text}, wrong
@@ -402,53 +377,6 @@ def _declares(path: Path, node: Tree) -> bool:
     return path[-1] == "fields" or ("expect" in path and "type" not in node.pairs)
 
 
-def is_brand_file(root: Tree) -> bool:
-    """Whether a file is a brand and no spec, by its keys."""
-    keys = root.pairs.keys()
-    return keys.isdisjoint(("version", "steps")) and bool(keys & {*keys_of(Brand)} - {*TOP_KEYS})
-
-
-def check_brand(text: str, file: str, folder: FilePath | None) -> tuple[Diagnostic, ...] | None:
-    """What is wrong with a brand file; None if the text is not one. Images outside its folder are not looked
-    for: which folder bounds them depends on the spec.
-    """
-    report = DiagnosticCollector(file, text)
-    root = report.read_map("bad-brand", *_NOT_A_BRAND)
-    if root is None or not is_brand_file(root):
-        return None
-    if (brand := _build_brand(root, report)) is not None:
-        _check_media(brand, folder, None, (), report)
-    return report.diagnostics
-
-
-def _build_brand(root: Tree, report: DiagnosticCollector) -> Brand | None:
-    report.root = tree = drop_unknown_keys(Brand, report, root, ())
-    return model_at(Brand, plain(tree), (), report)
-
-
-def _check_media(
-    brand: Brand,
-    root: FilePath | None,
-    bound: FilePath | None,
-    at: Path,
-    report: DiagnosticCollector,
-) -> None:
-    """Reports images that are not there; `bound` is the folder of the spec, None of a brand file alone."""
-    for keys, written in brand.media.items():
-        climbs = bound is None and ".." in PurePosixPath(written).parts
-        if (root is None or climbs) and not media_references.is_url(written):
-            continue
-        try:
-            found = media_references.resolve(
-                written, kind="image", root=root, inside=True, bound=bound
-            )
-            if "file_id" in found:
-                raise ValueError(f"{preview(written)} is the id of an upload")
-        except ValueError as error:
-            hint = "write a path from the folder of this file, inside that of the spec, or a URL"
-            report.add((*at, *keys), "bad-file", str(error), hint)
-
-
 def _subtitle_problem(text: str) -> str | None:
     try:
         cues = parse_subtitles(text)
@@ -460,172 +388,3 @@ def _subtitle_problem(text: str) -> str | None:
     except ValueError as error:
         return str(error)
     return None
-
-
-def check_end_cards(spec: WrittenSpec, brand: Brand | None, report: DiagnosticCollector) -> None:
-    """Reports end cards that show nothing, neither of their own nor of the brand."""
-    card = brand.end_card if brand else None
-    if brand is not None and (brand.logo or any(getattr(card, key, None) for key in CARD_KEYS)):
-        return
-    for step in spec.steps:
-        report.add_inside((*step.path, "with"), end_card_problems(step.arguments or {}))
-
-
-def check_expanded(
-    spec: WrittenSpec, found: Mapping[str, Included], report: DiagnosticCollector
-) -> None:
-    """Reports names that two inlined steps would share, and too many steps."""
-    taken = {step.id: step.path for step in spec.steps}
-    sizes: dict[int, int] = {}
-    count, fan_outs = len(taken), set[str]()
-    for step in spec.steps:
-        if (included := found.get(step.id)) is None:
-            continue
-        often = (step.repeat or {}).get("at_most")
-        often = often if isinstance(often, int) and 0 < often <= MAX_ROUNDS else 1
-        # Counted before they are listed: includes that include a file twice grow exponentially.
-        count += often * _count_steps(included.workflow, sizes)
-        if count > MAX_STEPS:
-            message = f"more than {MAX_STEPS:,} steps, those of included specs counted"
-            hint = "remove steps, or run some of them as a spec of their own"
-            report.add((*step.path, "with", "spec"), "too-large", message, hint)
-            return
-        if step.loops:
-            fan_outs.add(step.id)
-            continue
-        fan_outs.update(fan_outs_in(included.workflow, step.id))
-        for name in names_in(included.workflow, step.id):
-            if name in taken:
-                report.add(taken[name], *_shared_name(name), key=True)
-            taken.setdefault(name, step.path)
-    for name, path in taken.items():
-        if is_inside(name, fan_outs):
-            report.add(path, *_shared_name(name), key=True)
-
-
-def _shared_name(name: str) -> tuple[str, str, str]:
-    message = f"{name!r} is also the name of an included step"
-    return "duplicate-name", message, "rename one of them"
-
-
-def _count_steps(workflow: Workflow, known: dict[int, int]) -> int:
-    """How many steps a workflow has, with all that it includes."""
-    if id(workflow) not in known:
-        steps = workflow.all_steps
-        known[id(workflow)] = len(steps)
-        for step in steps.values():
-            rounds, inner = rounds_of(step), included_in(workflow, step)
-            inside = _count_steps(inner.workflow, known) if inner else 0
-            known[id(workflow)] += len(rounds) * (1 + inside) if step.repeat else inside
-    return known[id(workflow)]
-
-
-def included_by(workflow: Workflow, step_id: str) -> Included | None:
-    """What a step includes; None for a step of another kind."""
-    return included_in(workflow, workflow.all_steps[step_id])
-
-
-def included_in(workflow: Workflow, step: Step) -> Included | None:
-    """As `included_by`, of a step that may be a round of one."""
-    return workflow.includes.get(getattr(step.with_, "spec", ""))
-
-
-def rounds_of(step: Step) -> tuple[str, ...]:
-    """The steps of the rounds of a step with `repeat`: ``draft.1``, ``draft.2``; without, the step alone."""
-    if step.repeat is None:
-        return (step.id,)
-    return tuple(f"{step.id}.{number + 1}" for number in range(step.repeat.at_most))
-
-
-def inlined_name(space: str, step_id: str) -> str:
-    """The name of a step in the plan: ``intro__still`` for `still` of what `intro` includes."""
-    return f"{space}__{step_id}" if space else step_id
-
-
-def names_in(workflow: Workflow, space: str = "") -> Iterator[str]:
-    """The names of all steps in the plan, those of an included spec after the step that includes it.
-
-    Without those inside an `include` that fans out, which its items name.
-    """
-    for step in workflow.all_steps.values():
-        if step.repeat is not None:
-            yield inlined_name(space, step.id)
-        for name in (inlined_name(space, one) for one in rounds_of(step)):
-            yield name
-            if (included := included_in(workflow, step)) and not step.fans_out:
-                yield from names_in(included.workflow, name)
-
-
-def fan_outs_in(workflow: Workflow, space: str = "") -> Iterator[str]:
-    """The names of the `include` steps that fan out, with which names of more steps will begin."""
-    for step in workflow.all_steps.values():
-        included = included_in(workflow, step)
-        for name in (inlined_name(space, one) for one in rounds_of(step) if included):
-            if step.fans_out:
-                yield name
-            elif included:
-                yield from fan_outs_in(included.workflow, name)
-
-
-def is_inside(name: str, includes: Collection[str]) -> bool:
-    """Whether a name in the plan may be that of a step inside one of these."""
-    parts = name.split("__")
-    return any("__".join(parts[:end]) in includes for end in range(1, len(parts)))
-
-
-def included_texts(workflow: Workflow) -> dict[str, str]:
-    """The texts of all specs, brands and subtitles that a workflow names, for `load` to take again."""
-    texts: dict[str, str] = {}
-    waiting = [workflow]
-    while waiting:
-        texts |= (one := waiting.pop()).texts
-        for included in one.includes.values():
-            if included.path not in texts:
-                texts[included.path] = included.text
-                waiting.append(included.workflow)
-    return texts
-
-
-def default_files(workflow: Workflow) -> Iterator[str]:
-    """The written paths of the defaults of a workflow's own inputs."""
-    for declared in workflow.inputs.values():
-        yield from _input_paths(declared, declared.default)
-
-
-def named_files(
-    workflow: Workflow, folder: str = "", *, is_included: bool = False
-) -> Iterator[str]:
-    """The paths as written, after the folder of an included spec; the id of an upload may be among them."""
-    if is_included:
-        # Defaults of the outermost spec are values of its inputs.
-        yield from (folder + path for path in default_files(workflow))
-    if workflow.branding is not None:
-        images = workflow.branding.media.values()
-        yield from (one for one in images if not media_references.is_url(one))
-    for step in workflow.all_steps.values():
-        kind = known_kind(step.uses)
-        for arguments in (step.with_, *step.fallback):
-            for medium in kind.files(arguments.model_dump(by_alias=True)) if kind else ():
-                yield from (folder + path for path in _paths(medium.value))
-        if isinstance(step.with_, IncludeWith) and step.with_.spec in workflow.includes:
-            inputs = workflow.includes[step.with_.spec].workflow.inputs
-            for name, value in step.with_.inputs.items():
-                if name in inputs:
-                    yield from (folder + path for path in _input_paths(inputs[name], value))
-    for included in workflow.includes.values():
-        parent = str(PurePosixPath(included.path).parent)
-        inner = "" if parent == "." else f"{parent}/"
-        yield from named_files(included.workflow, inner, is_included=True)
-
-
-def _input_paths(declared: Input, value: Any) -> Iterator[str]:
-    found = list[Any]()
-    change_files(declared, value, lambda _, one: found.append(one))
-    yield from _paths(found)
-
-
-def _paths(value: Any) -> Iterator[str]:
-    for one in value if isinstance(value, list) else [value]:
-        path = media_references.written_path(one)
-        if path is not None:
-            yield path

@@ -13,6 +13,7 @@ from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.syntax.tree import Mapping, Node, Path, Sequence, plain
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.spec.brand_files import check_end_cards, is_brand_file
 from rivya_flows.spec.build_models import build, normalize
 from rivya_flows.spec.checks.conditions import check_conditions, warn
 from rivya_flows.spec.checks.expressions import check_names
@@ -25,15 +26,8 @@ from rivya_flows.spec.checks.output_files import check_output_files
 from rivya_flows.spec.checks.repeats import check_repeats
 from rivya_flows.spec.checks.steps import check_order, check_requests, check_steps
 from rivya_flows.spec.deploy_block import check_deployments
-from rivya_flows.spec.files import (
-    Checked,
-    Place,
-    Sources,
-    SpecFiles,
-    check_end_cards,
-    check_expanded,
-    is_brand_file,
-)
+from rivya_flows.spec.files import CheckedSpec, Place, Sources, SpecFiles
+from rivya_flows.spec.inlining import check_expanded
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
 
 _PLAIN_TEXT = re.compile(
@@ -78,7 +72,7 @@ def check(
 ) -> tuple[Workflow | None, tuple[Diagnostic, ...]]:
     """The workflow, or None and its mistakes; see `load`."""
 
-    def check_at(text: str, place: Place, sources: Sources) -> Checked:
+    def check_at(text: str, place: Place, sources: Sources) -> CheckedSpec:
         return _check_one(text, catalogue, place, sources)
 
     sources = Sources(file, folder, includes, check_at)
@@ -94,28 +88,28 @@ def lint(
     if root := report.read_map("not-a-spec", *_NOT_A_MAP):
         report.root = tree = normalize(root, report, catalogue or shipped())
         place = Place(PurePosixPath(PurePath(file).name))
-        sources = Sources(file, None, workflow.texts, lambda *_: Checked(None))
+        sources = Sources(file, None, workflow.texts, lambda *_: CheckedSpec(None))
         SpecFiles(place, sources, report).read_texts(tree)
         warn(WrittenSpec(plain(tree)), workflow, report)
     return tuple(one for one in report.diagnostics if one.code in LINTS)
 
 
-def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) -> Checked:
+def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) -> CheckedSpec:
     file = sources.name_of(place.path) if place.above else sources.file
     folder = sources.folder_of(place.path)
     report = DiagnosticCollector(file, text)
     root = report.read_map("not-a-spec", *_NOT_A_MAP)
     if root is None:
-        return Checked(None, diagnostics=report.diagnostics)
+        return CheckedSpec(None, diagnostics=report.diagnostics)
     if is_brand_file(root):
         hint = "name a spec that uses it, with `brand:`"
         report.add((), "not-a-spec", "the file is a brand and not a spec", hint)
-        return Checked(None, diagnostics=report.diagnostics)
+        return CheckedSpec(None, diagnostics=report.diagnostics)
     report.root = tree = normalize(root, report, catalogue)
     files = SpecFiles(place, sources, report)
     beside = files.read_texts(tree)
     if not files.is_small(tree):
-        return Checked(None, diagnostics=report.diagnostics)
+        return CheckedSpec(None, diagnostics=report.diagnostics)
     workflow = build(tree, report)
     spec = WrittenSpec(plain(tree))
     brand, texts, in_brand = files.read_brand(workflow.brand)
@@ -150,7 +144,7 @@ def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) 
     in_files = [*in_brand, *in_tables, *files.in_files]
     problems = (*report.diagnostics, *dict.fromkeys([*inner, *in_files]))
     if problems:
-        return Checked(None, names.outputs(), problems)
+        return CheckedSpec(None, names.outputs(), problems)
     steps = workflow.all_steps
     includes = {str(getattr(steps[name].with_, "spec", "")): one for name, one in included.items()}
     read = {"includes": includes, "texts": texts, "branding": brand}
@@ -158,7 +152,7 @@ def _check_one(text: str, catalogue: Catalogue, place: Place, sources: Sources) 
     if sources.texts is None:
         check_budget_inputs(spec, workflow, report)
     problems = report.diagnostics
-    return Checked(None if problems else workflow, names.outputs(), problems)
+    return CheckedSpec(None if problems else workflow, names.outputs(), problems)
 
 
 def _check_places(tree: Mapping, report: DiagnosticCollector) -> None:

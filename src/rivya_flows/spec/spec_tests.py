@@ -11,13 +11,13 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.field_types import Count, MediaKind, SpecModel
-from rivya_flows.language.inputs import hint_for
+from rivya_flows.language.input_values import hint_for
 from rivya_flows.language.syntax.tree import Path as Place, plain
 from rivya_flows.language.wording import preview
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import drop_unknown_keys, model_at
 from rivya_flows.spec.checks.input_values import check_values, missing
-from rivya_flows.spec.files import fan_outs_in, is_inside, names_in
+from rivya_flows.spec.inlining import fan_outs_in, is_inside, names_in
 
 MAX_CASES = 200
 
@@ -28,7 +28,7 @@ Number = Annotated[Count, Field(ge=0)]
 _ANSWER = "write a key, a list of keys, {none: a note}, or a list of those for several rounds"
 
 
-class Answer(SpecModel):
+class CaseAnswer(SpecModel):
     """An answer to one asking of a question.
 
     Attributes:
@@ -40,22 +40,22 @@ class Answer(SpecModel):
     none: Annotated[str, Field(max_length=500)] = ""
 
 
-def _answers(value: Any) -> tuple[Answer, ...]:
+def _answers(value: Any) -> tuple[CaseAnswer, ...]:
     """The answers to one question, round after round; a list of keys alone is one answer."""
     several = isinstance(value, list) and any(isinstance(one, list | dict) for one in value)
     return tuple(map(_answer, value if several else [value]))
 
 
-def _answer(value: Any) -> Answer:
+def _answer(value: Any) -> CaseAnswer:
     if isinstance(value, dict):
         note = value.get("none", 0)
         if value.keys() != {"none"} or not (note is None or isinstance(note, str)):
             raise ValueError(f"this map is not an answer; {_ANSWER}")
-        return Answer(none=note or "")
+        return CaseAnswer(none=note or "")
     keys = value if isinstance(value, list) else [value]
     if not keys or any(isinstance(one, bool | list | dict | None) for one in keys):
         raise ValueError(f"this is not an answer; {_ANSWER}")
-    return Answer(picked=tuple(map(str, keys)))
+    return CaseAnswer(picked=tuple(map(str, keys)))
 
 
 def _checked_date(value: str) -> str:
@@ -158,7 +158,7 @@ class Case(SpecModel):
     date: Annotated[str, AfterValidator(_checked_date)] = "2026-01-01"
     faults: Annotated[tuple[dict[str, Any], ...], Field(max_length=200)] = ()
     chat: Annotated[tuple[dict[str, Any], ...], Field(max_length=500)] = ()
-    answers: dict[str, Annotated[tuple[Answer, ...], BeforeValidator(_answers)]] = Field(
+    answers: dict[str, Annotated[tuple[CaseAnswer, ...], BeforeValidator(_answers)]] = Field(
         default_factory=dict
     )
     expect: ExpectedRun = Field(default_factory=ExpectedRun)

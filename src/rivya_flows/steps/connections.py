@@ -14,8 +14,8 @@ from rivya_flows.language.expressions.output_types import TEXT, Shape, Unknown, 
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.field_types import COMPUTED, MediaKind, Name, SpecModel, Takes, Value
 from rivya_flows.language.final_cut import CutMedium
-from rivya_flows.language.inputs import RESERVED_HINT, is_secret_name, names_secret, refusal
 from rivya_flows.language.request_checks import check_model, check_reference_files
+from rivya_flows.language.secret_names import RESERVED_HINT, is_secret_name, names_secret, refusal
 from rivya_flows.language.syntax.media_references import KINDS, kind_of
 from rivya_flows.language.wording import preview
 from rivya_flows.steps.arguments import ArgumentMedia, Arguments, World

@@ -108,7 +108,7 @@ class Most:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class DeploymentAgreement:
     """What a deployment may buy at a service: a person agreed to it; or no one did, since a pool covered `labels`."""
 
     deployment: str
@@ -117,11 +117,11 @@ class Agreement:
     labels: Mapping[str, str] | None = None
 
 
-def agreements(engine: Engine) -> list[Agreement]:
+def agreements(engine: Engine) -> list[DeploymentAgreement]:
     """All agreements, by deployment; the name of a long service is a hash."""
     found = rows(engine, select(AGREEMENTS).order_by("deployment"))
     return [
-        Agreement(
+        DeploymentAgreement(
             row.deployment,
             row.service,
             Most(**{**(most := json.loads(row.most)), "events": tuple(most["events"])}),
@@ -132,7 +132,10 @@ def agreements(engine: Engine) -> list[Agreement]:
 
 
 def record_agreements(
-    engine: Engine, service: str, made: Sequence[Agreement], deployed: Collection[str] = ()
+    engine: Engine,
+    service: str,
+    made: Sequence[DeploymentAgreement],
+    deployed: Collection[str] = (),
 ) -> None:
     """Records agreements of one service; nothing else of `deployed` is capped by pools any more."""
     new = [

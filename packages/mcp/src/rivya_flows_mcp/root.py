@@ -15,7 +15,8 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.engine.run_context import RunContext
 from rivya_flows.environment import variables
 from rivya_flows.errors import SpecError, UsageError
-from rivya_flows.language.inputs import fit, hint_of
+from rivya_flows.language.input_values import hint_of
+from rivya_flows.language.inputs import fit
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.money.quotes import QUOTE_ID, VALID, Quote, QuoteFile, read_quote, write_quote
 from rivya_flows.preparation.prepare import Prepared, RunRequest

@@ -52,7 +52,7 @@ class TooMuchWorkError(ExpressionError):
 
 
 @dataclass
-class Work:
+class SharedWork:
     """The work that several evaluations may still do together."""
 
     left: int = MAX_WORK_TOGETHER
@@ -64,13 +64,13 @@ class Work:
             raise TooMuchWorkError(f"the expressions of all items handle more than {most}", _LESS)
 
 
-_TOGETHER: ContextVar[tuple[Work, ...]] = ContextVar("_TOGETHER", default=())
+_TOGETHER: ContextVar[tuple[SharedWork, ...]] = ContextVar("_TOGETHER", default=())
 
 
 @contextmanager
-def evaluated_together() -> Iterator[Work]:
+def evaluated_together() -> Iterator[SharedWork]:
     """Bounds the work of all evaluations inside, beside that of each."""
-    work = Work()
+    work = SharedWork()
     token = _TOGETHER.set((*_TOGETHER.get(), work))
     try:
         yield work
@@ -84,7 +84,7 @@ class Evaluation:
 
     scope: Mapping[str, Any]
     left: int = MAX_WORK
-    together: tuple[Work, ...] = field(default_factory=_TOGETHER.get)
+    together: tuple[SharedWork, ...] = field(default_factory=_TOGETHER.get)
 
     def take(self, work: int) -> None:
         self.left -= work

@@ -33,7 +33,7 @@ from rivya_flows.language.expressions.values import ExpressionError, InferenceEr
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, preview
 from rivya_flows.language.workflow import PARTS, Part, Step, Workflow
-from rivya_flows.spec.files import included_by
+from rivya_flows.spec.inlining import included_by
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
 from rivya_flows.steps.cut_rules import drawn_texts
 from rivya_flows.steps.kind import WrittenStep

@@ -8,18 +8,12 @@ from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import Reference, is_computed, references
-from rivya_flows.language.inputs import (
-    MAX_PARTS_OF_ALL,
-    SIZED,
-    fit,
-    hint_of,
-    parts_of,
-    pattern_error,
-    place_of,
-)
+from rivya_flows.language.input_values import SIZED, hint_of, place_of
+from rivya_flows.language.inputs import fit
+from rivya_flows.language.patterns import MAX_PARTS_OF_ALL, parts_of, pattern_error
 from rivya_flows.language.syntax import tree
 from rivya_flows.language.workflow import Included, Input, Step, Workflow
-from rivya_flows.spec.files import included_by
+from rivya_flows.spec.inlining import included_by
 from rivya_flows.spec.names import WrittenSpec
 from rivya_flows.steps.connections import IncludeWith
 

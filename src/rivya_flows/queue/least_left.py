@@ -1,0 +1,269 @@
+"""The least that is left to pay: what a run certainly buys if nothing fails."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from math import prod
+from typing import Any
+
+from rivya_flows.language.answers import AnswerField
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    Reference,
+    UsesNull,
+    references,
+)
+from rivya_flows.plans.names import RUNTIME
+from rivya_flows.plans.plan import PlannedStep, candidates_step
+from rivya_flows.plans.requests import PartlyKnown, alternatives_of, known_arguments, known_value
+from rivya_flows.queue.evaluation import evaluate_items, expand_step, open_campaigns
+from rivya_flows.queue.forks import asks_anew
+from rivya_flows.queue.item_counts import answer_field, answer_member, field_at, item_range
+from rivya_flows.queue.items import ItemState, Phase
+from rivya_flows.queue.scope import item_fields, item_scope, known_item, known_scope
+from rivya_flows.queue.state import State
+from rivya_flows.queue.written_prices import prices_by_spec
+from rivya_flows.spec.inlining import inlined_name
+
+_UNBOUGHT = (Phase.WAITING, Phase.READY, Phase.LOOKING, Phase.UPLOADING)
+_NEVER_NULL = ("asset", "assets", "key", "text")
+"""Output fields of a finished item of `generate` or `chat` that are not null."""
+
+
+def least_left(state: State) -> int:
+    """Credits still to be paid for `steps`, without what a condition, failure or cache may spare."""
+    # A copy evaluates now what the event has made known; the state of the run stays.
+    state = campaigns_opened(state)
+    least = Counter[str]()
+    for step_id, prices in least_by_step(state).items():
+        planned = state.planned_step(step_id)
+        around = state.plan.spaces[planned.space].inclusions()
+        # All that an item of an `include` costs may be spared.
+        if not any(include.allow_failures for _, _, include in around):
+            least[planned.repeats or step_id] += least_sum(planned, prices)
+    total = 0
+    for first, credits in least.items():
+        left = state.step_credits_left(first)
+        credits = credits if left is None else min(credits, left)  # it buys nothing beyond
+        total += credits * _times(state, state.planned_step(first))
+    return total
+
+
+def campaigns_opened(state: State) -> State:
+    """A copy of the state; each `include` whose list is not known yet has one further item there, if it has a least."""
+    state = state.copy()
+    waiting = [*state.plan.parts["steps"]]
+    for step_id in waiting:
+        planned = state.planned_step(step_id)
+        around = [one for one, _, _ in state.plan.spaces[planned.space].inclusions()]
+        # Those inside the items of others are many, and each may have its own list.
+        is_alone = all(one.key in ("", RUNTIME) for one in around)
+        if planned.includes and is_alone and _further_campaigns(state, planned, step_id) > 0:
+            with suppress(ExpressionError):  # too many steps: it fails before it buys anything
+                open_campaigns(state, step_id, [RUNTIME])
+                waiting += state.plan.steps_inside(state.planned_step(step_id).inside[RUNTIME])
+    return state
+
+
+def _further_campaigns(state: State, include: PlannedStep, step_id: str) -> int:
+    """The least items of an `include` without those that the plan has, whose own steps count."""
+    if state.steps[step_id].expanded:
+        return 0
+    return item_range(state, step_id)[0] - len(include.inside.keys() - {RUNTIME})
+
+
+def _times(state: State, planned: PlannedStep) -> int:
+    """How many campaigns a step stands for that are not known yet, at least."""
+    around = (one for one, _, _ in state.plan.spaces[planned.space].inclusions())
+    names = (one.include for one in around if one.key == RUNTIME)
+    return prod(_further_campaigns(state, state.planned_step(one), one) for one in names)
+
+
+def least_by_step(state: State) -> dict[str, list[int | None]]:
+    """The least credits of each item of each of `steps` that has not ended, as `least_of_items`."""
+    least, may_not_run = dict[str, list[int | None]](), set[str]()
+    for step_id in state.plan.parts["steps"]:
+        planned = state.planned_step(step_id)
+        expand_step(state, step_id)
+        evaluate_items(state, step_id)
+        current = state.steps[step_id]
+        if current.settled:
+            continue
+        certain = _will_run(state, step_id, may_not_run)
+        if current.expanded:
+            found = list(least_of_items(state, step_id, certain=certain))
+        else:  # of a list that only later steps make known, as many as it has certainly
+            sure = certain and not _may_reuse(state, step_id)
+            count = item_range(state, step_id)[0] if sure else 0
+            found = [_least_written(state, planned, ItemState("", {}))] * count
+        if not certain or planned.step.allow_failures or None in found:
+            may_not_run.add(step_id)
+        least[step_id] = found
+    return least
+
+
+def least_sum(planned: PlannedStep, prices: Iterable[int | None]) -> int:
+    """What the items of a step cost at least: the dearest of them may fail as `allow_failures` says."""
+    known = sorted(one or 0 for one in prices)
+    return sum(known[: max(0, len(known) - planned.step.allow_failures)])
+
+
+def _will_run(state: State, step_id: str, may_not_run: set[str]) -> bool:
+    """Whether the items of a step that are not evaluated yet will run if all before them succeed."""
+    planned = state.planned_step(step_id)
+    if planned.conditional or planned.round_of or planned.upstream & may_not_run:
+        return False
+    for space, _, include in state.plan.spaces[planned.space].inclusions():
+        around = state.steps[space.include]
+        if include.allow_failures:
+            return False
+        if around.expanded and space.key not in around.items:
+            return False
+        if not around.expanded and (
+            space.key != RUNTIME
+            or around.planned.whole & may_not_run
+            or not _is_all_given(state, around.planned, include.fan_out[1])
+        ):
+            return False
+    for name in planned.whole - planned.tolerates:
+        # A step that failed, or lacks items, may give a null to those that read it.
+        step, phases = state.steps[name], state.steps[name].tally.phases
+        lacks_items = phases[Phase.FAILED] + phases[Phase.SKIPPED] > 0
+        may_give_null = step.status == "failed" if step.settled else lacks_items
+        if may_give_null:
+            return False
+    alternatives = [one.with_.model_dump() for one in alternatives_of(planned.step)]
+    listed = None if state.steps[step_id].expanded else planned.step.fan_out[1]
+    return _is_all_given(state, planned, [planned.step.key, *alternatives, listed])
+
+
+def _is_all_given(state: State, planned: PlannedStep, written: Any) -> bool:
+    return all(_is_given(state, planned, one) for one in references(written))
+
+
+def _is_given(state: State, planned: PlannedStep, read: Reference) -> bool:
+    """Whether what a step reads is no null if all before it succeeds, or is known already."""
+    step, path = planned.step, read.path
+    if read.namespace == (step.as_ if step.fan_out[0] == "foreach" else step.fan_out[0]):
+        is_known = state.steps[inlined_name(planned.space, step.id)].expanded
+        return (is_known and planned.itemwise is None) or _is_member_given(state, planned, path)
+    if read.namespace == "inputs" and planned.space:
+        space = state.plan.spaces[planned.space]
+        given = [space.given_value(name) for name in path[:1] or space.workflow.inputs]
+        return _is_all_given(state, state.planned_step(space.include), given)
+    if read.namespace != "steps":
+        return True
+    name = inlined_name(planned.space, path[0]) if path else ""
+    if name not in state.steps:
+        return False
+    before = state.planned_step(name)
+    if state.steps[name].settled or before.kind.gives_media:
+        return True
+    if (source := candidates_step(before)) is not None:
+        return state.planned_step(source).kind.gives_media
+    field = answer_field(state.plan, planned, read)
+    return path[1:] in (("items",), ("text",)) or _is_never_null(field)
+
+
+def _is_never_null(field: AnswerField | None) -> bool:
+    return field is not None and field.required and field.type != "any"
+
+
+def _is_member_given(state: State, planned: PlannedStep, path: tuple[str, ...]) -> bool:
+    """As `_is_given`, of a field of a loop variable whose values are not known yet."""
+    loop, written = planned.step.fan_out
+    if loop != "foreach":
+        written, path = written.get(path[0]) if path else None, path[1:]
+    if all(one.namespace == "inputs" for one in references(written)):
+        if planned.space:  # these inputs are not those of the run, and not known yet
+            return False
+        members = known_value(written, {"inputs": state.plan.inputs})
+        return isinstance(members, list | tuple) and None not in members and not path
+    if (member := answer_member(state.plan, planned, written)) is not None:
+        field = field_at(member, path)
+        return _is_never_null(field) or (field is None and path in (("key",), ("index",)))
+    if not all(one.path[1:] == ("items",) for one in references(written)):
+        return False
+    known = _known_of_first(state, planned)
+    return path[:1] != () and (path[0] in _NEVER_NULL or path[0] in known)
+
+
+def _known_of_first(state: State, planned: PlannedStep) -> PartlyKnown:
+    items = state.steps[planned.itemwise].items if planned.itemwise else {}
+    first = next(iter(items.values()), None)
+    return PartlyKnown() if first is None else _known_of_source(state, planned, first)
+
+
+def _known_of_source(state: State, planned: PlannedStep, followed: ItemState) -> PartlyKnown:
+    """What an item that another one follows has before it ends: the values of its loops, and its key."""
+    source = state.planned_step(planned.itemwise or "")
+    fields = item_fields(source, followed)
+    later = {*source.kind.outputs, "status", "credits"} - {"key"}
+    return PartlyKnown({name: one for name, one in fields.items() if name not in later})
+
+
+def least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[int | None]:
+    """The least credits of each item; None: a null skips the item."""
+    planned = state.planned_step(step_id)
+    shared: int | None = None
+    reusable = _reusable_keys(state, step_id)
+    known: dict[str, Any] | None = None  # None: a required input of an included spec is null
+    try:
+        known = known_scope(state, planned) if certain else {}
+    except UsesNull:
+        pass
+    except ExpressionError:
+        certain = False
+    for item in state.steps[step_id].items.values():
+        if item.phase not in _UNBOUGHT or item.key in reusable:
+            yield 0
+        elif item.request is not None:
+            requests = item.requests[item.alternative :]
+            yield min(one.price.min for one in requests) if not item.request.chats else 0
+        elif not certain:
+            yield 0
+        elif known is None or _is_skipped(
+            planned, item_scope(state, planned, _known_item(state, planned, item), known)
+        ):
+            yield None
+        elif item.variables:
+            yield _least_written(state, planned, item)
+        else:
+            shared = _least_written(state, planned, item) if shared is None else shared
+            yield shared
+
+
+def _known_item(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
+    """As `known_item`, with what is known of an item that one follows before that has ended."""
+    found = known_item(state, planned, item)
+    followed = state.steps[planned.itemwise].items.get(item.key) if planned.itemwise else None
+    if found.variables or followed is None:
+        return found
+    return found._replace(variables={planned.step.as_: _known_of_source(state, planned, followed)})
+
+
+def _least_written(state: State, planned: PlannedStep, item: ItemState) -> int:
+    return min(one.min for _, one in prices_by_spec(state, planned, item))
+
+
+def _reusable_keys(state: State, step_id: str) -> frozenset[str]:
+    """The keys of items that the cache, or the forked run, may still give for nothing."""
+    if not _may_reuse(state, step_id):
+        return frozenset()
+    unasked = [one for one in state.steps[step_id].items.values() if not one.asked_cache]
+    keys = frozenset(one.key for one in unasked)
+    return (
+        keys if state.cache_mode(step_id) == "spec" else keys - asks_anew(state, step_id, unasked)
+    )
+
+
+def _may_reuse(state: State, step_id: str) -> bool:
+    reads = state.fork is not None or state.cache_mode(step_id) == "spec"
+    return reads and step_id not in state.again
+
+
+def _is_skipped(planned: PlannedStep, scope: Mapping[str, Any]) -> bool:
+    """Whether a null among the known values skips an item."""
+    return any(known_arguments(one, scope)[1] for one in alternatives_of(planned.step))
