@@ -491,17 +491,17 @@ steps:
     with: {model: gpt-5-2-chat, message: b, expect: {places: LIST}}
   LAST
 """
-ALONE = """films:
+FILM_EACH = """films:
     uses: generate
     foreach: ${{ steps.more.json.places }}
     LIMIT
     with: {model: veo3-1-lite, prompt: "PROMPT"}"""
-CAMPAIGNS = """films:
+CAMPAIGN_EACH = """films:
     uses: include
     foreach: ${{ steps.more.json.places }}
     LIMIT
     with: {spec: film.yaml, inputs: {place: "PROMPT"}}"""
-FILM = """
+ONE_FILM = """
 version: 1
 name: film
 inputs: {place: {type: string, required: false}}
@@ -513,7 +513,7 @@ steps:
     uses: generate
     with: {model: veo3-1-lite, prompt: push, references: ["${{ steps.still.asset }}"]}
 """
-ALL_OF_THEM = "{type: list, of: string, min: 2, max: 3}"
+AT_LEAST_TWO = "{type: list, of: string, min: 2, max: 3}"
 PERHAPS = "{type: list, of: string, min: 2, max: 3, required: false}"
 MAPS = "{type: list, of: map, fields: {name: {type: string, required: REQUIRED}}, min: 2, max: 3}"
 
@@ -521,16 +521,16 @@ MAPS = "{type: list, of: map, fields: {name: {type: string, required: REQUIRED}}
 @pytest.mark.parametrize(
     ("listed", "prompt", "limit", "many"),
     [
-        (ALL_OF_THEM, "${{ item }}", "#", 2),
-        (ALL_OF_THEM, "${{ item }} ${{ item.index }}", "#", 2),
-        (ALL_OF_THEM, "${{ item }}", "limit: 1", 1),
-        (ALL_OF_THEM, "${{ item }}", "allow_failures: 2", 0),
+        (AT_LEAST_TWO, "${{ item }}", "#", 2),
+        (AT_LEAST_TWO, "${{ item }} ${{ item.index }}", "#", 2),
+        (AT_LEAST_TWO, "${{ item }}", "limit: 1", 1),
+        (AT_LEAST_TWO, "${{ item }}", "allow_failures: 2", 0),
         (PERHAPS, "${{ item }}", "#", 0),
         (MAPS.replace("REQUIRED", "true"), "${{ item.name }}", "#", 2),
         (MAPS.replace("REQUIRED", "false"), "${{ item.name }}", "#", 0),
     ],
 )
-@pytest.mark.parametrize(("last", "each"), [(ALONE, 10), (CAMPAIGNS, 11)])
+@pytest.mark.parametrize(("last", "each"), [(FILM_EACH, 10), (CAMPAIGN_EACH, 11)])
 def test_what_an_answer_must_list_counts_before_it_is_asked_for(
     last: str, each: int, listed: str, prompt: str, limit: str, many: int
 ) -> None:
@@ -545,7 +545,7 @@ def test_what_an_answer_must_list_counts_before_it_is_asked_for(
     text = text.replace("PROMPT", prompt).replace("LIMIT", limit)
 
     def run_with(budget: int) -> Rehearsal:
-        start = frozen(text.replace("BUDGET", str(budget)), includes={"film.yaml": FILM})
+        start = frozen(text.replace("BUDGET", str(budget)), includes={"film.yaml": ONE_FILM})
         return Rehearsal(start, Listing()).execute()
 
     needed = run_with(9_999).state.spent

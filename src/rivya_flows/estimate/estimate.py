@@ -383,7 +383,7 @@ def _over_own_budget(state: State, step_id: str, items: tuple[ItemEstimate, ...]
 def _price_of_all(state: State, steps: Sequence[StepEstimate]) -> Price:
     """Of all steps together, each with its rounds as far as its own budget covers them."""
     found: defaultdict[str, defaultdict[str, list[Price]]] = defaultdict(lambda: defaultdict(list))
-    caps = {step.id: None if step.over else step.at_most for step in steps}
+    caps = {step.id: step.at_most for step in steps if not step.over}
     for step in steps:
         rounds = found[state.plan.first_round(step.id)]
         for item in step.items:
