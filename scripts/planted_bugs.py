@@ -40,11 +40,7 @@ def plant(bug: Path, folder: Path) -> dict[str, str]:
         raise click.ClickException(
             f"{bug.name} does not apply: write it again for the code as it is now\n{applied.stderr}"
         )
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(str(folder / source) for source in SOURCES),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(str(folder / source) for source in SOURCES)}
 
 
 def simulate(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count, islice
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -78,7 +79,7 @@ def _open_site() -> None:
     Finalize(opened, opened.__exit__, (None, None, None), exitpriority=10)
 
 
-def _live_through(seeds: range) -> Tally:
+def _live_through(fail_fast: bool, seeds: range) -> Tally:
     tally = Tally()
     gc.disable()  # a collection takes as long as a history
     for seed in seeds:
@@ -88,6 +89,8 @@ def _live_through(seeds: range) -> Tally:
         tally.faults += history.world.faults
         if error is not None:
             tally.violations[seed] = f"{type(error).__name__}: {error}"
+            if fail_fast:
+                break
     gc.collect()
     return tally
 
@@ -99,9 +102,10 @@ def simulate(seed: int, seconds: float, most: int | None, workers: int, fail_fas
         range(first, first + AT_ONCE if last is None else min(first + AT_ONCE, last))
         for first in (count(seed, AT_ONCE) if last is None else range(seed, last, AT_ONCE))
     )
+    live_through = partial(_live_through, fail_fast)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _open_site) as pool:
-        running = {pool.submit(_live_through, chunk) for chunk in islice(chunks, workers)}
+        running = {pool.submit(live_through, chunk) for chunk in islice(chunks, workers)}
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for one in done:
@@ -109,7 +113,7 @@ def simulate(seed: int, seconds: float, most: int | None, workers: int, fail_fas
                 is_over = most is None and time.monotonic() > began + seconds
                 if is_over or (fail_fast and tally.violations):
                     continue
-                running |= {pool.submit(_live_through, chunk) for chunk in islice(chunks, 1)}
+                running |= {pool.submit(live_through, chunk) for chunk in islice(chunks, 1)}
     return tally
 
 

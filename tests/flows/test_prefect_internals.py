@@ -439,7 +439,7 @@ async def test_pending_lines_are_sent_without_a_warning(
 
     flow_run_id = await logging_flow()
     await internals.send_pending(60)
-    assert "a last word" in server.log(flow_run_id)
+    server.logged(flow_run_id, "a last word")
     warned = [one for one in caplog.records if one.name in ("EventsWorker", "APILogWorker")]
     assert warned == []
     assert logging.getLogger("EventsWorker").level == logging.NOTSET

@@ -399,7 +399,7 @@ def opened(folder: Path, server: Server, *, time_scale: float, **settings: str) 
             **os.environ,
             "PREFECT_API_URL": server.api_url,
             "PREFECT_LOGGING_LEVEL": "INFO",
-            "PREFECT_WORKER_QUERY_SECONDS": "0.5",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
             "NO_COLOR": "1",
             "RIVYA_API_KEY": sandbox["api_key"],
             "RIVYA_BASE_URL": sandbox["base_url"],
