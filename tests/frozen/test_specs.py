@@ -19,7 +19,7 @@ FILES = [
 VARIANTS: dict[str, tuple[str, ...]] = {
     "launch-human": ("product-launch", "-i", "pick=human", "-i", "language=hi", "--budget", "40"),
     "launch-one": ("product-launch", "-i", "styles=[neon]", "--label", "client=acme"),
-    "languages-three": ("several-languages", "-i", "languages=[en, hi, es]", "--cache", "off"),
+    "ads-one": ("table-ads", "-i", "first=1", "--cache", "off"),
     "photo-two": ("own-photo", "-i", "styles=[noir, comic]", "-i", "keep=the mug"),
     "kinds-plain": ("kinds", "-i", "bold=false", "-i", "lights=[noon]", "-i", "many=1"),
     "launch-over": ("product-launch", "--budget", "3"),

@@ -165,7 +165,7 @@ def test_mistakes_of_another_file_are_not_fixed() -> None:
 
 WORD = re.compile(
     r"(?m)\b(uses|with|model|prompt|params|title|default|values|matrix|foreach|timeout|budget|credits|expect"
-    r"|message|outputs|clips|captions|fallback|criteria|rounds|aspect_ratio|seconds|allow_failures):(?!\s+\{?type:)"
+    r"|message|outputs|clips|captions|fallback|criteria|rounds|aspect_ratio|seconds|allow_failures):(?!\s+(?:\{?type:|string\b))"
     r"|(?:model|uses|type|kind|mode|cache|position): ([\w.-]{3,})"
     r"|(?:steps|inputs|matrix)\.([a-z_]{3,})"
 )

@@ -79,7 +79,29 @@ def test_a_caption_has_step_key_and_price() -> None:
     ]
 
 
-def item_of(step: str, prompt: str, digit: str, **facts: Any) -> tuple[Step, Item]:
+def item_of(
+    step: str, prompt: str, digit: str, uses: str = "generate", **facts: Any
+) -> tuple[Step, Item]:
     asset = {"kind": "image", "mime_type": "image/png", "sha256": digit * 64}
+    made_in = Step.model_validate(whole("steps", {"id": step, "uses": uses}))
     item = whole("items", {"prompt": prompt, "assets": [asset], **facts})
-    return Step.model_validate(whole("steps", {"id": step})), Item.model_validate(item)
+    return made_in, Item.model_validate(item)
+
+
+def test_a_medium_is_named_after_the_campaigns_that_it_is_inside_of() -> None:
+    """Two campaigns of a fan-out have a spot each, and one still that both were given."""
+    items = [
+        item_of("still", "A cup", "9"),
+        item_of("spots__uk__spot", "", "1", key="tall"),
+        item_of("spots__india__spot", "", "2"),
+        *(
+            item_of("spots", "", mark, key=key, uses="include")
+            for key, mark in [("uk", "1"), ("uk", "9"), ("india", "2"), ("india", "9")]
+        ),
+    ]
+    found = describe(items)
+    assert [(one.name, one.key) for one in found.values()] == [
+        ("", ""),
+        ("uk · tall", "uk · tall"),
+        ("india", "india"),
+    ]

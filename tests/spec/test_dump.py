@@ -156,4 +156,6 @@ def test_a_spec_is_the_same_after_it_was_written(path: Path | None) -> None:
     folder = path.parent if path else None
     text = path.read_text("utf-8") if path else EVERY_KEY
     workflow = load(text, file="a.yaml", catalogue=shipped(), folder=folder)
-    assert loaded(workflow) == workflow
+    # The rows of a table are in what is written, which names its file no more.
+    texts = {path: text for path, text in workflow.texts.items() if not path.endswith(".csv")}
+    assert loaded(workflow) == workflow.model_copy(update={"texts": texts})

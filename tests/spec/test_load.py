@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_client.catalogue.prices import price
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.filters import FILTERS
@@ -20,8 +19,6 @@ from rivya_flows.language.workflow import Budget, Deploy, Input, Retry, Step, Wo
 from rivya_flows.preparation.check import check_file, lint_spec
 from rivya_flows.preparation.spec_file import read_spec, specs_at
 from rivya_flows.spec.load import check, load
-from rivya_flows.steps.chat import ChatWith
-from rivya_flows.steps.generate import GenerateWith
 from rivya_flows.steps.registry import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
@@ -30,9 +27,7 @@ GUIDE = (ROOT / "docs" / "reference" / "spec.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: str(path.stem))
-def test_a_shipped_spec_has_no_warnings_and_its_budget_is_enough_for_its_default_run(
-    path: Path,
-) -> None:
+def test_a_shipped_spec_has_no_warnings_and_runs_without_inputs(path: Path) -> None:
     file = check_file(path, shipped())
     workflow = file.checked
     assert isinstance(workflow, Workflow)
@@ -40,20 +35,6 @@ def test_a_shipped_spec_has_no_warnings_and_its_budget_is_enough_for_its_default
     assert path.stem == workflow.name
     assert path.read_text("utf-8").startswith("# ")
     resolve_inputs(workflow, {}, folder=path.parent)
-    total = 0
-    for step in workflow.steps.values():
-        arguments = step.with_
-        if not isinstance(arguments, ChatWith | GenerateWith):
-            continue
-        model = shipped().get(arguments.model)
-        assert model is not None
-        params = arguments.params if isinstance(arguments, GenerateWith) else {}
-        turns = 3 if isinstance(arguments, ChatWith) else 1
-        cost = price(model, params)
-        # No shipped spec fans out into more than four items by default.
-        total += (cost.max or cost.min) * turns * (4 if step.fans_out else 1)
-    assert workflow.budget is not None
-    assert total <= workflow.budget.credits
 
 
 def test_guide_names_every_word_of_the_language() -> None:

@@ -15,7 +15,7 @@ from rivya_flows.preparation.spec_file import SpecFile, read_spec
 from support.spec_mutations import HARMLESS, MISTAKES, Mutation
 
 SPECS = Path(__file__).parents[2] / "specs"
-GOOD = ["product-launch", "casting", "catalogue-batch", "several-languages"]
+GOOD = ["product-launch", "casting", "catalogue-batch", "markets"]
 
 
 def mutated(name: str, mutation: Mutation, times: int) -> Iterator[SpecFile]:

@@ -152,5 +152,7 @@ def _cell(one: Input) -> str:
     if one.default is None:
         return "" if one.required else "may be left out"
     value: Any = one.default
+    if one.is_table and isinstance(value, list | tuple):
+        return f"{len(value)} {'row' if len(value) == 1 else 'rows'}"
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return re.sub(r"\s+", " ", text).replace("|", "\\|")

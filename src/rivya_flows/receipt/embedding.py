@@ -23,6 +23,7 @@ from rivya_flows.media.bounds import MAX_POSTERS
 from rivya_flows.media.decoding import draw_poster
 from rivya_flows.plans.names import label
 from rivya_flows.receipt.model import Item, Receipt, Step, Upload
+from rivya_flows.steps.connections import Include
 
 Items = Sequence[tuple[Step, Item]]
 """The items of a receipt, each after its step."""
@@ -47,7 +48,7 @@ class Description(NamedTuple):
     Attributes:
         alt: What is seen on it, as the first item that has it says.
         caption: Step, key, format and price of that item; empty if no item made it.
-        name: Key and format of that item.
+        name: Key and format of that item, after the key of the campaign that it is inside of.
         key: The same of the only item that made it; empty if several did.
         picked: The picks that chose it.
         rendered: It is a format of a film or still.
@@ -69,13 +70,17 @@ def describe(items: Items) -> dict[str, Description]:
     common = shared_ending((step, one.prompt) for step, one in seen if one.prompt is not None)
     makers: defaultdict[str, set[str]] = defaultdict(set)
     picks: defaultdict[str | None, dict[str, None]] = defaultdict(dict)
+    # The items of an `include` that have a medium, by hash and step, the innermost step first.
+    campaigns: defaultdict[str, dict[str, list[str]]] = defaultdict(dict)
     for step, item in items:
         price = f"{item.credits:,} {'credit' if item.credits == 1 else 'credits'}"
         prompt = (item.prompt or "").removesuffix(common)
         for asset in item.media:
             formats = item.formats.get(asset.sha256, ())
             names = [*filter(None, [item.key, *(_FORMAT_NAMES.get(one, one) for one in formats)])]
-            if names and step.uses != "pick":
+            if step.uses == Include.uses:
+                campaigns[asset.sha256].setdefault(step.id, []).append(item.key)
+            elif names and step.uses != "pick":
                 makers[asset.sha256].add(" · ".join(names))
             if asset.sha256 not in found:
                 alt = alt_text(asset.kind, step.id, ", ".join(names), prompt)
@@ -85,9 +90,16 @@ def describe(items: Items) -> dict[str, Description]:
             if candidate.picked:
                 picks[candidate.sha256][label(step.id, item.key)] = None
     rendered = {sha256 for _, item in items for sha256 in item.formats}
+
+    def inside(sha256: str, *names: str) -> str:
+        """The names of a medium after the keys of its campaigns, but for steps of which several have it."""
+        keys = [keys[0] for keys in reversed(campaigns[sha256].values()) if len(keys) == 1]
+        return " · ".join(filter(None, [*keys, *names]))
+
     return {
         sha256: one._replace(
-            key="".join(makers[sha256]) if len(makers[sha256]) == 1 else "",
+            name=inside(sha256, one.name),
+            key=inside(sha256, *makers[sha256]) if len(makers[sha256]) < 2 else "",
             picked=", ".join(picks[sha256]),
             rendered=sha256 in rendered,
         )
