@@ -26,6 +26,7 @@ from rivya_flows.engine.publishing import upload_page
 from rivya_flows.environment import variables
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows.credentials import RivyaCredentials
+from rivya_flows.flows.deployment import sync
 from rivya_flows.flows.deployment.desired import (
     DeployOptions,
     GivenSpecs,
@@ -38,18 +39,6 @@ from rivya_flows.flows.deployment.infrastructure import (
     ensure_work_pool,
     lacks_package,
     machines_of,
-)
-from rivya_flows.flows.deployment.sync import (
-    Change,
-    Desired,
-    automations_of,
-    delete_orphans,
-    environment_of,
-    find_unspecified,
-    is_ours,
-    read_existing,
-    reconcile,
-    remove,
 )
 from rivya_flows.flows.prefect_api import open_client, refusals
 from rivya_flows.flows.prefect_internals import dates_of
@@ -91,7 +80,7 @@ class Deployed:
     their spec may still exist. `without` are specs without a `deploy:` entry, with one that they could have.
     """
 
-    changes: list[Change]
+    changes: list[sync.Change]
     stale: tuple[str, ...]
     unsure: tuple[str, ...]
     without: Mapping[str, str]
@@ -150,7 +139,7 @@ async def deploy_agreed(
     made = tuple(name for name, pool in pools.items() if pool is None)
     if made and not options.dry:
         await ensure_work_pool(default)
-    existing = await read_existing(client, sources.specs)
+    existing = await sync.read_existing(client, sources.specs)
     with scratch() as folder:
         url = (folder / "kept").as_uri() if options.dry else settings.assets_url
         assets, page = AssetStore(url, folder), upload_page(settings, str(client.api_url))
@@ -161,14 +150,14 @@ async def deploy_agreed(
             for spec in {one.spec.hash: one.spec for one in desired if one.spec}.values():
                 keep_spec(journal.engine, spec)
     names, given = {one.name for one in desired}, {one.collection for one in sources.specs.values()}
-    stale, unsure = find_unspecified(existing, names, sources.specs, given, sources.covered)
+    stale, unsure = sync.find_unspecified(existing, names, sources.specs, given, sources.covered)
     changes = await _reconcile_all(client, desired, existing, options)
     for name in stale if options.prune else ():
         if not options.dry:
-            await remove(client, name, existing[name].id)
-        changes.append(Change(name, "removed", id=existing[name].id))
+            await sync.remove(client, name, existing[name].id)
+        changes.append(sync.Change(name, "removed", id=existing[name].id))
     if options.prune and not options.dry:
-        await delete_orphans(client)
+        await sync.delete_orphans(client)
     notes = [
         f"work pool {name} is of type process; warm workers need campaign: docs/how-to/workers.md"
         for name, pool in pools.items()
@@ -201,7 +190,7 @@ async def _read_pool(client: PrefectClient, name: str, default: str) -> WorkPool
 
 
 def _refuse(
-    desired: Iterable[Desired],
+    desired: Iterable[sync.Desired],
     existing: Mapping[str, DeploymentResponse],
     pools: Mapping[str, WorkPool | None],
 ) -> None:
@@ -228,18 +217,18 @@ def _refuse(
 
 async def _reconcile_all(
     client: PrefectClient,
-    desired: Sequence[Desired],
+    desired: Sequence[sync.Desired],
     existing: Mapping[str, DeploymentResponse],
     options: DeployOptions,
-) -> list[Change]:
+) -> list[sync.Change]:
     """Reconciles `_AT_ONCE` at a time; raises the first error when no other is left halfway."""
 
-    async def change(one: Desired) -> Change:
+    async def change(one: sync.Desired) -> sync.Change:
         with refusals(f"deployment {one.name}", _INVALID):
             before = existing.get(one.name)
-            return await reconcile(client, one, before, prune=options.prune, dry=options.dry)
+            return await sync.reconcile(client, one, before, prune=options.prune, dry=options.dry)
 
-    changes: list[Change] = []
+    changes: list[sync.Change] = []
     for begin in range(0, len(desired), _AT_ONCE):
         calls = map(change, desired[begin : begin + _AT_ONCE])
         for done in await asyncio.gather(*calls, return_exceptions=True):
@@ -265,8 +254,8 @@ async def other_spending(
 ) -> list[DeployedSpending]:
     """What may start by itself of our deployments on a server that no given spec has."""
     found = []
-    for name, deployed in sorted((await read_existing(client, ())).items()):
-        if not is_ours(deployed) or name in given:
+    for name, deployed in sorted((await sync.read_existing(client, ())).items()):
+        if not sync.is_ours(deployed) or name in given:
             continue
         starts: list[Start | None] = []
         for schedule in (
@@ -276,13 +265,13 @@ async def other_spending(
                 starts.append(await start_of(_schedule_of_spec(schedule), now))
             except (UsageError, ValueError):  # a person added it
                 starts.append(Start("by a schedule"))
-        for one in (await automations_of(client, deployed.id, name)).values():
+        for one in (await sync.automations_of(client, deployed.id, name)).values():
             if one.enabled and isinstance(one.trigger, EventTrigger):
                 match = dict(one.trigger.match.items())
                 starts.append(_start_by(", ".join(sorted(one.trigger.expect)), match))
         if any(starts):
             workflow = None
-            spec = deployed_spec(journal.engine, environment_of(deployed)[SPEC_VARIABLE])
+            spec = deployed_spec(journal.engine, sync.environment_of(deployed)[SPEC_VARIABLE])
             with suppress(SpecError):
                 workflow = load_spec(deployed_file(spec), shipped()) if spec else None
             found.append(_spending(name, workflow, starts))

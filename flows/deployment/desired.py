@@ -33,6 +33,7 @@ from rivya_flows.language.workflow import Deploy, Schedule, Workflow
 from rivya_flows.money.most_dates import rule_problem
 from rivya_flows.plans.budgets import deployed_cap
 from rivya_flows.plans.run_form import CREDENTIALS, shown_form, upload_link
+from rivya_flows.preparation import spec_file
 from rivya_flows.preparation.check import check_spec, unreadable
 from rivya_flows.preparation.deploy_blocks import (
     COLLECTION_VARIABLE,
@@ -43,14 +44,6 @@ from rivya_flows.preparation.deploy_blocks import (
     deployment,
 )
 from rivya_flows.preparation.prepare import RunRequest, prepare_offline
-from rivya_flows.preparation.spec_file import (
-    NO_SPEC,
-    SpecFile,
-    is_tests,
-    read_spec,
-    specs_at,
-    with_files,
-)
 from rivya_flows.receipt.phrases import credits_of, total_of
 from rivya_flows.spec.files import included_texts
 from rivya_flows.store.assets import AssetStore
@@ -64,7 +57,7 @@ _LONGEST_SCHEDULE = 500  # characters
 
 @dataclass(frozen=True)
 class GivenSpec:
-    file: SpecFile
+    file: spec_file.SpecFile
     workflow: Workflow
     collection: str
 
@@ -100,16 +93,16 @@ def read_specs(
     problems: list[Diagnostic] = []
     found: dict[str, GivenSpec] = {}
     # A shell's `specs/*.yaml` finds the files of tests too.
-    paths = [path for path in paths if not is_tests(path)] or paths
+    paths = [path for path in paths if not spec_file.is_tests(path)] or paths
     files: dict[Path, None] = {}
     for path in paths:
-        specs = specs_at(path)
+        specs = spec_file.specs_at(path)
         files |= dict.fromkeys(specs)
         if not specs and not empty:
-            problems.append(Diagnostic("unreadable", NO_SPEC, file=str(path)))
+            problems.append(Diagnostic("unreadable", spec_file.NO_SPEC, file=str(path)))
     for path in files:
         try:
-            file = read_spec(path)
+            file = spec_file.read_spec(path)
         except UsageError as error:
             problems.append(unreadable(path, error))
             continue
@@ -135,7 +128,7 @@ def read_specs(
         return GivenSpecs(found, frozenset({collection}))
     # Folders that were given, or all of whose specs were given.
     given = {path.resolve() for path in files}
-    whole = {path.parent for path in given if given.issuperset(specs_at(path.parent))}
+    whole = {path.parent for path in given if given.issuperset(spec_file.specs_at(path.parent))}
     whole |= {path.resolve() for path in paths if path.is_dir()}
     return GivenSpecs(found, frozenset(map(str, whole)))
 
@@ -195,7 +188,7 @@ def desired_deployments(
         if not source.workflow.deploy:
             continue
         try:
-            whole = with_files(source.file, shipped(), assets)
+            whole = spec_file.with_files(source.file, shipped(), assets)
         except MediaError as error:
             problems.append(
                 Diagnostic("bad-file", error.message, error.hint, file=source.file.name)

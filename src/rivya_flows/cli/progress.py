@@ -16,15 +16,7 @@ from rivya_flows.cli.layout import Cell, clock, draw_table, duration, roughly, w
 from rivya_flows.cli.output import COLOURS, columns_of, draws, has_colours, live, print_above, tell
 from rivya_flows.plans.names import first_of, join_keys, label, round_title, short_label
 from rivya_flows.plans.plan import PlannedStep
-from rivya_flows.queue.events import (
-    AnswerGiven,
-    ChatAnswered,
-    Event,
-    FileUploaded,
-    JobEnded,
-    PurchaseAccepted,
-    RunResumed,
-)
+from rivya_flows.queue import events
 from rivya_flows.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.queue.judging import is_judged
 from rivya_flows.queue.outcomes import bought_instead
@@ -47,9 +39,9 @@ class News(NamedTuple):
     stays: bool = False
 
 
-def news(spent: int | None, event: Event, state: State) -> tuple[News, ...]:
+def news(spent: int | None, event: events.Event, state: State) -> tuple[News, ...]:
     """One line for each notable change of an event; `spent`: before it, None if none was seen before."""
-    if spent is None or isinstance(event, RunResumed):  # which begins an execution
+    if spent is None or isinstance(event, events.RunResumed):  # which begins an execution
         done: list[str] = []
         for step_id, items in groupby(state.each(), key=lambda one: one[0]):
             keys = [item.key for _, item in items if item.phase is Phase.COMPLETED]
@@ -75,28 +67,28 @@ def news(spent: int | None, event: Event, state: State) -> tuple[News, ...]:
     )
 
 
-def _line(event: Event, state: State) -> News | None:
-    if isinstance(event, PurchaseAccepted):
+def _line(event: events.Event, state: State) -> News | None:
+    if isinstance(event, events.PurchaseAccepted):
         price = credits_of(event.reserved_credits)
         return News(f"{short_label(event.step, event.key)} bought ({price}, {event.task_id})")
-    if isinstance(event, ChatAnswered):
+    if isinstance(event, events.ChatAnswered):
         return _judged_or_asked_again(event, state)
     if instead := bought_instead(event, state):
         return News(instead, stays=True)
-    if isinstance(event, JobEnded) and event.status == "failed":
+    if isinstance(event, events.JobEnded) and event.status == "failed":
         item = state.item(event.step, event.key)
         if item.phase is Phase.FAILED:
             return None
         name, reason = short_label(event.step, event.key), event.error or "no reason given"
         return News(f"{name}: the job failed ({reason}); buying another", stays=True)
-    if isinstance(event, FileUploaded):
+    if isinstance(event, events.FileUploaded):
         return News(f"uploaded {event.media}" + (f" for {event.model}" if event.model else ""))
-    if isinstance(event, AnswerGiven):
+    if isinstance(event, events.AnswerGiven):
         return News(answer_line(event), stays=True)
     return None
 
 
-def _judged_or_asked_again(event: ChatAnswered, state: State) -> News | None:
+def _judged_or_asked_again(event: events.ChatAnswered, state: State) -> News | None:
     item, name = state.item(event.step, event.key), short_label(event.step, event.key)
     if item.phase in TERMINAL:
         return None
@@ -400,7 +392,7 @@ class Progress(Screen):
         """Shows the seconds that a job of a step usually takes, and what follows for all of them."""
         self._usual = usual
 
-    def listen(self, event: Event, state: State) -> None:
+    def listen(self, event: events.Event, state: State) -> None:
         """Shows an event, and the state after it."""
         self.tell_news(news(self._spent, event, state))
         self._note_times(state)

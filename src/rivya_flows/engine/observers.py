@@ -20,17 +20,6 @@ from rivya_flows.engine.run import Listener, Rendering
 from rivya_flows.errors import APIError, RateLimitError
 from rivya_flows.plans.names import short_label
 from rivya_flows.queue import events
-from rivya_flows.queue.events import (
-    ChatAnswered,
-    Event,
-    JobEnded,
-    PoolRefused,
-    PurchaseAccepted,
-    PurchaseEvent,
-    PurchaseIntended,
-    PurchaseUnanswered,
-    RunEnded,
-)
 from rivya_flows.queue.outcomes import bought_instead
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.metrics import outcome_of
@@ -46,7 +35,7 @@ def log_events(logger: Logger, *then: Listener) -> Listener:
     warned = False
     refusing: set[str] = set()  # a fan-out may have hundreds of refused items
 
-    def listen(event: Event, state: State) -> None:
+    def listen(event: events.Event, state: State) -> None:
         nonlocal warned
         line = _LINES.get(type(event))
         if line is not None and (message := line(event)) and not _is_known(event, state):
@@ -107,7 +96,7 @@ def _name(event: Any) -> str:
     return short_label(event.step, event.key)
 
 
-def _is_known(event: Event, state: State) -> bool:
+def _is_known(event: events.Event, state: State) -> bool:
     """Whether an item is done whose job was just said to have succeeded."""
     if not isinstance(event, events.ItemCompleted):
         return False
@@ -204,13 +193,15 @@ class RunTrace:
         if span.is_recording():
             self.trace_id = trace.format_trace_id(span.get_span_context().trace_id)
 
-    def listen(self, event: Event, state: State) -> None:
+    def listen(self, event: events.Event, state: State) -> None:
         """A listener: gets each event after it was written, with the state after it."""
-        if self.trace_id is None or isinstance(event, PoolRefused | PurchaseUnanswered):
+        if self.trace_id is None or isinstance(
+            event, events.PoolRefused | events.PurchaseUnanswered
+        ):
             return  # one was never journaled, the other is still open
-        if isinstance(event, PurchaseEvent):
+        if isinstance(event, events.PurchaseEvent):
             self._of_purchase(event)
-        elif isinstance(event, RunEnded):
+        elif isinstance(event, events.RunEnded):
             _set(self._span, status=event.status, credits=state.spent)
             if event.status == "failed":
                 self._span.set_status(StatusCode.ERROR)
@@ -221,19 +212,19 @@ class RunTrace:
             _set(span, outcome="open")
             span.end()
 
-    def _of_purchase(self, event: PurchaseEvent) -> None:
+    def _of_purchase(self, event: events.PurchaseEvent) -> None:
         of = (event.step, event.key, event.n)
         span = self._purchases.get(of)
         if span is None:
             span = self._purchases[of] = self._start(event)
         match event:
-            case PurchaseIntended():
+            case events.PurchaseIntended():
                 _set(span, model=event.model, planned_credits=event.reserve, route=event.route)
                 return
-            case PurchaseAccepted():
+            case events.PurchaseAccepted():
                 _set(span, task_id=event.task_id, reserved_credits=event.reserved_credits)
                 return
-            case JobEnded() | ChatAnswered():
+            case events.JobEnded() | events.ChatAnswered():
                 _set(span, credits=event.final_credits)
         outcome = outcome_of(event)
         _set(span, outcome=outcome)
@@ -242,9 +233,9 @@ class RunTrace:
         span.end()
         del self._purchases[of]
 
-    def _start(self, event: PurchaseEvent) -> Span:
+    def _start(self, event: events.PurchaseEvent) -> Span:
         """The span of a purchase; one that an earlier execution intended begins with this one."""
-        resumed = not isinstance(event, PurchaseIntended)
+        resumed = not isinstance(event, events.PurchaseIntended)
         span = self._tracer.start_span(
             "rivya_flows.purchase",
             context=trace.set_span_in_context(self._span),
