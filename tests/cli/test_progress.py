@@ -10,15 +10,7 @@ import pytest
 
 from rivya_flows.cli.layout import clock, draw_table, duration
 from rivya_flows.cli.output import prompt
-from rivya_flows.cli.progress import (
-    LINE_SECONDS,
-    Progress,
-    StepRow,
-    fold_rows,
-    news,
-    rows,
-    time_left,
-)
+from rivya_flows.cli.progress import LINE_SECONDS, Progress, StepRow, fold_rows, rows, time_left
 from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.questions.question import Answer
 from rivya_flows.queue.events import (
@@ -33,6 +25,7 @@ from rivya_flows.queue.items import Phase
 from rivya_flows.queue.queue import replay, step
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.news import news
 from rivya_flows.receipt.phrases import not_downloaded, open_jobs
 from support.judged_picks import Judging, judged
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
