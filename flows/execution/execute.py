@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -79,7 +78,7 @@ async def execute_run(run: Run, concurrency: Concurrency | None) -> RunReport:
 async def end_cancelled(run: Run) -> RunReport:
     """Journals and announces that a waiting run was cancelled, unless it has ended otherwise."""
     context = run.context
-    closed = await in_thread(partial(close_cancelled, context.journal, run.run_id))
+    closed = await in_thread(close_cancelled, context.journal, run.run_id)
     report = await asyncio.to_thread(run.reporter.write)
     if closed:
         await announce(context, report.receipt, in_batch=run.in_batch)
@@ -131,8 +130,7 @@ async def _run_engine(run: Run, page: Page) -> None:
             run.state = await take_answers(context, run.lease, reporter)
             resumed = run.resume_event(tracing.trace_id)
             if run.state.tally.ended:  # `prepare` has seen the media of a first execution
-                restored = partial(restore_media, context.assets, reporter, run.state, resumed)
-                await in_thread(restored)
+                await in_thread(restore_media, context.assets, reporter, run.state, resumed)
             await _show_labels(reporter.frozen.labels, logger)
             logger.info("%s", observers.start_line(run.state))
             calls = PrefectCalls(run, earlier, page)
@@ -201,8 +199,8 @@ async def run_deployment(
             keyed = with_key if deployment.id is None else for_worker
             settings = await keyed(settings, secret_block)
         async with connect(settings, wallet=wallet, notify=logger.info) as context:
-            run_id = await in_thread(partial(_checked_id, context.journal, here))
-            if await in_thread(partial(context.journal.run, run_id)) is None:
+            run_id = await in_thread(_checked_id, context.journal, here)
+            if await in_thread(context.journal.run, run_id) is None:
                 # A run that waited for an answer over its next date is not late: it has begun.
                 late = await skipped_run(workflow, settings.rivya_flows_catchup_grace_seconds)
                 if late is not None:
@@ -218,7 +216,7 @@ async def run_deployment(
                 await _begin(context, run_id, request, logger.info)
             # Prefect may have started the flow run again while the process that executes it lives.
             driven = await context.leases.until_free(run_id)
-            row = await in_thread(partial(known_run, context, run_id))
+            row = await in_thread(known_run, context, run_id)
             reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
             run = Run(context, reporter)
             if await can_try_later():
@@ -226,7 +224,7 @@ async def run_deployment(
             report = await _execute(run, workflow, driven=driven)
             waits = None
             while report.status == "suspended":
-                waits = await in_thread(partial(suspension_of, context, run_id))
+                waits = await in_thread(suspension_of, context, run_id)
                 if current_run.can_be_suspended():
                     break  # and suspend once everything is closed: that ends this process
                 report = await _wait_here(context, waits, reporter, workflow)
@@ -271,7 +269,7 @@ async def _begin(
     await confirm_live(context, spending_of(prepared.estimate), tell, agreement(tell))
     # Only a command that shows the run makes it.
     folder = context.settings.data / "runs" / run_id
-    await in_thread(partial(context.journal.create, prepared.frozen, folder))
+    await in_thread(context.journal.create, prepared.frozen, folder)
 
 
 async def _execute(run: Run, workflow: Workflow, *, driven: bool) -> RunReport:

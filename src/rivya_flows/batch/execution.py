@@ -94,10 +94,10 @@ async def run_rows(
         try:
             await run_row(row)
         except RivyaError as error:
-            result = await in_thread(partial(result_of, row.run_id))
+            result = await in_thread(result_of, row.run_id)
             codes = result.codes | {error.code}
             return replace(result, status="failed", codes=codes, reason=str(error))
-        return await in_thread(partial(result_of, row.run_id))
+        return await in_thread(result_of, row.run_id)
 
     tasks: dict[asyncio.Task[pricing.RowResult], str] = {}
     try:
@@ -124,11 +124,9 @@ async def _wallet_change(
     other_runs: tuple[OtherRun, ...] = ()
     after: int | None = None
     own = {row.run_id for row in batch.rows}
-    read = partial(
-        spent_since, context.journal.engine, began, service.identity, service.wallet, own
-    )
+    of_wallet = service.identity, service.wallet
     with suppress(StoreError):
-        other_runs = await in_thread(read)
+        other_runs = await in_thread(spent_since, context.journal.engine, began, *of_wallet, own)
     with suppress(APIError):
         async with context.client() as client:
             after = (await client.credits.retrieve()).current_credits
@@ -160,7 +158,7 @@ async def _run_priced(
             def warn(warning: str) -> None:
                 caller.notify(f"{row.name}: {warning}")
 
-            reporter = await in_thread(partial(_begin_row, context, batch, folder, row))
+            reporter = await in_thread(_begin_row, context, batch, folder, row)
             options = RunOptions(budget=row.cap)
             run = Run(context, reporter, options, listen=listen, in_batch=True)
             async with ended_well(run, warn):

@@ -135,7 +135,7 @@ class Engine:
         """Store results for later runs with an equal request, in batches, in a thread."""
         while self._results:
             results, self._results = self._results, []
-            await in_thread(partial(keep_results, self._run.context.journal.engine, results))
+            await in_thread(keep_results, self._run.context.journal.engine, results)
         self._storing = None
 
     def _is_done(self, task: asyncio.Task[None]) -> None:
@@ -302,18 +302,18 @@ async def reconcile_jobs(run: Run) -> None:
     pools: tuple[events.PoolTotal, ...] = ()
     with suppress(StoreError):
         if (sum_credits(state).unexplained or 0) > 0:
-            spent = partial(spent_by_others, engine, run.run_id, state.service, state.wallet)
-            other_runs = await in_thread(spent)
+            of = run.run_id, state.service, state.wallet
+            other_runs = await in_thread(spent_by_others, engine, *of)
     with suppress(StoreError):
-        pools = await in_thread(partial(Pools(engine).matching, row.labels, row.service))
+        pools = await in_thread(Pools(engine).matching, row.labels, row.service)
     event = events.ServiceAsked(
         jobs={one: jobs[one] for one in asked},
         others=sum(one.most for one in other_runs),
         other_runs=other_runs[: events.MOST_OTHER_RUNS],
         pools=pools,
     )
-    append = partial(run.context.journal.append, run.run_id, event, run.lease.fence)
-    run.reporter.record(await in_thread(append), state)
+    append = run.context.journal.append
+    run.reporter.record(await in_thread(append, run.run_id, event, run.lease.fence), state)
 
 
 # --- Actions ---

@@ -253,7 +253,7 @@ async def execute(
             raise
         caller.absorb_cancel()
     except Exception:
-        entries = await in_thread(partial(context.journal.entries, run_id))
+        entries = await in_thread(context.journal.entries, run_id)
         if not any(isinstance(one.event, PurchaseIntended) for one in entries):
             caller.notify("nothing was bought")
         caller.notify(f"resume with: rivya-flows resume {run_id}")
@@ -280,7 +280,7 @@ async def ended_well(run: Run, warn: Callable[[str], object]) -> AsyncIterator[N
         await in_thread(end)  # one call, which a second cancellation does not divide
         raise
     except Exception as error:
-        new = await in_thread(partial(context.journal.entries, run.run_id, after=known))
+        new = await in_thread(context.journal.entries, run.run_id, after=known)
         ended = any(isinstance(one.event, RunEnded) for one in new)
         if isinstance(error, RivyaError) or not ended:
             raise

@@ -9,8 +9,9 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, ParamSpec, TypeVar, TypeVarTuple
 
 from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event
 from sqlalchemy.engine import make_url
@@ -46,6 +47,7 @@ _REFUSED = (
 )
 """Connections that fail until a person changes something. libpq tells no SQLSTATE of them."""
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -184,9 +186,10 @@ def was_awaited(error: BaseException) -> bool:
     return locked or isinstance(error, StoreUnreachableError)  # also a connection that broke
 
 
-async def in_thread(call: Callable[[], T]) -> T:
+async def in_thread(call: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
     """The result of a call of the store, made in a thread; as `to_its_end`."""
-    return await to_its_end(asyncio.get_running_loop().run_in_executor(None, call))
+    made = partial(call, *args, **options)
+    return await to_its_end(asyncio.get_running_loop().run_in_executor(None, made))
 
 
 async def to_its_end(future: asyncio.Future[T]) -> T:
