@@ -33,16 +33,8 @@ from rivya_flows.language.workflow import Deploy, Schedule, Workflow
 from rivya_flows.money.most_dates import rule_problem
 from rivya_flows.plans.budgets import deployed_cap
 from rivya_flows.plans.run_form import CREDENTIALS, shown_form, upload_link
-from rivya_flows.preparation import spec_file
+from rivya_flows.preparation import deploy_blocks, spec_file
 from rivya_flows.preparation.check import check_spec, unreadable
-from rivya_flows.preparation.deploy_blocks import (
-    COLLECTION_VARIABLE,
-    OWNER_TAG,
-    SET_VARIABLE,
-    SPEC_VARIABLE,
-    WORK_POOL,
-    deployment,
-)
 from rivya_flows.preparation.prepare import RunRequest, prepare_offline
 from rivya_flows.receipt.phrases import credits_of, total_of
 from rivya_flows.spec.files import included_texts
@@ -214,7 +206,7 @@ def _deployment(
 ) -> Desired:
     """What Prefect gets, with what stays of the deployment that is there."""
     workflow, pool, limit = source.workflow, deploy.work_pool, deploy.concurrency_limit
-    entry, name = deployment(workflow, deploy), f"{workflow.name}/{deploy.name}"
+    entry, name = deploy_blocks.deployment(workflow, deploy), f"{workflow.name}/{deploy.name}"
     collision = ConcurrencyLimitStrategy("ENQUEUE" if deploy.when_busy == "wait" else "CANCEL_NEW")
     wallet = existing.parameters.get(CREDENTIALS) if existing else None
     stored_wallet = {CREDENTIALS: wallet} if isinstance(wallet, dict) else {}
@@ -239,7 +231,7 @@ def _deployment(
         tags=entry["tags"],
         entrypoint=entry["entrypoint"],
         pull_steps=[],
-        work_pool_name=pool.name if pool else options.work_pool or WORK_POOL,
+        work_pool_name=pool.name if pool else options.work_pool or deploy_blocks.WORK_POOL,
         parameters=entry["parameters"] | stored_wallet,
         enforce_parameter_schema=True,
         concurrency_limit=limit,
@@ -267,7 +259,7 @@ def _deployment(
                 name=one["name"],
                 description=f"Runs {name} on the event {one['expect'][0]}.",
                 enabled=one["enabled"],
-                tags=[OWNER_TAG],
+                tags=[deploy_blocks.OWNER_TAG],
                 trigger=EventTrigger.model_validate(event),
                 actions=[action],
             )
@@ -293,12 +285,15 @@ def _job_variables(
     existing_variables = (existing and existing.job_variables) or {}
     set_by_people = {name: one for name, one in existing_variables.items() if name not in before}
     env = {**environment_of(existing), **given.get("env", {})}
-    env |= {SPEC_VARIABLE: spec.hash, COLLECTION_VARIABLE: source.collection}
-    env.pop(SET_VARIABLE, None)
+    env |= {
+        deploy_blocks.SPEC_VARIABLE: spec.hash,
+        deploy_blocks.COLLECTION_VARIABLE: source.collection,
+    }
+    env.pop(deploy_blocks.SET_VARIABLE, None)
     names = [name for name in own if name not in given]
     names += [_QUEUE] if pool and pool.queue else []
     if names:
-        env[SET_VARIABLE] = json.dumps(sorted(names))
+        env[deploy_blocks.SET_VARIABLE] = json.dumps(sorted(names))
     return {**set_by_people, **own, **given, "env": env}
 
 

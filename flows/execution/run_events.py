@@ -150,7 +150,7 @@ async def _flow_name(run: FlowRun) -> str:
 def _record(failed: FailedStart, status: str) -> int:
     """Records a failed start unless the run has begun; what it has spent in earlier executions."""
     with contextlib.closing(Journal(read_settings().store_url)) as journal:
-        for found in listed_runs(journal.engine, labels={}, run_id=failed.run_id, limit=1):
+        for found in listed_runs(journal.engine, run_id=failed.run_id, limit=1):
             if found.unbegun is None:
                 if status == "cancelled":
                     close_cancelled(journal, failed.run_id)

@@ -13,13 +13,7 @@ from rivya_flows.language.canonical import canonical
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.wording import cut
 from rivya_flows.plans.names import label, subject_of
-from rivya_flows.questions.open_questions import (
-    MAX_TEXT,
-    answerable,
-    candidate_text,
-    candidates_of,
-    question_text,
-)
+from rivya_flows.questions import open_questions
 from rivya_flows.questions.question import BUDGET, Question
 from rivya_flows.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
 from rivya_flows.queue.items import ItemState, Phase
@@ -57,7 +51,7 @@ def receipt_of(history: History, state: State) -> model.Receipt:
     workflow = state.plan.workflow
     cards = provenance(state)
     media, outputs = model.media_on(cards), outputs_of(state)
-    asked = {(one.step, one.key): one for one in answerable(state)}
+    asked = {(one.step, one.key): one for one in open_questions.answerable(state)}
     return model.Receipt(
         run_id=state.run_id,
         name=workflow.name,
@@ -228,11 +222,11 @@ def choice_of(
     pick, picked = item.request.pick, _picked_keys(item)
     written = pick.question
     if question or item.request.decides == "person":
-        written = question_text(pick, step_id, item.key)
+        written = open_questions.question_text(pick, step_id, item.key)
     deadline = state.deadlines.get((step_id, item.key, item.round))
     return model.Choice(
         mode=pick.mode,
-        question=None if written is None else cut(str(written), MAX_TEXT),
+        question=None if written is None else cut(str(written), open_questions.MAX_TEXT),
         count=pick.count,
         round=item.round,
         rounds_left=question.rounds_left if question else 0,
@@ -252,7 +246,7 @@ def choice_of(
         if pick.judge
         else None,
         judge_error=item.judge_error,
-        candidates=candidates_of(item, picked),
+        candidates=open_questions.candidates_of(item, picked),
         earlier=tuple(_earlier(state, step_id, item)),
     )
 
@@ -263,7 +257,10 @@ def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[model.Earl
         made = state.steps[name]
         for one in made.items.values():
             if one.phase is Phase.COMPLETED and one.outputs and is_available(one.outputs):
-                asset, text = as_asset(one.outputs.get("asset")), candidate_text(one.outputs)
+                asset, text = (
+                    as_asset(one.outputs.get("asset")),
+                    open_questions.candidate_text(one.outputs),
+                )
                 sha256 = asset.sha256 if asset else None
                 yield model.EarlierCandidate(round=number, key=one.key, sha256=sha256, text=text)
 

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from rivya_flows.engine import run_context
 from rivya_flows.engine.publishing import receiver_url
 from rivya_flows.environment import machine_environment, variables
-from rivya_flows.errors import UsageError
+from rivya_flows.errors import UsageError, explain_os_error
 from rivya_flows.extras import need
 from rivya_flows.language.inputs import KEY_BLOCK
 from rivya_flows.money.live_guard import is_rehearsal
@@ -126,7 +126,8 @@ async def chosen_service(
 def join_sandbox(folder: Path) -> Iterator[run_context.ServiceConnection]:
     """The sandbox of a folder, started if none serves it; it ends after its last user. Blocks until it answers."""
     with ExitStack() as stack:
-        try:
+        hint = "set RIVYA_FLOWS_DATA to a folder that can be written"
+        with explain_os_error(f"sandbox: {folder} cannot be used", hint):
             private_folder(folder.parent)
             private_folder(folder)
             with (folder / "start.lock").open("a") as starting:
@@ -138,11 +139,6 @@ def join_sandbox(folder: Path) -> Iterator[run_context.ServiceConnection]:
                 if not (folder / _IDENTITY).exists():
                     (folder / _IDENTITY).write_text(uuid.uuid4().hex[:12])
                 identity = _identity(folder)
-        except OSError as error:
-            raise UsageError(
-                f"sandbox: {folder} cannot be used: {error.strerror or error}",
-                "set RIVYA_FLOWS_DATA to a folder that can be written",
-            ) from error
         yield run_context.ServiceConnection(
             base_url, SecretStr(key), identity, _POLL_SECONDS, _REQUESTS_PER_SECOND
         )

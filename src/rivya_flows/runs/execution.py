@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from rivya_flows.engine.run import Asker, Listener, Rendering, Run, Runner, RunOptions, ignore
 from rivya_flows.engine.run_context import RunContext, known_run
-from rivya_flows.errors import RivyaError, UsageError
+from rivya_flows.errors import RivyaError, UsageError, explain_os_error
 from rivya_flows.estimate.estimate import Estimate
 from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.language.workflow import Workflow
@@ -325,11 +325,9 @@ def run_folder(out: Path, name: str) -> Path:
 
 def make_folder(folder: Path) -> Path:
     """The folder of a run, made before anything is bought."""
-    try:
-        with as_the_user_wants():
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"{folder}: {error.strerror or error}", "give another --out DIR; nothing was bought"
-        ) from error
+    with (
+        explain_os_error(folder, "give another --out DIR; nothing was bought"),
+        as_the_user_wants(),
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder

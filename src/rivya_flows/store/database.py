@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
-from rivya_flows.errors import StoreError, StoreLostError, StoreUnreachableError
+from rivya_flows.errors import StoreError, StoreLostError, StoreUnreachableError, explain_os_error
 from rivya_flows.extras import lacking, need
 from rivya_flows.private import FILE, FOLDER
 from rivya_flows.store.tables import ensure_tables
@@ -213,14 +213,9 @@ def _engine(url: URL) -> Engine:
         waits = {} if "timeout" in url.query else {"timeout": LOCK_SECONDS}
         engine = create_engine(url, connect_args=waits, max_overflow=-1)
         if (path := _file_of(engine)) is not None:
-            try:
+            folder = f"cannot open the store: cannot create {path.parent}"
+            with explain_os_error(folder, _PLACE_HINT, StoreError):
                 path.parent.mkdir(mode=FOLDER, parents=True, exist_ok=True)
-            except OSError as error:
-                raise StoreError(
-                    f"cannot open the store: cannot create {path.parent}:"
-                    f" {error.strerror or error}",
-                    _PLACE_HINT,
-                ) from error
             # Readable by its owner alone; SQLite gives the files beside it the same mode.
             with contextlib.suppress(OSError):  # it exists, or SQLite reports why it cannot
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE))
