@@ -42,6 +42,7 @@ from rivya_flows.preparation.deploy_blocks import schedule_of
 from rivya_flows.preparation.restore import restore_media
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.questions.open_questions import open_questions
+from rivya_flows.receipt.phrases import seconds_text
 from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.receipt.summary import is_owed, notes as ledger_notes, troubles
 from rivya_flows.runs.connect import connect, for_worker, with_key
@@ -380,7 +381,7 @@ def decide(
     late = now - at
     if late <= grace or schedule.catchup == "all":
         return None
-    due = f"due at {at:%Y-%m-%d %H:%M} UTC, {_duration(late)} late"
+    due = f"due at {at:%Y-%m-%d %H:%M} UTC, {seconds_text(late.total_seconds())} late"
     if schedule.catchup == "skip":
         return SkippedRun(f"{due}; its schedule says `catchup: skip`; nothing was bought")
     dates = [
@@ -394,10 +395,3 @@ def decide(
     return SkippedRun(
         f"{due}; the run of {newer:%Y-%m-%d %H:%M} UTC replaces it; nothing was bought"
     )
-
-
-def _duration(late: timedelta) -> str:
-    minutes = int(late.total_seconds() // 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"

@@ -12,7 +12,7 @@ from rivya_flows.batch.execution import run_batch
 from rivya_flows.batch.rows import STATUS_WORDS
 from rivya_flows.batch.summary import BatchResult, refusing_pools, rerun_with
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
-from rivya_flows.cli.layout import Cell, clock, duration
+from rivya_flows.cli.layout import Cell, clock
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.cli.progress import Screen, rows
 from rivya_flows.cli.session import Interrupts, open_page
@@ -22,7 +22,7 @@ from rivya_flows.queue.events import Event
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import resume_options
 from rivya_flows.receipt.news import news
-from rivya_flows.receipt.phrases import credits_of
+from rivya_flows.receipt.phrases import credits_of, seconds_text
 from rivya_flows.receipt.summary import is_owed
 from rivya_flows.runs.execution import Caller
 
@@ -114,8 +114,8 @@ class BatchProgress(Screen):
     def sentence(self, seconds: float) -> str:
         """How many rows are done, and what all cost so far."""
         if (batch := self._batch) is None:
-            return f"starting Prefect … {duration(seconds)}"
-        return f"{batch.counts}, {duration(seconds)}, {self._credits(batch)} credits"
+            return f"starting Prefect … {seconds_text(int(seconds))}"
+        return f"{batch.counts}, {seconds_text(int(seconds))}, {self._credits(batch)} credits"
 
     def _credits(self, batch: pricing.Batch) -> str:
         spent = batch.removed + sum(

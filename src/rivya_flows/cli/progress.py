@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from rivya_flows.cli.layout import Cell, clock, draw_table, duration, roughly, wrap_line
+from rivya_flows.cli.layout import Cell, clock, draw_table, roughly, wrap_line
 from rivya_flows.cli.output import COLOURS, columns_of, draws, has_colours, live, print_above, tell
 from rivya_flows.plans.names import label, round_title
 from rivya_flows.plans.plan import PlannedStep
@@ -19,6 +19,7 @@ from rivya_flows.queue import events
 from rivya_flows.queue.items import Phase
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.receipt.news import News, news
+from rivya_flows.receipt.phrases import seconds_text
 from rivya_flows.steps.pick import mode_of
 
 if TYPE_CHECKING:  # imported where it is drawn, in a terminal only
@@ -315,7 +316,7 @@ class Progress(Screen):
         for row in fold_rows(rows(state, shares), most):
             status = (row.status, _COLOURS.get(row.status, ""))
             usual = self._usual.get(row.step) if row.now.endswith("at work") else None
-            doing = f"{row.now}, usually {duration(max(1, usual))}" if usual else row.now
+            doing = f"{row.now}, usually {seconds_text(int(max(1, usual)))}" if usual else row.now
             began, ended = self._times.get(row.step, (None, None))
             time = "" if began is None else clock((now if ended is None else ended) - began)
             cells.append((row.name, status, row.items, doing, time, str(row.credits or "")))
@@ -326,12 +327,10 @@ class Progress(Screen):
     def sentence(self, seconds: float) -> str:
         """How many steps are settled, and what they cost so far."""
         if (state := self._state) is None:
-            return f"starting Prefect … {duration(seconds)}"
+            return f"starting Prefect … {seconds_text(int(seconds))}"
         begun = [state.steps[step_id] for step_id in begun_steps(state)]
         settled = sum(step.settled for step in begun)
-        return (
-            f"{settled} of {len(begun)} steps, {duration(seconds)}, {_budget_share(state)} credits"
-        )
+        return f"{settled} of {len(begun)} steps, {seconds_text(int(seconds))}, {_budget_share(state)} credits"
 
     def _note_times(self, state: State) -> None:
         """Notes when steps begin and end; what an earlier execution has done has no time."""
