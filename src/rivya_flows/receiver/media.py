@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from rivya_flows.assets import Asset
-from rivya_flows.errors import MediaError, StoreError
+from rivya_flows.errors import MediaError, StoreError, explain_os_error
 from rivya_flows.media.decoding import probe_async
 from rivya_flows.receipt.contact_sheet import contact_sheet
 from rivya_flows.receipt.from_journal import receipt
@@ -251,11 +251,9 @@ class Uploads:
 
 
 def _make_room(folder: Path, size: int) -> None:
-    try:
+    with explain_os_error("cannot keep a file", "make the folder writable", StoreError):
         folder.mkdir(parents=True, exist_ok=True)
         full = shutil.disk_usage(folder).free < FREE_BYTES + size
-    except OSError as error:
-        raise StoreError(f"cannot keep a file: {error.strerror or error}") from error
     if full:
         raise HTTPException(507, "The disk is nearly full.")
 
