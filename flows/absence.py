@@ -9,7 +9,6 @@ import asyncio
 import time
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import httpx  # noqa: TID251 - what Prefect's client raises
 from prefect import get_client
@@ -98,7 +97,7 @@ async def _schedule(error: Exception, tries: int, *, is_scheduled: bool) -> bool
             return state is not None and (state.is_cancelling() or state.is_cancelled())
     run_logger().warning("%s", message)
     if not isinstance(error, StoreUnreachableError):
-        await in_thread(partial(_record, run_id_of(str(here.id)), waits))
+        await in_thread(_record, run_id_of(str(here.id)), waits)
     raise Pause(state=answer.state)
 
 

@@ -193,7 +193,7 @@ async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter)
         logger.warning("%s", problem)
     for answer in form.answers:
         logger.info("%s", answer_line(answer))
-        entry = await in_thread(partial(context.journal.append, lease.run_id, answer, lease.fence))
+        entry = await in_thread(context.journal.append, lease.run_id, answer, lease.fence)
         step(state, answer)
         reporter.record(entry, state)
     return state

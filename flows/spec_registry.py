@@ -21,14 +21,8 @@ from rivya_flows.flows.current_run import run_id_of
 from rivya_flows.flows.execution.execute import run_deployment
 from rivya_flows.flows.execution.run_events import announce_failure
 from rivya_flows.language.workflow import Workflow
+from rivya_flows.preparation import spec_file
 from rivya_flows.preparation.deploy_blocks import attribute_of
-from rivya_flows.preparation.spec_file import (
-    SpecFile,
-    deployed_file,
-    load_spec,
-    read_spec,
-    specs_at,
-)
 from rivya_flows.queue.events import RunFrozen
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.settings import Settings, read_settings
@@ -56,7 +50,7 @@ def spec_files() -> dict[str, Path]:
     """The file of each attribute, sorted by attribute."""
     found: dict[str, Path] = {}
     for folder in spec_folders():
-        for path in specs_at(folder) if folder.is_dir() else ():
+        for path in spec_file.specs_at(folder) if folder.is_dir() else ():
             found.setdefault(attribute_of(path.stem), path)
     return dict(sorted(found.items()))
 
@@ -77,7 +71,7 @@ def flow_for_run(attribute: str, flow_run_id: str, settings: Settings) -> Campai
                 frozen = journal.entries(run_id)[0].event
                 assert isinstance(frozen, RunFrozen)  # a journal begins with it
                 workflow = initial_state(frozen).plan.workflow
-                spec = SpecFile(frozen.spec_text, f"{workflow.name}.yaml", None)
+                spec = spec_file.SpecFile(frozen.spec_text, f"{workflow.name}.yaml", None)
                 return _compile(attribute, workflow, spec)
             if settings.rivya_flows_spec is not None:
                 return _deployed_flow(attribute, settings.rivya_flows_spec, journal, settings)
@@ -98,8 +92,8 @@ def _parameters(flow_run_id: str) -> tuple[str, ...]:
 def flow_of_file(path: Path) -> CampaignFlow:
     """The flow of a spec by its absolute path, which is in its attribute, so that processes of its deployments find it."""
     encoded = re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):X}_", str(path))
-    spec = read_spec(path)
-    return _compile(f"file{encoded}", load_spec(spec, shipped()), spec)
+    spec = spec_file.read_spec(path)
+    return _compile(f"file{encoded}", spec_file.load_spec(spec, shipped()), spec)
 
 
 def _flow_on_disk(attribute: str) -> CampaignFlow:
@@ -114,8 +108,8 @@ def _flow_on_disk(attribute: str) -> CampaignFlow:
         advice = f"did you mean {close!r}?" if close else "set RIVYA_FLOWS_SPECS to its folder"
         raise AttributeError(f"no spec for {attribute!r} in {folders}; {advice}")
     path = files[attribute]
-    spec = SpecFile(path.read_text(encoding="utf-8"), str(path), path.parent)
-    workflow = load_spec(spec, shipped())
+    spec = spec_file.SpecFile(path.read_text(encoding="utf-8"), str(path), path.parent)
+    workflow = spec_file.load_spec(spec, shipped())
     name = workflow.name
     if attribute_of(name) != attribute:
         # Deployments are named after the spec, and are looked up here by file.
@@ -137,8 +131,8 @@ def _deployed_flow(
         )
     if attribute_of(spec.name) != attribute:
         raise AttributeError(f"expected {attribute!r}, but the deployed spec is {spec.name!r}")
-    read = deployed_file(spec)
-    workflow, edits = load_spec(read, shipped()), _edits(attribute, spec)
+    read = spec_file.deployed_file(spec)
+    workflow, edits = spec_file.load_spec(read, shipped()), _edits(attribute, spec)
     return _compile(attribute, workflow, read, version=spec.version, notes=edits)
 
 
@@ -163,7 +157,7 @@ def _edits(attribute: str, spec: DeployedSpec) -> tuple[str, ...]:
 def _compile(
     attribute: str,
     workflow: Workflow,
-    spec: SpecFile,
+    spec: spec_file.SpecFile,
     *,
     version: str | None = None,
     notes: tuple[str, ...] = (),

@@ -26,6 +26,7 @@ from rivya_flows.engine.publishing import upload_page
 from rivya_flows.environment import variables
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows.credentials import RivyaCredentials
+from rivya_flows.flows.deployment import infrastructure, sync
 from rivya_flows.flows.deployment.desired import (
     DeployOptions,
     GivenSpecs,
@@ -33,38 +34,11 @@ from rivya_flows.flows.deployment.desired import (
     prefect_schedule,
     read_specs,
 )
-from rivya_flows.flows.deployment.infrastructure import (
-    deploy_waker,
-    ensure_work_pool,
-    lacks_package,
-    machines_of,
-)
-from rivya_flows.flows.deployment.sync import (
-    Change,
-    Desired,
-    automations_of,
-    delete_orphans,
-    environment_of,
-    find_unspecified,
-    is_ours,
-    read_existing,
-    reconcile,
-    remove,
-)
 from rivya_flows.flows.prefect_api import open_client, refusals
 from rivya_flows.flows.prefect_internals import dates_of
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
 from rivya_flows.language.workflow import Deploy, Schedule, Workflow
-from rivya_flows.money.live_guard import (
-    Confirm,
-    DeployedSpending,
-    Start,
-    account,
-    agree_to_spending,
-    buys_elsewhere,
-    is_rehearsal,
-    source,
-)
+from rivya_flows.money import live_guard
 from rivya_flows.money.most_dates import most_dates
 from rivya_flows.plans.budgets import deployed_cap
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG, SPEC_VARIABLE, WORK_POOL, first_block
@@ -91,7 +65,7 @@ class Deployed:
     their spec may still exist. `without` are specs without a `deploy:` entry, with one that they could have.
     """
 
-    changes: list[Change]
+    changes: list[sync.Change]
     stale: tuple[str, ...]
     unsure: tuple[str, ...]
     without: Mapping[str, str]
@@ -103,14 +77,14 @@ async def deploy(
     options: DeployOptions,
     settings: Settings,
     tell: Callable[[str], object] = lambda _: None,
-    confirm: Confirm | None = None,
+    confirm: live_guard.Confirm | None = None,
 ) -> Deployed:
     """Deploys specs to the Prefect server of this process if nothing is wrong with any of them."""
     sources = read_specs(options.paths, collection=options.collection, empty=options.prune)
     async with open_client() as client:
         rehearses = _rehearses(settings, str(client.api_url))
         found = await deployed_spending(sources, datetime.now(UTC))
-        await agree_to_spending(
+        await live_guard.agree_to_spending(
             found, settings, tell, confirm, rehearses=rehearses, dry=options.dry
         )
         return await deploy_agreed(client, sources, options, settings)
@@ -121,12 +95,14 @@ def _rehearses(settings: Settings, api_url: str) -> bool:
     parts = registry.read(settings.data)
     server, worker = parts.part("server"), parts.part("worker")
     if server and worker and f"{server.url}/api" == api_url.rstrip("/"):
-        if worker.account and worker.account != account(settings, worker.mark):
-            raise buys_elsewhere(worker, source(settings), "deploy")
+        if worker.account and worker.account != live_guard.account(settings, worker.mark):
+            raise live_guard.buys_elsewhere(worker, live_guard.source(settings), "deploy")
         return worker.rehearses
     if settings.rivya_flows_sandbox:
         return True
-    return "RIVYA_BASE_URL" in variables() and is_rehearsal(settings.rivya_base_url, settings)
+    return "RIVYA_BASE_URL" in variables() and live_guard.is_rehearsal(
+        settings.rivya_base_url, settings
+    )
 
 
 async def deploy_agreed(
@@ -142,15 +118,15 @@ async def deploy_agreed(
     }
     machines = {this_machine()}
     for name in named if not options.single_machine else ():
-        machines |= await machines_of(name)
+        machines |= await infrastructure.machines_of(name)
     if found := find_unshared_stores(settings, machines):
         alone = "" if machines == {this_machine()} else ", or say --single-machine if they are here"
         raise UsageError(found[0], found[1] + alone)
     pools = {name: await _read_pool(client, name, default) for name in sorted(named)}
     made = tuple(name for name, pool in pools.items() if pool is None)
     if made and not options.dry:
-        await ensure_work_pool(default)
-    existing = await read_existing(client, sources.specs)
+        await infrastructure.ensure_work_pool(default)
+    existing = await sync.read_existing(client, sources.specs)
     with scratch() as folder:
         url = (folder / "kept").as_uri() if options.dry else settings.assets_url
         assets, page = AssetStore(url, folder), upload_page(settings, str(client.api_url))
@@ -161,14 +137,14 @@ async def deploy_agreed(
             for spec in {one.spec.hash: one.spec for one in desired if one.spec}.values():
                 keep_spec(journal.engine, spec)
     names, given = {one.name for one in desired}, {one.collection for one in sources.specs.values()}
-    stale, unsure = find_unspecified(existing, names, sources.specs, given, sources.covered)
+    stale, unsure = sync.find_unspecified(existing, names, sources.specs, given, sources.covered)
     changes = await _reconcile_all(client, desired, existing, options)
     for name in stale if options.prune else ():
         if not options.dry:
-            await remove(client, name, existing[name].id)
-        changes.append(Change(name, "removed", id=existing[name].id))
+            await sync.remove(client, name, existing[name].id)
+        changes.append(sync.Change(name, "removed", id=existing[name].id))
     if options.prune and not options.dry:
-        await delete_orphans(client)
+        await sync.delete_orphans(client)
     notes = [
         f"work pool {name} is of type process; warm workers need campaign: docs/how-to/workers.md"
         for name, pool in pools.items()
@@ -179,7 +155,9 @@ async def deploy_agreed(
         await RivyaCredentials.aregister_type_and_schema(client=client)
         # Campaigns need these too: crashed runs restart, and deadlines of questions act.
         await ensure_automations(heartbeat_seconds=configured_heartbeat())
-        if moved := await deploy_waker(sorted(pools, key=lambda one: one != default)):
+        if moved := await infrastructure.deploy_waker(
+            sorted(pools, key=lambda one: one != default)
+        ):
             notes.append(moved)
     without = {name: first_block(one) for name, one in workflows.items() if not one.deploy}
     left = () if options.prune else stale
@@ -201,7 +179,7 @@ async def _read_pool(client: PrefectClient, name: str, default: str) -> WorkPool
 
 
 def _refuse(
-    desired: Iterable[Desired],
+    desired: Iterable[sync.Desired],
     existing: Mapping[str, DeploymentResponse],
     pools: Mapping[str, WorkPool | None],
 ) -> None:
@@ -217,7 +195,7 @@ def _refuse(
         )
     for one in desired:
         pool = pools[one.fields.work_pool_name or ""]
-        if pool and lacks_package(pool, one.fields.job_variables or {}):
+        if pool and infrastructure.lacks_package(pool, one.fields.job_variables or {}):
             raise UsageError(
                 f"{one.name}: the {pool.type} pool {pool.name!r} runs it in Prefect's own image,"
                 " which does not have rivya-flows",
@@ -228,18 +206,18 @@ def _refuse(
 
 async def _reconcile_all(
     client: PrefectClient,
-    desired: Sequence[Desired],
+    desired: Sequence[sync.Desired],
     existing: Mapping[str, DeploymentResponse],
     options: DeployOptions,
-) -> list[Change]:
+) -> list[sync.Change]:
     """Reconciles `_AT_ONCE` at a time; raises the first error when no other is left halfway."""
 
-    async def change(one: Desired) -> Change:
+    async def change(one: sync.Desired) -> sync.Change:
         with refusals(f"deployment {one.name}", _INVALID):
             before = existing.get(one.name)
-            return await reconcile(client, one, before, prune=options.prune, dry=options.dry)
+            return await sync.reconcile(client, one, before, prune=options.prune, dry=options.dry)
 
-    changes: list[Change] = []
+    changes: list[sync.Change] = []
     for begin in range(0, len(desired), _AT_ONCE):
         calls = map(change, desired[begin : begin + _AT_ONCE])
         for done in await asyncio.gather(*calls, return_exceptions=True):
@@ -249,7 +227,9 @@ async def _reconcile_all(
     return changes
 
 
-async def deployed_spending(sources: GivenSpecs, now: datetime) -> list[DeployedSpending]:
+async def deployed_spending(
+    sources: GivenSpecs, now: datetime
+) -> list[live_guard.DeployedSpending]:
     """What each deployment of the specs may buy; labels that inputs decide are not known, nor pools by them."""
     found = []
     for workflow in (one.workflow for one in sources.specs.values()):
@@ -262,27 +242,27 @@ async def deployed_spending(sources: GivenSpecs, now: datetime) -> list[Deployed
 
 async def other_spending(
     client: PrefectClient, given: Collection[str], journal: Journal, now: datetime
-) -> list[DeployedSpending]:
+) -> list[live_guard.DeployedSpending]:
     """What may start by itself of our deployments on a server that no given spec has."""
     found = []
-    for name, deployed in sorted((await read_existing(client, ())).items()):
-        if not is_ours(deployed) or name in given:
+    for name, deployed in sorted((await sync.read_existing(client, ())).items()):
+        if not sync.is_ours(deployed) or name in given:
             continue
-        starts: list[Start | None] = []
+        starts: list[live_guard.Start | None] = []
         for schedule in (
             one.schedule for one in deployed.schedules if one.active and not deployed.paused
         ):
             try:
                 starts.append(await start_of(_schedule_of_spec(schedule), now))
             except (UsageError, ValueError):  # a person added it
-                starts.append(Start("by a schedule"))
-        for one in (await automations_of(client, deployed.id, name)).values():
+                starts.append(live_guard.Start("by a schedule"))
+        for one in (await sync.automations_of(client, deployed.id, name)).values():
             if one.enabled and isinstance(one.trigger, EventTrigger):
                 match = dict(one.trigger.match.items())
                 starts.append(_start_by(", ".join(sorted(one.trigger.expect)), match))
         if any(starts):
             workflow = None
-            spec = deployed_spec(journal.engine, environment_of(deployed)[SPEC_VARIABLE])
+            spec = deployed_spec(journal.engine, sync.environment_of(deployed)[SPEC_VARIABLE])
             with suppress(SpecError):
                 workflow = load_spec(deployed_file(spec), shipped()) if spec else None
             found.append(_spending(name, workflow, starts))
@@ -292,14 +272,14 @@ async def other_spending(
 def _spending(
     name: str,
     workflow: Workflow | None,
-    starts: Iterable[Start | None],
+    starts: Iterable[live_guard.Start | None],
     entry: Deploy | None = None,
-) -> DeployedSpending:
+) -> live_guard.DeployedSpending:
     """What a deployment of a spec may buy: anything, if the spec is not known (None)."""
     known = tuple(filter(None, starts))
     if workflow is None:
-        return DeployedSpending(name, {}, True, None, known)
-    return DeployedSpending(
+        return live_guard.DeployedSpending(name, {}, True, None, known)
+    return live_guard.DeployedSpending(
         name,
         {name: value for name, value in workflow.labels.items() if "${{" not in value},
         any(kind_of_step(step).buys for step in workflow.all_steps.values()),
@@ -320,19 +300,21 @@ def _schedule_of_spec(schedule: SCHEDULE_TYPES) -> Schedule:
     raise ValueError(f"{schedule!r:.80} is no schedule of a spec")
 
 
-async def start_of(schedule: Schedule, now: datetime) -> Start | None:
+async def start_of(schedule: Schedule, now: datetime) -> live_guard.Start | None:
     """When a schedule starts runs, and how many; None once its dates have passed."""
     zone = schedule.timezone or "UTC"
     found = await dates_of(prefect_schedule(schedule), 1, now.astimezone(ZoneInfo(zone)))
     if not found:
         return None
     when = f"next on {found[0]:%a %Y-%m-%d} at {found[0]:%H:%M} {zone}"
-    return Start(when, *most_dates(schedule, now))
+    return live_guard.Start(when, *most_dates(schedule, now))
 
 
-def _start_by(event: str, match: Mapping[str, str | Sequence[str]]) -> Start:
+def _start_by(event: str, match: Mapping[str, str | Sequence[str]]) -> live_guard.Start:
     labels = [
         f"{name}={value if isinstance(value, str) else '|'.join(value)}"
         for name, value in sorted(match.items())
     ]
-    return Start(f"on each event {event}" + (f" ({', '.join(labels)})" if labels else ""))
+    return live_guard.Start(
+        f"on each event {event}" + (f" ({', '.join(labels)})" if labels else "")
+    )

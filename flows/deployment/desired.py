@@ -33,24 +33,9 @@ from rivya_flows.language.workflow import Deploy, Schedule, Workflow
 from rivya_flows.money.most_dates import rule_problem
 from rivya_flows.plans.budgets import deployed_cap
 from rivya_flows.plans.run_form import CREDENTIALS, shown_form, upload_link
+from rivya_flows.preparation import deploy_blocks, spec_file
 from rivya_flows.preparation.check import check_spec, unreadable
-from rivya_flows.preparation.deploy_blocks import (
-    COLLECTION_VARIABLE,
-    OWNER_TAG,
-    SET_VARIABLE,
-    SPEC_VARIABLE,
-    WORK_POOL,
-    deployment,
-)
 from rivya_flows.preparation.prepare import RunRequest, prepare_offline
-from rivya_flows.preparation.spec_file import (
-    NO_SPEC,
-    SpecFile,
-    is_tests,
-    read_spec,
-    specs_at,
-    with_files,
-)
 from rivya_flows.receipt.phrases import credits_of, total_of
 from rivya_flows.spec.inlining import included_texts
 from rivya_flows.store.assets import AssetStore
@@ -64,7 +49,7 @@ _LONGEST_SCHEDULE = 500  # characters
 
 @dataclass(frozen=True)
 class GivenSpec:
-    file: SpecFile
+    file: spec_file.SpecFile
     workflow: Workflow
     collection: str
 
@@ -100,16 +85,16 @@ def read_specs(
     problems: list[Diagnostic] = []
     found: dict[str, GivenSpec] = {}
     # A shell's `specs/*.yaml` finds the files of tests too.
-    paths = [path for path in paths if not is_tests(path)] or paths
+    paths = [path for path in paths if not spec_file.is_tests(path)] or paths
     files: dict[Path, None] = {}
     for path in paths:
-        specs = specs_at(path)
+        specs = spec_file.specs_at(path)
         files |= dict.fromkeys(specs)
         if not specs and not empty:
-            problems.append(Diagnostic("unreadable", NO_SPEC, file=str(path)))
+            problems.append(Diagnostic("unreadable", spec_file.NO_SPEC, file=str(path)))
     for path in files:
         try:
-            file = read_spec(path)
+            file = spec_file.read_spec(path)
         except UsageError as error:
             problems.append(unreadable(path, error))
             continue
@@ -135,7 +120,7 @@ def read_specs(
         return GivenSpecs(found, frozenset({collection}))
     # Folders that were given, or all of whose specs were given.
     given = {path.resolve() for path in files}
-    whole = {path.parent for path in given if given.issuperset(specs_at(path.parent))}
+    whole = {path.parent for path in given if given.issuperset(spec_file.specs_at(path.parent))}
     whole |= {path.resolve() for path in paths if path.is_dir()}
     return GivenSpecs(found, frozenset(map(str, whole)))
 
@@ -195,7 +180,7 @@ def desired_deployments(
         if not source.workflow.deploy:
             continue
         try:
-            whole = with_files(source.file, shipped(), assets)
+            whole = spec_file.with_files(source.file, shipped(), assets)
         except MediaError as error:
             problems.append(
                 Diagnostic("bad-file", error.message, error.hint, file=source.file.name)
@@ -221,7 +206,7 @@ def _deployment(
 ) -> Desired:
     """What Prefect gets, with what stays of the deployment that is there."""
     workflow, pool, limit = source.workflow, deploy.work_pool, deploy.concurrency_limit
-    entry, name = deployment(workflow, deploy), f"{workflow.name}/{deploy.name}"
+    entry, name = deploy_blocks.deployment(workflow, deploy), f"{workflow.name}/{deploy.name}"
     collision = ConcurrencyLimitStrategy("ENQUEUE" if deploy.when_busy == "wait" else "CANCEL_NEW")
     wallet = existing.parameters.get(CREDENTIALS) if existing else None
     stored_wallet = {CREDENTIALS: wallet} if isinstance(wallet, dict) else {}
@@ -246,7 +231,7 @@ def _deployment(
         tags=entry["tags"],
         entrypoint=entry["entrypoint"],
         pull_steps=[],
-        work_pool_name=pool.name if pool else options.work_pool or WORK_POOL,
+        work_pool_name=pool.name if pool else options.work_pool or deploy_blocks.WORK_POOL,
         parameters=entry["parameters"] | stored_wallet,
         enforce_parameter_schema=True,
         concurrency_limit=limit,
@@ -274,7 +259,7 @@ def _deployment(
                 name=one["name"],
                 description=f"Runs {name} on the event {one['expect'][0]}.",
                 enabled=one["enabled"],
-                tags=[OWNER_TAG],
+                tags=[deploy_blocks.OWNER_TAG],
                 trigger=EventTrigger.model_validate(event),
                 actions=[action],
             )
@@ -300,12 +285,15 @@ def _job_variables(
     existing_variables = (existing and existing.job_variables) or {}
     set_by_people = {name: one for name, one in existing_variables.items() if name not in before}
     env = {**environment_of(existing), **given.get("env", {})}
-    env |= {SPEC_VARIABLE: spec.hash, COLLECTION_VARIABLE: source.collection}
-    env.pop(SET_VARIABLE, None)
+    env |= {
+        deploy_blocks.SPEC_VARIABLE: spec.hash,
+        deploy_blocks.COLLECTION_VARIABLE: source.collection,
+    }
+    env.pop(deploy_blocks.SET_VARIABLE, None)
     names = [name for name in own if name not in given]
     names += [_QUEUE] if pool and pool.queue else []
     if names:
-        env[SET_VARIABLE] = json.dumps(sorted(names))
+        env[deploy_blocks.SET_VARIABLE] = json.dumps(sorted(names))
     return {**set_by_people, **own, **given, "env": env}
 
 

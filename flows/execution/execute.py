@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -18,30 +17,16 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment, flow_run
 
+from rivya_flows.engine import observers
 from rivya_flows.engine.job_waits import HeldSlots, shared_slots
 from rivya_flows.engine.loop import drive
-from rivya_flows.engine.observers import (
-    ServiceOutage,
-    log_events,
-    log_rendering,
-    start_line,
-    trace_run,
-)
 from rivya_flows.engine.run import Run, now
 from rivya_flows.engine.run_context import RunContext, WalletCredentials, known_run
 from rivya_flows.engine.signing import Signing, signer_of
 from rivya_flows.errors import RivyaError
+from rivya_flows.flows import current_run
 from rivya_flows.flows.absence import can_try_later, is_absence
 from rivya_flows.flows.credentials import secret_block
-from rivya_flows.flows.current_run import (
-    Logger,
-    RunId,
-    can_be_suspended,
-    flow_run_here,
-    run_id_here,
-    run_key_conflict,
-    run_logger,
-)
 from rivya_flows.flows.execution.job_notifications import listen_for_jobs
 from rivya_flows.flows.execution.run_events import announce, end_heartbeats
 from rivya_flows.flows.execution.task_runner import PrefectCalls
@@ -52,17 +37,12 @@ from rivya_flows.flows.recovery.waker import close_cancelled, earlier_task_runs
 from rivya_flows.flows.run_page import Page, open_page
 from rivya_flows.language.workflow import Concurrency, Inputs, Schedule, Workflow
 from rivya_flows.money.live_guard import agreement, confirm_live, spending_of
+from rivya_flows.preparation import prepare
 from rivya_flows.preparation.deploy_blocks import schedule_of
-from rivya_flows.preparation.prepare import (
-    RunRequest,
-    expected_price,
-    prepare_here,
-    read_market,
-    refuse_over,
-)
 from rivya_flows.preparation.restore import restore_media
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.questions.open_questions import open_questions
+from rivya_flows.receipt.phrases import seconds_text
 from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.receipt.summary import is_owed, notes as ledger_notes, troubles
 from rivya_flows.runs.connect import connect, for_worker, with_key
@@ -74,7 +54,7 @@ from rivya_flows.store.journal import Journal
 
 async def execute_run(run: Run, concurrency: Concurrency | None) -> RunReport:
     """Executes a frozen run to its end, in its turn; must be called inside a flow run."""
-    context, logger = run.context, run_logger()
+    context, logger = run.context, current_run.run_logger()
     with cancel_on_termination():
         try:
             its_turn = turn(concurrency, context.settings.rivya_flows_global_limit, logger)
@@ -99,7 +79,7 @@ async def execute_run(run: Run, concurrency: Concurrency | None) -> RunReport:
 async def end_cancelled(run: Run) -> RunReport:
     """Journals and announces that a waiting run was cancelled, unless it has ended otherwise."""
     context = run.context
-    closed = await in_thread(partial(close_cancelled, context.journal, run.run_id))
+    closed = await in_thread(close_cancelled, context.journal, run.run_id)
     report = await asyncio.to_thread(run.reporter.write)
     if closed:
         await announce(context, report.receipt, in_batch=run.in_batch)
@@ -108,7 +88,7 @@ async def end_cancelled(run: Run) -> RunReport:
 
 async def show_ended(run: Run) -> RunReport:
     """Shows a run that has ended on the page of this flow run, and announces its end unless that was done."""
-    logger = run_logger()
+    logger = current_run.run_logger()
     await earlier_task_runs(run.run_id, now())
     async with open_page(run.context, run.reporter.row.name, logger) as page:
         report = await _show_end(run, page, again=True)
@@ -126,7 +106,7 @@ async def _show_end(run: Run, page: Page, *, again: bool = False) -> RunReport:
 
 
 async def _run_engine(run: Run, page: Page) -> None:
-    context, reporter, logger = run.context, run.reporter, run_logger()
+    context, reporter, logger = run.context, run.reporter, current_run.run_logger()
     settings = context.settings
     # Refused before anything is bought.
     signer = await asyncio.to_thread(signer_of, settings)
@@ -143,26 +123,25 @@ async def _run_engine(run: Run, page: Page) -> None:
 
     run.stops, run.goes_on_elsewhere = STOPPED, goes_on_elsewhere
     run.secret_block = secret_block
-    run.on_poll = ServiceOutage(context.service.base_url, tell).note_poll
+    run.on_poll = observers.ServiceOutage(context.service.base_url, tell).note_poll
     run.slots = HeldSlots(shared_slots(settings.rivya_flows_model_parallel))
     async with context.client() as run.client, listening as run.wakes:
         await context.recall_durations(run.client)
-        with trace_run(run.run_id, reporter.row.name) as tracing:
+        with observers.trace_run(run.run_id, reporter.row.name) as tracing:
             run.state = await take_answers(context, run.lease, reporter)
             resumed = run.resume_event(tracing.trace_id)
             if run.state.tally.ended:  # `prepare` has seen the media of a first execution
-                restored = partial(restore_media, context.assets, reporter, run.state, resumed)
-                await in_thread(restored)
+                await in_thread(restore_media, context.assets, reporter, run.state, resumed)
             await _show_labels(reporter.frozen.labels, logger)
-            logger.info("%s", start_line(run.state))
+            logger.info("%s", observers.start_line(run.state))
             calls = PrefectCalls(run, earlier, page)
             run.call = calls
             await calls.begin()
             page.show_plan(run.state)
-            run.listen = log_events(
+            run.listen = observers.log_events(
                 logger, calls.listen, page.show_progress, tracing.listen, run.listen
             )
-            run.rendering = log_rendering(logger, run.rendering)
+            run.rendering = observers.log_rendering(logger, run.rendering)
             try:
                 await drive(run, resumed)
             finally:
@@ -170,9 +149,9 @@ async def _run_engine(run: Run, page: Page) -> None:
     await earlier_task_runs(run.run_id, began)
 
 
-async def _show_labels(labels: dict[str, str], logger: Logger) -> None:
+async def _show_labels(labels: dict[str, str], logger: current_run.Logger) -> None:
     """Shows labels as tags of this flow run, such as ``client:acme``; never fails a run."""
-    here = flow_run_here()
+    here = current_run.flow_run_here()
     tags = [":".join(one) for one in labels.items()]
     if here is None or {*tags} <= {*here.tags}:
         return
@@ -209,24 +188,26 @@ async def run_deployment(
     `wallet` None takes the key of this process; `notes` are logged.
     """
     try:
-        logger = run_logger()
+        logger = current_run.run_logger()
         for note in notes:
             logger.warning("%s", note)
-        here = await run_id_here(workflow, inputs, None if wallet is None else wallet.name)
+        here = await current_run.run_id_here(
+            workflow, inputs, None if wallet is None else wallet.name
+        )
         settings = read_settings()
         if wallet is None:
             # A script of one's own may use the sandbox, as `rf.run` does; a worker only with RIVYA_FLOWS_SANDBOX.
             keyed = with_key if deployment.id is None else for_worker
             settings = await keyed(settings, secret_block)
         async with connect(settings, wallet=wallet, notify=logger.info) as context:
-            run_id = await in_thread(partial(_checked_id, context.journal, here))
-            if await in_thread(partial(context.journal.run, run_id)) is None:
+            run_id = await in_thread(_checked_id, context.journal, here)
+            if await in_thread(context.journal.run, run_id) is None:
                 # A run that waited for an answer over its next date is not late: it has begun.
                 late = await skipped_run(workflow, settings.rivya_flows_catchup_grace_seconds)
                 if late is not None:
                     logger.warning("%s", late.sentence)
                     return late
-                request = RunRequest(
+                request = prepare.RunRequest(
                     spec,
                     lambda _: inputs,
                     local_files=False,
@@ -236,7 +217,7 @@ async def run_deployment(
                 await _begin(context, run_id, request, logger.info)
             # Prefect may have started the flow run again while the process that executes it lives.
             driven = await context.leases.until_free(run_id)
-            row = await in_thread(partial(known_run, context, run_id))
+            row = await in_thread(known_run, context, run_id)
             reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
             run = Run(context, reporter)
             if await can_try_later():
@@ -244,8 +225,8 @@ async def run_deployment(
             report = await _execute(run, workflow, driven=driven)
             waits = None
             while report.status == "suspended":
-                waits = await in_thread(partial(suspension_of, context, run_id))
-                if can_be_suspended():
+                waits = await in_thread(suspension_of, context, run_id)
+                if current_run.can_be_suspended():
                     break  # and suspend once everything is closed: that ends this process
                 report = await _wait_here(context, waits, reporter, workflow)
         for trouble in troubles(report.receipt):
@@ -261,7 +242,7 @@ async def run_deployment(
 
 async def _deployed_as(workflow: Workflow) -> str | None:
     """The name of this flow run's deployment, if one of the spec has a budget of its own."""
-    run = flow_run_here()
+    run = current_run.flow_run_here()
     if run is None or run.deployment_id is None or not any(one.budget for one in workflow.deploy):
         return None
     # `prefect.runtime` would name that of a flow that calls this one.
@@ -271,25 +252,25 @@ async def _deployed_as(workflow: Workflow) -> str | None:
     return None
 
 
-def _checked_id(journal: Journal, here: RunId) -> str:
+def _checked_id(journal: Journal, here: current_run.RunId) -> str:
     """The id of the run; refuses one whose key belongs to a run that began with other inputs."""
     with_key = here.text.rpartition("-")[0] + "-"
     if here.run_key is not None and {run.run_id for run in journal.runs(with_key)} - {here.text}:
-        raise run_key_conflict(here.run_key)
+        raise current_run.run_key_conflict(here.run_key)
     return here.text
 
 
 async def _begin(
-    context: RunContext, run_id: str, request: RunRequest, tell: Callable[[str], object]
+    context: RunContext, run_id: str, request: prepare.RunRequest, tell: Callable[[str], object]
 ) -> None:
-    market = await read_market(context)
-    prepared = await prepare_here(context, request, run_id, starts=True, market=market)
-    tell(expected_price(prepared.estimate))
-    refuse_over(prepared.estimate)
+    market = await prepare.read_market(context)
+    prepared = await prepare.prepare_here(context, request, run_id, starts=True, market=market)
+    tell(prepare.expected_price(prepared.estimate))
+    prepare.refuse_over(prepared.estimate)
     await confirm_live(context, spending_of(prepared.estimate), tell, agreement(tell))
     # Only a command that shows the run makes it.
     folder = context.settings.data / "runs" / run_id
-    await in_thread(partial(context.journal.create, prepared.frozen, folder))
+    await in_thread(context.journal.create, prepared.frozen, folder)
 
 
 async def _execute(run: Run, workflow: Workflow, *, driven: bool) -> RunReport:
@@ -341,7 +322,7 @@ async def _wait_here(
 
 async def scheduled_for() -> datetime | None:
     """When its schedule wanted this flow run to start, in the time zone of that; None: no schedule made it."""
-    run = flow_run_here()
+    run = current_run.flow_run_here()
     if run is None or not run.auto_scheduled or run.expected_start_time is None:
         return None
     made = None
@@ -361,7 +342,7 @@ def in_zone_of(made: DeploymentSchedule | None, at: datetime) -> datetime:
 
 async def skipped_run(workflow: Workflow, grace_seconds: float) -> SkippedRun | None:
     """Whether to skip this flow run, when it first begins: only one that a schedule made; None lets it run."""
-    run = flow_run_here()
+    run = current_run.flow_run_here()
     if run is None or not run.auto_scheduled or run.run_count > 1:
         return None
     now, grace = datetime.now(UTC), timedelta(seconds=grace_seconds)
@@ -400,7 +381,7 @@ def decide(
     late = now - at
     if late <= grace or schedule.catchup == "all":
         return None
-    due = f"due at {at:%Y-%m-%d %H:%M} UTC, {_duration(late)} late"
+    due = f"due at {at:%Y-%m-%d %H:%M} UTC, {seconds_text(late.total_seconds())} late"
     if schedule.catchup == "skip":
         return SkippedRun(f"{due}; its schedule says `catchup: skip`; nothing was bought")
     dates = [
@@ -414,10 +395,3 @@ def decide(
     return SkippedRun(
         f"{due}; the run of {newer:%Y-%m-%d %H:%M} UTC replaces it; nothing was bought"
     )
-
-
-def _duration(late: timedelta) -> str:
-    minutes = int(late.total_seconds() // 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"

@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Literal
 from uuid import UUID, uuid4, uuid5
 
@@ -95,7 +94,7 @@ async def announce_failure(error: Exception, status: Literal["cancelled", "faile
     spent = None
     if run.deployment_id is not None:  # else its run may have another id
         with contextlib.suppress(Exception):  # store or settings may be why it fails
-            spent = await in_thread(partial(_record, failed, status))
+            spent = await in_thread(_record, failed, status)
     following = "; ".join(filter(None, (hint_of(error), "then Retry, in the menu of the run")))
     found = EndPayload(
         run_id=failed.run_id,
@@ -151,7 +150,7 @@ async def _flow_name(run: FlowRun) -> str:
 def _record(failed: FailedStart, status: str) -> int:
     """Records a failed start unless the run has begun; what it has spent in earlier executions."""
     with contextlib.closing(Journal(read_settings().store_url)) as journal:
-        for found in listed_runs(journal.engine, labels={}, run_id=failed.run_id, limit=1):
+        for found in listed_runs(journal.engine, run_id=failed.run_id, limit=1):
             if found.unbegun is None:
                 if status == "cancelled":
                     close_cancelled(journal, failed.run_id)

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -67,11 +66,11 @@ async def _in_state(run_ids: Sequence[str], state: StateType) -> list[tuple[str,
 
 async def record_cancellations(journal: Journal) -> list[str]:
     """Closes the waiting runs whose flow runs were cancelled in Prefect, without a process; returns their ids."""
-    waiting = await in_thread(partial(waiting_runs, journal))
+    waiting = await in_thread(waiting_runs, journal)
     return [
         run_id
         for run_id, _ in await _in_state(waiting, StateType.CANCELLED)
-        if await in_thread(partial(close_cancelled, journal, run_id))
+        if await in_thread(close_cancelled, journal, run_id)
     ]
 
 

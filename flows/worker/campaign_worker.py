@@ -33,13 +33,7 @@ from prefect.workers.process import (
 from rivya_client.printable import one_line
 from rivya_flows.flows.credentials import RivyaCredentials
 from rivya_flows.flows.current_run import clean_logs
-from rivya_flows.flows.worker.prefect_internals import (
-    OF_THE_WORKER,
-    StateWatch,
-    ask_often,
-    imported_from,
-    shared_environment,
-)
+from rivya_flows.flows.worker import prefect_internals
 from rivya_flows.preparation.deploy_blocks import (
     COLLECTION_VARIABLE,
     ENTRYPOINT_MODULE,
@@ -90,7 +84,7 @@ class CampaignWorker(ProcessWorker):
         self._asking = False  # the server for runs
         self._patience: set[str] = set()  # variables that hosts have
         self._hosts = Hosts("rivya_flows.flows.worker.host_process")
-        self._cancellations = StateWatch("Cancelling", self._cancel)
+        self._cancellations = prefect_internals.StateWatch("Cancelling", self._cancel)
         self._cancelled: set[UUID] = set()
         self._deaths: Counter[UUID] = Counter()
         self._reasons: dict[UUID, str] = {}  # why a run crashed
@@ -114,7 +108,7 @@ class CampaignWorker(ProcessWorker):
         with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
             loop.add_signal_handler(signal.SIGTERM, stop)
         clean_logs()
-        ask_often()
+        prefect_internals.ask_often()
         given = get_current_settings().to_environment_variables(exclude_unset=True)
         patience = {one: value for one, value in PATIENCE.items() if one.name not in given}
         self._patience = {one.name for one in patience}
@@ -187,9 +181,9 @@ class CampaignWorker(ProcessWorker):
         task_status: TaskStatus[int] | None = None,
     ) -> ProcessWorkerResult:
         self.get_flow_run_logger(flow_run).info("executed by the worker %s", self.name)
-        for name in OF_THE_WORKER:
+        for name in prefect_internals.OF_THE_WORKER:
             configuration.env[name] = None
-        entrypoint = _MODULE.fullmatch(imported_from(configuration) or "")
+        entrypoint = _MODULE.fullmatch(prefect_internals.imported_from(configuration) or "")
         if entrypoint is None or self._deaths[flow_run.id] >= DEATHS:
             for name in self._patience:  # without `ask_often` its pauses would grow to hours
                 configuration.env[name] = None
@@ -197,7 +191,7 @@ class CampaignWorker(ProcessWorker):
             # and the settings in any case if its deployment has a command.
             with temporary_settings({PREFECT_CLIENT_METRICS_ENABLED: False}):
                 return await super().run(flow_run, configuration, task_status)
-        environment = shared_environment(configuration.env)
+        environment = prefect_internals.shared_environment(configuration.env)
         order = Order(str(flow_run.id), entrypoint[1], environment.pop(SPEC_VARIABLE, None))
         for name in (COLLECTION_VARIABLE, SET_VARIABLE):  # which only `deploy` reads
             environment.pop(name, None)

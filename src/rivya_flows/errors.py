@@ -6,6 +6,8 @@ Those that only one module raises are defined there. Each carries `hint`: what t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from rivya_client.errors import (
@@ -131,3 +133,14 @@ class StoreUnreachableError(StoreError):
 
 class LostMediumError(StoreError):
     """A medium is not in its store any more, or its content is another one."""
+
+
+@contextmanager
+def explain_os_error(
+    what: object, hint: str, kind: Callable[[str, str], RivyaError] = UsageError
+) -> Iterator[None]:
+    """Makes an error of ours of an `OSError` in the block: what cannot be used, the reason, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{what}: {error.strerror or error}", hint) from error

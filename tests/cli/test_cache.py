@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from rivya_flows.engine.cache import CachedResult, keep_results
 from rivya_flows.settings import read_settings
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CachedResult, keep_results
 from rivya_flows.store.journal import Journal
 from support.cli_calls import Terminal
 

@@ -8,17 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from rivya_flows.cli.layout import clock, draw_table, duration
+from rivya_flows.cli.layout import clock, draw_table
 from rivya_flows.cli.output import prompt
-from rivya_flows.cli.progress import (
-    LINE_SECONDS,
-    Progress,
-    StepRow,
-    fold_rows,
-    news,
-    rows,
-    time_left,
-)
+from rivya_flows.cli.progress import LINE_SECONDS, Progress, StepRow, fold_rows, rows, time_left
 from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.questions.question import Answer
 from rivya_flows.queue.events import (
@@ -33,7 +25,8 @@ from rivya_flows.queue.items import Phase
 from rivya_flows.queue.queue import replay, step
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
-from rivya_flows.receipt.phrases import not_downloaded, open_jobs
+from rivya_flows.receipt.news import news
+from rivya_flows.receipt.phrases import not_downloaded, open_jobs, seconds_text
 from support.judged_picks import Judging, judged
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.picks import past_its_deadline
@@ -294,8 +287,8 @@ def test_completed_steps_are_folded_first_and_failed_ones_never() -> None:
 
 
 def test_a_time_is_short_and_a_clock_keeps_its_shape() -> None:
-    times = {0.9: "0 s", 59: "59 s", 65: "1 min 05 s", 7_380: "2 h 03 min"}
-    assert {seconds: duration(seconds) for seconds in times} == times
+    times = {0.9: "0 s", 59: "59 s", 65: "1 min 5 s", 7_380: "2 h 3 min"}
+    assert {seconds: seconds_text(int(seconds)) for seconds in times} == times
     assert [clock(seconds) for seconds in (7.9, 65, 7_380)] == ["0:07", "1:05", "2:03:00"]
 
 
@@ -369,7 +362,7 @@ def test_a_terminal_that_reports_no_size_has_80_columns(screens: Screens) -> Non
 @pytest.mark.parametrize("columns", [80, 120])
 def test_columns_stand_still_whatever_steps_do(columns: int) -> None:
     heads = set()
-    for doing in ("", "at work", "3 of 12, 2 at work, rendering 47 %, usually 1 min 05 s"):
+    for doing in ("", "at work", "3 of 12, 2 at work, rendering 47 %, usually 1 min 5 s"):
         rows = [
             ("film", "running", "0 of 4", doing, "1:05", "7"),
             ("total", "", "", doing, "0:07", ""),

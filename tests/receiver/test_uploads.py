@@ -11,7 +11,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from rivya_flows.receiver import uploads
+from rivya_flows.receiver import media as receiver_media
 from rivya_flows.receiver.addresses import SECRET_NAME, medium_at, upload_address, upload_token
 from rivya_flows.store.secrets import shared_secret
 from support.browser import CHROMIUM, browsing
@@ -104,16 +104,16 @@ def test_another_page_cannot_send_files_and_only_media_are_kept(
 def test_files_are_bounded_in_size_and_number(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "MAX_UPLOAD_BYTES", 1000)
+    monkeypatch.setattr(receiver_media, "MAX_UPLOAD_BYTES", 1000)
     assert send(stage, bytes(1001)).status_code == 413
     path = f"/upload/{upload_token(secret(stage), 2**40)}"
     told = stage.client.post(path, content=iter([bytes(600)] * 2), headers=OURS)
     assert told.status_code == 413  # without a length
-    monkeypatch.setattr(uploads, "MAX_UPLOADS", 2)
+    monkeypatch.setattr(receiver_media, "MAX_UPLOADS", 2)
     assert send(stage, picture()).status_code == 200
     assert send(stage, picture()).status_code == 429
-    monkeypatch.setattr(uploads, "MAX_UPLOADS", 200)
-    monkeypatch.setattr(uploads, "FREE_BYTES", 2**62)
+    monkeypatch.setattr(receiver_media, "MAX_UPLOADS", 200)
+    monkeypatch.setattr(receiver_media, "FREE_BYTES", 2**62)
     assert send(stage, picture()).status_code == 507
     assert len(media(tmp_path)) == 1
 

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from rivya_flows.errors import StoreError
-from rivya_flows.store.cache_index import (
+from rivya_flows.engine.cache import (
     CachedResult,
     all_results,
     find_result,
     forget_result,
     keep_results,
 )
+from rivya_flows.errors import StoreError
 from rivya_flows.store.journal import Journal
 
 

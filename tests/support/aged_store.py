@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from rivya_flows.engine.cache import CachedResult, keep_results
 from rivya_flows.queue.events import ItemCompleted, RunEnded, RunFrozen
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CachedResult, keep_results
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 

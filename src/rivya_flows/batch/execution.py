@@ -10,19 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from rivya_flows.batch.pricing import (
-    Batch,
-    BatchOptions,
-    RowResult,
-    price_batch,
-    read_batch,
-    refusal,
-    remade,
-    row_result,
-    sentence,
-    shortages,
-    spending,
-)
+from rivya_flows.batch import pricing
 from rivya_flows.batch.rows import Row, row_folder
 from rivya_flows.batch.summary import BatchResult, WalletChange, csv_text, read_reports, sheet_text
 from rivya_flows.engine.run import Run, RunOptions, ignore
@@ -44,11 +32,11 @@ BatchEnd = Callable[[RunContext, BatchResult], Awaitable[None]]
 
 
 async def run_batch(
-    options: BatchOptions,
+    options: pricing.BatchOptions,
     caller: Caller,
     *,
     row_event: Callable[[str, Event, State], object] = ignore,
-    changed: Callable[[Batch], object] = ignore,
+    changed: Callable[[pricing.Batch], object] = ignore,
     ended: BatchEnd | None = None,
 ) -> BatchResult:
     """Runs the rows that are not completed and can be paid for, and writes the summary.
@@ -59,19 +47,19 @@ async def run_batch(
     """
     async with caller.connect() as context:
         began, say = time.time(), caller.notify
-        read = await read_batch(context, options, say)
+        read = await pricing.read_batch(context, options, say)
         async with _hold_lease(context.leases, read.batch_id):
-            batch = price_batch(context, read)
-            if refused := refusal(batch):
+            batch = pricing.price_batch(context, read)
+            if refused := pricing.refusal(batch):
                 raise refused
-            for line in remade(batch):
+            for line in pricing.remade(batch):
                 say(line)
-            agreed = await confirm_live(context, spending(batch), say, caller.confirm)
+            agreed = await confirm_live(context, pricing.spending(batch), say, caller.confirm)
             if agreed is not None:
                 batch = replace(batch, budget=batch.spent + agreed)
             before = batch.spent
-            say(f"batch {batch.batch_id}: {sentence(batch)}")
-            for line in shortages(batch):
+            say(f"batch {batch.batch_id}: {pricing.sentence(batch)}")
+            for line in pricing.shortages(batch):
                 say(f"warning: {line}")
             folder = run_folder(options.out, batch.batch_id)
             is_new = any(row.status != "completed" for row in batch.rows)
@@ -94,24 +82,24 @@ async def run_batch(
 
 
 async def run_rows(
-    batch: Batch,
+    batch: pricing.Batch,
     run_row: Callable[[Row], Awaitable[object]],
-    result_of: Callable[[str], RowResult],
+    result_of: Callable[[str], pricing.RowResult],
     *,
-    changed: Callable[[Batch], object] = ignore,
+    changed: Callable[[pricing.Batch], object] = ignore,
 ) -> None:
     """Runs all rows that can be paid for; a failed row ends no other, an exception that is not ours all."""
 
-    async def run(row: Row) -> RowResult:
+    async def run(row: Row) -> pricing.RowResult:
         try:
             await run_row(row)
         except RivyaError as error:
-            result = await in_thread(partial(result_of, row.run_id))
+            result = await in_thread(result_of, row.run_id)
             codes = result.codes | {error.code}
             return replace(result, status="failed", codes=codes, reason=str(error))
-        return await in_thread(partial(result_of, row.run_id))
+        return await in_thread(result_of, row.run_id)
 
-    tasks: dict[asyncio.Task[RowResult], str] = {}
+    tasks: dict[asyncio.Task[pricing.RowResult], str] = {}
     try:
         while True:
             for row in batch.start_rows():
@@ -129,18 +117,16 @@ async def run_rows(
 
 
 async def _wallet_change(
-    context: RunContext, batch: Batch, spent: int, began: float
+    context: RunContext, batch: pricing.Batch, spent: int, began: float
 ) -> WalletChange:
     """The wallet over the batch; what the service or the store does not say does not fail the batch."""
     service = context.service
     other_runs: tuple[OtherRun, ...] = ()
     after: int | None = None
     own = {row.run_id for row in batch.rows}
-    read = partial(
-        spent_since, context.journal.engine, began, service.identity, service.wallet, own
-    )
+    of_wallet = service.identity, service.wallet
     with suppress(StoreError):
-        other_runs = await in_thread(read)
+        other_runs = await in_thread(spent_since, context.journal.engine, began, *of_wallet, own)
     with suppress(APIError):
         async with context.client() as client:
             after = (await client.credits.retrieve()).current_credits
@@ -149,11 +135,11 @@ async def _wallet_change(
 
 async def _run_priced(
     context: RunContext,
-    batch: Batch,
+    batch: pricing.Batch,
     folder: Path,
     caller: Caller,
     row_event: Callable[[str, Event, State], object],
-    changed: Callable[[Batch], object],
+    changed: Callable[[pricing.Batch], object],
 ) -> bool:
     """Whether it was cancelled before its rows had ended."""
     journal, runner = context.journal, caller.runner
@@ -172,7 +158,7 @@ async def _run_priced(
             def warn(warning: str) -> None:
                 caller.notify(f"{row.name}: {warning}")
 
-            reporter = await in_thread(partial(_begin_row, context, batch, folder, row))
+            reporter = await in_thread(_begin_row, context, batch, folder, row)
             options = RunOptions(budget=row.cap)
             run = Run(context, reporter, options, listen=listen, in_batch=True)
             async with ended_well(run, warn):
@@ -181,7 +167,7 @@ async def _run_priced(
     try:
         with caller.progress():
             async with runner.connect(context.settings, caller.notify):
-                result_of = partial(row_result, journal)
+                result_of = partial(pricing.row_result, journal)
                 await run_rows(batch, run_row, result_of, changed=changed)
                 return False
     except asyncio.CancelledError:
@@ -189,11 +175,14 @@ async def _run_priced(
             caller.absorb_cancel()
         for run_id in [*batch.running]:
             begun = journal.run(run_id) is not None
-            batch.settle(run_id, row_result(journal, run_id) if begun else RowResult("waiting", 0))
+            batch.settle(
+                run_id,
+                pricing.row_result(journal, run_id) if begun else pricing.RowResult("waiting", 0),
+            )
         return True
 
 
-def _begin_row(context: RunContext, batch: Batch, folder: Path, row: Row) -> RunReporter:
+def _begin_row(context: RunContext, batch: pricing.Batch, folder: Path, row: Row) -> RunReporter:
     """Follows the run of a row, which is created if it has none."""
     journal, frozen = context.journal, batch.fresh.get(row.run_id)
     if frozen is not None and journal.run(row.run_id) is None:

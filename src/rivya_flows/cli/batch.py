@@ -7,29 +7,22 @@ from dataclasses import replace
 from typing import ClassVar
 
 from rivya_client.catalogue.prices import price_range
+from rivya_flows.batch import pricing
 from rivya_flows.batch.execution import run_batch
-from rivya_flows.batch.pricing import (
-    Batch,
-    BatchOptions,
-    is_remade,
-    refusal,
-    remade,
-    sentence,
-    shortages,
-)
 from rivya_flows.batch.rows import STATUS_WORDS
 from rivya_flows.batch.summary import BatchResult, refusing_pools, rerun_with
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
-from rivya_flows.cli.layout import Cell, clock, duration
+from rivya_flows.cli.layout import Cell, clock
 from rivya_flows.cli.output import print_json, print_table, show, tell
-from rivya_flows.cli.progress import Screen, news, rows
+from rivya_flows.cli.progress import Screen, rows
 from rivya_flows.cli.session import Interrupts, open_page
 from rivya_flows.cli.terminal import answer_commands, raise_pools
 from rivya_flows.flows.execution.local_runner import batch_ended
 from rivya_flows.queue.events import Event
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import resume_options
-from rivya_flows.receipt.phrases import credits_of
+from rivya_flows.receipt.news import news
+from rivya_flows.receipt.phrases import credits_of, seconds_text
 from rivya_flows.receipt.summary import is_owed
 from rivya_flows.runs.execution import Caller
 
@@ -40,7 +33,7 @@ _IDLE = ("completed", "cached", "waiting", "skipped")  # steps that the row of a
 
 
 async def run_at_terminal(
-    options: BatchOptions, caller: Caller, interrupts: Interrupts
+    options: pricing.BatchOptions, caller: Caller, interrupts: Interrupts
 ) -> BatchResult:
     """Runs a batch, and shows it on stderr."""
     progress = BatchProgress(interrupts)
@@ -61,7 +54,7 @@ class BatchProgress(Screen):
     def __init__(self, interrupts: Interrupts) -> None:
         super().__init__()
         self._interrupts = interrupts
-        self._batch: Batch | None = None
+        self._batch: pricing.Batch | None = None
         self._stopped = False
         self._statuses: dict[str, str] = {}
         self._states: dict[str, State] = {}
@@ -78,7 +71,7 @@ class BatchProgress(Screen):
         self._begun.setdefault(name, self._clock())
         self._states[name], self._spent[name] = state, state.spent
 
-    def update(self, batch: Batch) -> None:
+    def update(self, batch: pricing.Batch) -> None:
         """Shows how rows ended since the last call."""
         if self._batch is None:  # only rows of earlier executions are completed
             self._batch = batch
@@ -121,10 +114,10 @@ class BatchProgress(Screen):
     def sentence(self, seconds: float) -> str:
         """How many rows are done, and what all cost so far."""
         if (batch := self._batch) is None:
-            return f"starting Prefect … {duration(seconds)}"
-        return f"{batch.counts}, {duration(seconds)}, {self._credits(batch)} credits"
+            return f"starting Prefect … {seconds_text(int(seconds))}"
+        return f"{batch.counts}, {seconds_text(int(seconds))}, {self._credits(batch)} credits"
 
-    def _credits(self, batch: Batch) -> str:
+    def _credits(self, batch: pricing.Batch) -> str:
         spent = batch.removed + sum(
             self._spent.get(row.name, row.spent) if row.status == "running" else row.spent
             for row in batch.rows
@@ -132,9 +125,9 @@ class BatchProgress(Screen):
         return str(spent) if batch.budget is None else f"{spent} of {batch.budget}"
 
 
-def print_plan(batch: Batch, *, as_json: bool) -> int:
+def print_plan(batch: pricing.Batch, *, as_json: bool) -> int:
     """Prints what each row still needs; gives the exit code: 3 if no row would run."""
-    refused = refusal(batch)
+    refused = pricing.refusal(batch)
     if as_json:
         least, most = batch.to_buy
         print_json(
@@ -148,14 +141,14 @@ def print_plan(batch: Batch, *, as_json: bool) -> int:
                     "balance": batch.balance,
                 },
                 "refused": refused and refused.message,
-                "warnings": [*shortages(batch)],
+                "warnings": [*pricing.shortages(batch)],
                 "rows": [
                     {
                         "row": row.number,
                         "name": row.name,
                         "run_id": row.run_id,
                         "status": "completed" if row.status == "completed" else "not_completed",
-                        "again": is_remade(batch, row),
+                        "again": pricing.is_remade(batch, row),
                         "credits": {"min": row.least, "max": row.most},
                     }
                     for row in batch.rows
@@ -169,12 +162,12 @@ def print_plan(batch: Batch, *, as_json: bool) -> int:
             print_table(["row", ">credits"], cells[:_MAX_ROWS])
         if len(cells) > _MAX_ROWS:
             show(f"and {len(cells) - _MAX_ROWS} more rows; `--json` has all")
-        show("", *remade(batch))
-        show(f"{batch.batch_id}: {sentence(batch)}; nothing was bought")
+        show("", *pricing.remade(batch))
+        show(f"{batch.batch_id}: {pricing.sentence(batch)}; nothing was bought")
     if refused:
         tell(f"error: {refused.message}", f"hint: {refused.hint}")
         return CREDITS
-    tell(*(f"warning: {line}" for line in shortages(batch)))
+    tell(*(f"warning: {line}" for line in pricing.shortages(batch)))
     return 0
 
 

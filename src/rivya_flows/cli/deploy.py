@@ -180,9 +180,7 @@ def apply(
     from rivya_flows.store.run_list import listed_runs
 
     with contextlib.suppress(StoreError), open_journal(settings()) as journal:
-        waiting = listed_runs(
-            journal.engine, labels={}, name=spec, status="suspended", limit=_MOST_WAITING
-        )
+        waiting = listed_runs(journal.engine, name=spec, status="suspended", limit=_MOST_WAITING)
         if found := len(waiting):
             number = f"{found}{' or more' * (found == _MOST_WAITING)}"
             tell(

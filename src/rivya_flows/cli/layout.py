@@ -210,16 +210,6 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def duration(seconds: float) -> str:
-    """A time for people: ``7 s``, ``1 min 05 s``, ``2 h 03 min``."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3_600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3_600} h {whole % 3_600 // 60:02} min"
-
-
 def size_of(size_bytes: int) -> str:
     """``0 bytes``, ``12 kB``, ``3.4 MB``: decimal units."""
     for unit, worth in (("GB", 10**9), ("MB", 10**6)):

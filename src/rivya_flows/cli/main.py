@@ -16,16 +16,8 @@ from typing import cast
 
 import click
 
-from rivya_flows.cli import failures
+from rivya_flows.cli import failures, output
 from rivya_flows.cli.options import Group, examples
-from rivya_flows.cli.output import (
-    log_handler,
-    prepare_streams,
-    print_json,
-    tell,
-    tell_problem,
-    tell_traceback,
-)
 from rivya_flows.cli.session import Interrupts
 from rivya_flows.environment import variables
 from rivya_flows.private import keep_private
@@ -87,7 +79,7 @@ def program(verbose: bool) -> None:
     if verbose:
         trace.setLevel(logging.DEBUG)
         if not trace.handlers:
-            trace.addHandler(log_handler())
+            trace.addHandler(output.log_handler())
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -108,7 +100,7 @@ def run(arguments: Sequence[str]) -> int:
         as_json = "--json" in arguments or "--format=json" in "=".join(arguments)
         _tell(failure, as_json=as_json and not interrupted)
         if failure.name == "unexpected" and "--verbose" in arguments:
-            tell_traceback(error)
+            output.tell_traceback(error)
         return failure.code
     return result if isinstance(result, int) else 0
 
@@ -116,11 +108,11 @@ def run(arguments: Sequence[str]) -> int:
 def _tell(failure: failures.Failure, *, as_json: bool) -> None:
     if as_json:
         with suppress(OSError):  # such as a full disk behind stdout
-            print_json(failure.document)
+            output.print_json(failure.document)
             return
     for problem in failure.problems:
-        tell_problem(problem)
-    tell(*failure.lines)
+        output.tell_problem(problem)
+    output.tell(*failure.lines)
 
 
 def main() -> None:
@@ -128,9 +120,9 @@ def main() -> None:
     if "_RIVYA_FLOWS_COMPLETE" in variables():
         import rivya_flows.cli.completion  # noqa: F401  # click finds the shells that it registers
     keep_private()
-    prepare_streams()
+    output.prepare_streams()
     logging.captureWarnings(True)  # a decoder's warning can quote a foreign file
-    logging.lastResort = log_handler(level=logging.WARNING)  # for loggers without a handler
+    logging.lastResort = output.log_handler(level=logging.WARNING)  # for loggers without a handler
     sys.exit(run(sys.argv[1:]))
 
 

@@ -17,7 +17,7 @@ from rivya_flows.cli import completion, options
 from rivya_flows.cli.options import Group, argument, command, end_moment, moment, option
 from rivya_flows.cli.output import print_json, print_table, show, show_result, show_verbatim, tell
 from rivya_flows.cli.session import call_service, confirmer, settings
-from rivya_flows.errors import UsageError
+from rivya_flows.errors import UsageError, explain_os_error
 from rivya_flows.language.wording import count_noun
 from rivya_flows.receipt.phrases import EACH_PERIOD, credits_of
 from rivya_flows.similar_names import nearest
@@ -111,13 +111,10 @@ def spend(
     if not days.rows:
         tell("nothing was bought: no picture is drawn")
         return
-    try:
+    with explain_os_error(f"--plot {plot}", "name a file that can be written"):
         credits = {group: one.credits for group, one in days.rows.items()}
         title = f"Credits at {_place(days.service)}"
         plot.write_text(chart(credits, title), encoding="utf-8")
-    except OSError as error:
-        message = f"--plot {plot}: {error.strerror or error}"
-        raise UsageError(message, "name a file that can be written") from error
     tell(f"plot: {plot.absolute()}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from rivya_flows.cli import completion, options
 from rivya_flows.cli.options import argument, command, option
 from rivya_flows.cli.output import print_json, print_table, show
 from rivya_flows.cli.session import catalogue_of, settings
-from rivya_flows.errors import UsageError
+from rivya_flows.errors import UsageError, explain_os_error
 from rivya_flows.extras import need
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.program import program
@@ -104,15 +105,12 @@ def write_schema(folder: Path, *, keep: bool = False) -> list[Path]:
     for name, document in ((FILE, known_schema(settings())), (TESTS_FILE, schema_of_tests())):
         path = folder / name
         text = json.dumps(document, indent=2, ensure_ascii=False)
-        try:
-            # A link to nowhere is not followed where files are kept.
-            with as_the_user_wants(), path.open("x" if keep else "w", encoding="utf-8") as file:
+        there = suppress(FileExistsError) if keep else nullcontext()
+        # A link to nowhere is not followed where files are kept.
+        with explain_os_error(path, "check the folder"), there, as_the_user_wants():
+            with path.open("x" if keep else "w", encoding="utf-8") as file:
                 file.write(f"{text}\n")
             written.append(path)
-        except OSError as error:
-            if keep and isinstance(error, FileExistsError):
-                continue
-            raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
     return written
 
 

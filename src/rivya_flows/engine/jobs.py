@@ -29,15 +29,8 @@ from rivya_flows.errors import (
     NotFoundError,
     RivyaError,
 )
+from rivya_flows.queue import events
 from rivya_flows.queue.actions import Collect
-from rivya_flows.queue.events import (
-    BroughtFile,
-    Event,
-    ItemCompleted,
-    ItemFailed,
-    JobEnded,
-    JobSeen,
-)
 
 MAX_RESULT_BYTES = 2**30
 """Size of one result; a gigabyte is more than any model of the catalogue makes."""
@@ -54,7 +47,7 @@ class CollectError(ExplainedError):
     code = "download"
 
     def __init__(
-        self, generation: Generation, message: str, files: tuple[BroughtFile, ...] = ()
+        self, generation: Generation, message: str, files: tuple[events.BroughtFile, ...] = ()
     ) -> None:
         super().__init__(
             message, "resume the run: the results are decoded or fetched again, for free"
@@ -83,7 +76,7 @@ class CollectedJob:
     assets: tuple[Asset, ...]
 
 
-async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
+async def collect(run: Run, action: Collect) -> AsyncGenerator[events.Event]:
     """Report how the job ended and what it cost, then its media; what was downloaded is kept."""
     await run.slots.take(action, _model(run, action))
     failed = None
@@ -102,11 +95,11 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
     if failed is None:
         assets = [asset.as_json() for asset in done.assets]
         outputs = {"asset": assets[0], "assets": assets, "task_id": action.task_id}
-        yield ItemCompleted(**of, outputs=outputs)
+        yield events.ItemCompleted(**of, outputs=outputs)
     elif run.outlasts(failed):
         raise failed
     else:
-        yield ItemFailed(**of, code=failed.code, message=failed.message, files=failed.files)
+        yield events.ItemFailed(**of, code=failed.code, message=failed.message, files=failed.files)
 
 
 def _model(run: Run, action: Collect) -> str | None:
@@ -114,14 +107,14 @@ def _model(run: Run, action: Collect) -> str | None:
     return None if request is None else request.model
 
 
-def _settlement(run: Run, action: Collect, job: Generation) -> JobEnded:
+def _settlement(run: Run, action: Collect, job: Generation) -> events.JobEnded:
     final = job.final_credits
     if final is None:
         # A cost that the service did not report counts as what was set aside.
         bought = run.state.item(action.step, action.key).last
         final = bought.held if bought else 0
     watched = run.watched.pop(action.task_id, None)
-    return JobEnded(
+    return events.JobEnded(
         step=action.step,
         key=action.key,
         n=action.n,
@@ -161,8 +154,8 @@ def is_settled(job: Generation) -> bool:
     return job.status == "failed" or job.final_credits > 0 or not job.reserved_credits
 
 
-def seen_of(job: Generation) -> JobSeen:
-    return JobSeen.model_validate(job, from_attributes=True)
+def seen_of(job: Generation) -> events.JobSeen:
+    return events.JobSeen.model_validate(job, from_attributes=True)
 
 
 async def _wait_for_end(run: Run, action: Collect) -> Generation:
@@ -212,10 +205,10 @@ class _Downloads:
 
     run: Run
     task_id: str
-    files: dict[int, BroughtFile]
+    files: dict[int, events.BroughtFile]
 
     @property
-    def stored(self) -> tuple[BroughtFile, ...]:
+    def stored(self) -> tuple[events.BroughtFile, ...]:
         return tuple(self.files[index] for index in sorted(self.files))
 
     async def collect(self, urls: Sequence[str]) -> list[Asset]:
@@ -296,6 +289,6 @@ class _Downloads:
             return await client.download(urls[index], target, max_bytes=MAX_RESULT_BYTES)
 
     def _note(self, index: int, url: str, got: Download) -> None:
-        self.files[index] = BroughtFile(
+        self.files[index] = events.BroughtFile(
             task_id=self.task_id, index=index, sha256=got.sha256, size_bytes=got.size_bytes, url=url
         )

@@ -6,18 +6,25 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from rivya_flows.engine.actions import events_of
-from rivya_flows.engine.jobs import seen_of
+from rivya_flows.assets import Outputs, as_asset
+from rivya_flows.engine.cache import CachedResult, keep_results
+from rivya_flows.engine.files import upload
+from rivya_flows.engine.jobs import collect, seen_of
+from rivya_flows.engine.purchases import buy
 from rivya_flows.engine.run import A, Run, Runner
-from rivya_flows.engine.work import notify
+from rivya_flows.engine.run_context import ServiceConnection
+from rivya_flows.engine.work import WORK, call_function, miss_pick, notify
 from rivya_flows.errors import (
+    APIError,
     APIStatusError,
     LeaseLostError,
     PoolExceededError,
@@ -25,8 +32,10 @@ from rivya_flows.errors import (
     StoreError,
     StoreLostError,
     StoreUnreachableError,
+    UsageError,
 )
-from rivya_flows.queue import events
+from rivya_flows.questions.open_questions import decide_at_deadline, question_asked
+from rivya_flows.queue import actions, events
 from rivya_flows.queue.actions import Action, AskCache, Buy, Collect, EndRun, UploadMedium, Work
 from rivya_flows.queue.evaluation import claimed_hash
 from rivya_flows.queue.events import Event
@@ -36,8 +45,9 @@ from rivya_flows.queue.state import State
 from rivya_flows.receipt.from_journal import sum_credits
 from rivya_flows.receipt.ledger import jobs_to_ask
 from rivya_flows.receipt.report import RunReport
+from rivya_flows.steps.connections import UploadWith
 from rivya_flows.steps.registry import known_kind
-from rivya_flows.store.cache_index import CachedResult, keep_results
+from rivya_flows.steps.request import UploadedFile
 from rivya_flows.store.charges import spent_by_others
 from rivya_flows.store.database import in_thread, to_its_end
 from rivya_flows.store.pools import Pools
@@ -125,7 +135,7 @@ class Engine:
         """Store results for later runs with an equal request, in batches, in a thread."""
         while self._results:
             results, self._results = self._results, []
-            await in_thread(partial(keep_results, self._run.context.journal.engine, results))
+            await in_thread(keep_results, self._run.context.journal.engine, results)
         self._storing = None
 
     def _is_done(self, task: asyncio.Task[None]) -> None:
@@ -292,15 +302,151 @@ async def reconcile_jobs(run: Run) -> None:
     pools: tuple[events.PoolTotal, ...] = ()
     with suppress(StoreError):
         if (sum_credits(state).unexplained or 0) > 0:
-            spent = partial(spent_by_others, engine, run.run_id, state.service, state.wallet)
-            other_runs = await in_thread(spent)
+            of = run.run_id, state.service, state.wallet
+            other_runs = await in_thread(spent_by_others, engine, *of)
     with suppress(StoreError):
-        pools = await in_thread(partial(Pools(engine).matching, row.labels, row.service))
+        pools = await in_thread(Pools(engine).matching, row.labels, row.service)
     event = events.ServiceAsked(
         jobs={one: jobs[one] for one in asked},
         others=sum(one.most for one in other_runs),
         other_runs=other_runs[: events.MOST_OTHER_RUNS],
         pools=pools,
     )
-    append = partial(run.context.journal.append, run.run_id, event, run.lease.fence)
-    run.reporter.record(await in_thread(append), state)
+    append = run.context.journal.append
+    run.reporter.record(await in_thread(append, run.run_id, event, run.lease.fence), state)
+
+
+# --- Actions ---
+
+
+def events_of(run: Run, action: Action) -> AsyncGenerator[Event]:
+    """The events of an action; close the generator if it is left before its end."""
+    match action:
+        case actions.Buy():
+            return buy(run, action)
+        case actions.Collect():
+            return collect(run, action)
+        case actions.Ask():
+            return ask(run, action)
+        case _:
+            return _run_plain(run, action)
+
+
+async def _run_plain(run: Run, action: Action) -> AsyncGenerator[Event]:
+    match action:
+        case actions.ReadBalance():
+            yield await read_balance(run, action)
+        case actions.UploadMedium(source=source, media=media, model=model):
+            done = await run.call(upload, "upload", action)
+            file = UploadedFile.model_validate(done.file.model_dump())
+            yield events.FileUploaded(
+                source=source, media=media, model=model, file=file, asset=done.asset
+            )
+        case actions.AskCache():  # the outputs of an equal request, if their media are intact
+            yield await asyncio.to_thread(run.look_up, action)
+        case actions.Work(step=step, key=key):
+            began = time.monotonic()
+            if action.uses == "upload":
+                outputs = await _upload(run, action)
+            else:
+                function = WORK.get(action.uses, call_function)
+                outputs = await run.call(function, action.uses, action)
+            seconds = round(time.monotonic() - began, 3)
+            yield events.ItemCompleted(step=step, key=key, outputs=outputs, work_seconds=seconds)
+        case actions.Expire():
+            for event in action.events:
+                yield await _decide(run, event)
+        case actions.EndRun():
+            yield events.RunEnded(status=action.status, at=run.clock())
+
+
+async def _upload(run: Run, action: actions.Work) -> Outputs:
+    asked = UploadWith.model_validate(action.arguments)
+    source, asset = asked.file, as_asset(asked.file)
+    if isinstance(source, dict):
+        source = asset.sha256 if asset else source.get("file_id") or source.get("url")
+    media = asked.kind or (asset.kind if asset else "image")
+    medium = actions.UploadMedium(source, media, asked.model, asset, action.step, action.key)
+    done = await run.call(upload, "upload", medium)
+    file = done.file
+    if done.asset:
+        made = {**done.asset.as_json(), "url": file.url}
+    else:  # only the service has it; passing it on needs its id alone
+        names = {"kind", "url", "mime_type", "duration_seconds"}
+        made = {**file.model_dump(include=names), "file_id": file.id}
+    return {"asset": made, "id": file.id, "url": file.url}
+
+
+async def ask(run: Run, action: actions.Ask) -> AsyncGenerator[Event]:
+    """Report each answer as soon as it is given, and what deadlines decide; left questions stay open."""
+    for question in action.questions:
+        state = run.state
+        if question.name not in state.deadlines:
+            yield question_asked(question, run.clock(), state.missed.get(question.name))
+    for question in run.state.asking:
+        deadline, seconds = question.deadline, None
+        if deadline is not None:
+            seconds = max((deadline - run.clock()).total_seconds(), 0.0)
+        try:
+            choice = None if run.ask is None else await asyncio.wait_for(run.ask(question), seconds)
+        except TimeoutError:
+            yield await _decide(run, decide_at_deadline(question))
+            continue
+        if choice is None:
+            yield events.QuestionsLeft(at=run.clock())
+            return
+        yield choice.event(question, run.clock())
+
+
+async def _decide(
+    run: Run, event: events.AnswerGiven | events.ItemFailed
+) -> events.AnswerGiven | events.ItemFailed:
+    """The event, once a pick that fails by it has failed in a graph too."""
+    if isinstance(event, events.ItemFailed):
+        with suppress(UsageError):
+            await run.call(miss_pick, "pick", event)
+    return event
+
+
+@dataclass
+class _Wallet:
+    """The reads of one balance, one after the other, each shared by all that ask before it is sent.
+
+    Attributes:
+        sent: How many reads were sent.
+        last: Number and credits of the last read that was answered.
+    """
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    sent: int = 0
+    last: tuple[int, int] = (0, 0)
+    readers: int = 0
+
+    async def read(self, run: Run) -> int:
+        """The balance; a run reads with its own client, since another run may end at any time."""
+        known = self.sent
+        async with self.turn:
+            await asyncio.sleep(0)  # those that ask at the same time share this read
+            if self.last[0] <= known:
+                self.sent = number = self.sent + 1
+                self.last = number, (await run.client.credits.retrieve()).current_credits
+            return self.last[1]
+
+
+_WALLETS: dict[tuple[asyncio.AbstractEventLoop, ServiceConnection], _Wallet] = {}
+"""Those that runs of an event loop read at this moment."""
+
+
+async def read_balance(run: Run, action: actions.ReadBalance) -> events.BalanceRead:
+    """The balance; None if the service does not answer, which never stops a run."""
+    of = asyncio.get_running_loop(), run.context.service
+    wallet, credits = _WALLETS.setdefault(of, _Wallet()), None
+    wallet.readers += 1
+    try:
+        with suppress(APIError):
+            credits = await wallet.read(run)
+    finally:
+        wallet.readers -= 1
+        if not wallet.readers:
+            _WALLETS.pop(of, None)
+    return events.BalanceRead(step=action.step, phase=action.phase, credits=credits)

@@ -20,54 +20,46 @@ from rivya_flows.engine.run import Listener, Rendering
 from rivya_flows.errors import APIError, RateLimitError
 from rivya_flows.plans.names import short_label
 from rivya_flows.queue import events
-from rivya_flows.queue.events import (
-    ChatAnswered,
-    Event,
-    JobEnded,
-    PoolRefused,
-    PurchaseAccepted,
-    PurchaseEvent,
-    PurchaseIntended,
-    PurchaseUnanswered,
-    RunEnded,
-)
-from rivya_flows.queue.outcomes import bought_instead
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.metrics import outcome_of
-from rivya_flows.receipt.phrases import budget_warning, credits_of, open_jobs
-from rivya_flows.receipt.questions import answer_line
+from rivya_flows.receipt.news import news
+from rivya_flows.receipt.phrases import credits_of, open_jobs
 from rivya_flows.steps.registry import known_kind
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 
 def log_events(logger: Logger, *then: Listener) -> Listener:
-    """A listener that logs events and passes each on."""
-    warned = False
+    """A listener that logs what each event changed, and passes the event on."""
+    spent: int | None = None
     refusing: set[str] = set()  # a fan-out may have hundreds of refused items
 
-    def listen(event: Event, state: State) -> None:
-        nonlocal warned
-        line = _LINES.get(type(event))
-        if line is not None and (message := line(event)) and not _is_known(event, state):
-            level = logging.WARNING if isinstance(event, _WARNINGS) else logging.INFO
-            logger.log(level, "%s", message)
-        if instead := bought_instead(event, state):
-            logger.warning("%s", instead)
-        if isinstance(event, events.PoolRefused) and event.pool not in refusing:
-            refusing.add(event.pool)
-            left = f"the pool {event.pool} has {credits_of(event.left)} left"
-            message = f"{_name(event)} needs {event.needs}, {left}; buying what fits"
-            if event.rest:
-                least = f"all that is left needs at least {event.needs}"
-                message = f"{least}, {left}; buying nothing more"
-            logger.warning("%s", message)
-        if isinstance(event, events.RunEnded) and event.status == "cancelled":
-            for sentence in cancelled_lines(state):
-                logger.warning("%s", sentence)
-        if not warned and (warning := budget_warning(state)):
-            warned = True
-            logger.warning("%s", warning)
+    def listen(event: events.Event, state: State) -> None:
+        nonlocal spent
+        answered = isinstance(event, events.AnswerGiven)
+        for line in news(spent, event, state):
+            level = logging.WARNING if line.stays and not answered else logging.INFO
+            logger.log(level, "%s", line.text.removeprefix("warning: "))
+        spent = state.spent
+        match event:
+            case events.PurchaseRefused():
+                how = "refused" if event.status else "not sent"
+                name = short_label(event.step, event.key)
+                logger.warning("%s: %s, not charged: %s", name, how, event.message)
+            case events.PurchaseUncertain():
+                text = "%s: outcome unknown, counted as spent: %s"
+                logger.warning(text, short_label(event.step, event.key), event.reason)
+            case events.PoolRefused() if event.rest and event.pool not in refusing:
+                refusing.add(event.pool)
+                left = f"the pool {event.pool} has {credits_of(event.left)} left"
+                text = "all that is left needs at least %s, %s; buying nothing more"
+                logger.warning(text, event.needs, left)
+            case events.RunEnded(status="cancelled"):
+                logger.warning("cancelled; %s spent or held", credits_of(state.spent))
+                if jobs := open_jobs(state):
+                    logger.warning("still running: %s", ", ".join(jobs))
+                resume = f"resume with a retry or `rivya-flows resume {state.run_id}`"
+                logger.warning("%s; nothing is bought twice", resume)
         for one in then:
             one(event, state)
 
@@ -93,51 +85,6 @@ def start_line(state: State) -> str:
     if not any(item.purchases for _, item in state.each()):
         return f"{state.run_id}: started"
     return f"{state.run_id}: resumed; {credits_of(state.spent)} spent or held so far"
-
-
-def cancelled_lines(state: State) -> Iterator[str]:
-    """The last log lines of a cancelled run: its credits, its open jobs, and how to resume it."""
-    yield f"cancelled; {credits_of(state.spent)} spent or held"
-    if jobs := open_jobs(state):
-        yield f"still running: {', '.join(jobs)}"
-    yield f"resume with a retry or `rivya-flows resume {state.run_id}`; nothing is bought twice"
-
-
-def _name(event: Any) -> str:
-    return short_label(event.step, event.key)
-
-
-def _is_known(event: Event, state: State) -> bool:
-    """Whether an item is done whose job was just said to have succeeded."""
-    if not isinstance(event, events.ItemCompleted):
-        return False
-    purchases = state.item(event.step, event.key).purchases
-    return bool(purchases) and purchases[-1].status == "succeeded"
-
-
-_WARNINGS = (events.ItemFailed, events.PurchaseRefused, events.PurchaseUncertain)
-
-_LINES: dict[type[Any], Callable[[Any], str | None]] = {
-    events.CacheAnswered: lambda e: (
-        None
-        if e.outputs is None
-        else f"{_name(e)}: taken from {e.run_id or 'an earlier run'}, {credits_of(e.saved)} saved"
-    ),
-    events.PurchaseAccepted: lambda e: (
-        f"{_name(e)}: bought, {credits_of(e.reserved_credits)} ({e.task_id})"
-    ),
-    events.ChatAnswered: lambda e: f"{_name(e)}: answered, {credits_of(e.final_credits)}",
-    events.JobEnded: lambda e: f"{_name(e)}: {e.status}, {credits_of(e.final_credits)}",
-    events.AnswerGiven: answer_line,
-    events.ItemCompleted: lambda e: f"{_name(e)}: done",
-    events.ItemFailed: lambda e: f"{_name(e)}: {e.message}",
-    events.PurchaseRefused: lambda e: (
-        f"{_name(e)}: {'refused' if e.status else 'not sent'}, not charged: {e.message}"
-    ),
-    events.PurchaseUncertain: lambda e: (
-        f"{_name(e)}: outcome unknown, counted as spent: {e.reason}"
-    ),
-}
 
 
 SILENT_SECONDS = 5.0
@@ -204,13 +151,15 @@ class RunTrace:
         if span.is_recording():
             self.trace_id = trace.format_trace_id(span.get_span_context().trace_id)
 
-    def listen(self, event: Event, state: State) -> None:
+    def listen(self, event: events.Event, state: State) -> None:
         """A listener: gets each event after it was written, with the state after it."""
-        if self.trace_id is None or isinstance(event, PoolRefused | PurchaseUnanswered):
+        if self.trace_id is None or isinstance(
+            event, events.PoolRefused | events.PurchaseUnanswered
+        ):
             return  # one was never journaled, the other is still open
-        if isinstance(event, PurchaseEvent):
+        if isinstance(event, events.PurchaseEvent):
             self._of_purchase(event)
-        elif isinstance(event, RunEnded):
+        elif isinstance(event, events.RunEnded):
             _set(self._span, status=event.status, credits=state.spent)
             if event.status == "failed":
                 self._span.set_status(StatusCode.ERROR)
@@ -221,19 +170,26 @@ class RunTrace:
             _set(span, outcome="open")
             span.end()
 
-    def _of_purchase(self, event: PurchaseEvent) -> None:
+    def _of_purchase(self, event: events.PurchaseEvent) -> None:
         of = (event.step, event.key, event.n)
         span = self._purchases.get(of)
         if span is None:
-            span = self._purchases[of] = self._start(event)
+            # One that an earlier execution intended begins with this one.
+            resumed = not isinstance(event, events.PurchaseIntended)
+            span = self._purchases[of] = self._tracer.start_span(
+                "rivya_flows.purchase",
+                context=trace.set_span_in_context(self._span),
+                start_time=self._began if resumed else None,
+            )
+            _set(span, run_id=self._run_id, step=event.step, item=event.key, resumed=resumed)
         match event:
-            case PurchaseIntended():
+            case events.PurchaseIntended():
                 _set(span, model=event.model, planned_credits=event.reserve, route=event.route)
                 return
-            case PurchaseAccepted():
+            case events.PurchaseAccepted():
                 _set(span, task_id=event.task_id, reserved_credits=event.reserved_credits)
                 return
-            case JobEnded() | ChatAnswered():
+            case events.JobEnded() | events.ChatAnswered():
                 _set(span, credits=event.final_credits)
         outcome = outcome_of(event)
         _set(span, outcome=outcome)
@@ -241,17 +197,6 @@ class RunTrace:
             span.set_status(StatusCode.ERROR)
         span.end()
         del self._purchases[of]
-
-    def _start(self, event: PurchaseEvent) -> Span:
-        """The span of a purchase; one that an earlier execution intended begins with this one."""
-        resumed = not isinstance(event, PurchaseIntended)
-        span = self._tracer.start_span(
-            "rivya_flows.purchase",
-            context=trace.set_span_in_context(self._span),
-            start_time=self._began if resumed else None,
-        )
-        _set(span, run_id=self._run_id, step=event.step, item=event.key, resumed=resumed)
-        return span
 
 
 @contextmanager

@@ -13,16 +13,9 @@ from typing import Any
 from rivya_client.mime_types import suffix_of
 from rivya_cut.results import Probe
 from rivya_flows.assets import Asset
-from rivya_flows.errors import MediaError, UsageError
+from rivya_flows.errors import MediaError, UsageError, explain_os_error
 from rivya_flows.extras import need
-from rivya_flows.media.content_credentials import (
-    SIGNED_TYPES,
-    Credentials,
-    Ingredient,
-    Signer,
-    open_signer,
-    sign,
-)
+from rivya_flows.media import content_credentials
 from rivya_flows.media.decoding import credentials
 from rivya_flows.private import readable_by_others
 from rivya_flows.settings import Settings
@@ -34,17 +27,17 @@ _MAX_PEM_BYTES = 64 << 10
 class Signing:
     """What a run signs its media with, and its id."""
 
-    signer: Signer
+    signer: content_credentials.Signer
     run_id: str
 
     def sign(
         self, path: Path, found: Probe, arguments: Mapping[str, Any], sources: Sequence[Asset]
     ) -> Probe:
         """Sign a file that a step made; what it holds afterwards."""
-        if found.mime_type not in SIGNED_TYPES:
+        if found.mime_type not in content_credentials.SIGNED_TYPES:
             return found
         request = json.dumps(arguments, sort_keys=True, default=str, ensure_ascii=False)
-        sign(
+        content_credentials.sign(
             path,
             found.mime_type,
             self.signer,
@@ -52,7 +45,10 @@ class Signing:
             run={"id": self.run_id, "request": hashlib.sha256(request.encode()).hexdigest()},
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
             ingredients=[
-                *{one.sha256: Ingredient(title_of(one), one.sha256) for one in sources}.values()
+                *{
+                    one.sha256: content_credentials.Ingredient(title_of(one), one.sha256)
+                    for one in sources
+                }.values()
             ],
         )
         return replace(found, size_bytes=path.stat().st_size)
@@ -65,7 +61,7 @@ def title_of(asset: Asset) -> str:
     return f"{asset.kind}-{asset.sha256[:12]}{suffix_of(asset.mime_type)}"
 
 
-def signer_of(settings: Settings) -> Signer | None:
+def signer_of(settings: Settings) -> content_credentials.Signer | None:
     files = (settings.rivya_flows_c2pa_certificate, settings.rivya_flows_c2pa_key)
     certificate, key = files
     if certificate is None and key is None:
@@ -78,25 +74,22 @@ def signer_of(settings: Settings) -> Signer | None:
     need("c2pa", "signing", "unset RIVYA_FLOWS_C2PA_CERTIFICATE and RIVYA_FLOWS_C2PA_KEY")
     if readable_by_others(key):
         raise UsageError(f"RIVYA_FLOWS_C2PA_KEY: others can read {key}", f"chmod 600 {key}")
-    signer = Signer(
+    signer = content_credentials.Signer(
         _pem("RIVYA_FLOWS_C2PA_CERTIFICATE", certificate), _pem("RIVYA_FLOWS_C2PA_KEY", key)
     )
-    open_signer(signer).close()
+    content_credentials.open_signer(signer).close()
     return signer
 
 
 def _pem(name: str, path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_PEM_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{name}: {path}: {error.strerror}", "name a PEM file") from error
+    with explain_os_error(f"{name}: {path}", "name a PEM file"), path.open("rb") as file:
+        content = file.read(_MAX_PEM_BYTES + 1)
     if len(content) > _MAX_PEM_BYTES or b"-----BEGIN" not in content:
         raise UsageError(f"{name}: {path} is not a PEM file", "name a PEM file")
     return content
 
 
-def verify(path: Path) -> Credentials | None:
+def verify(path: Path) -> content_credentials.Credentials | None:
     """The content credentials of a file, read in a separate process; None if it has none."""
     need("c2pa", "`verify`")
     if not path.is_file():  # a pipe would be waited for

@@ -41,15 +41,9 @@ from rivya_flows.plans.budgets import run_cap
 from rivya_flows.plans.labels import labels_of
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import RunPlan
+from rivya_flows.preparation import spec_file
 from rivya_flows.preparation.catalogue_cache import read_catalogue
 from rivya_flows.preparation.restore import restore_copies
-from rivya_flows.preparation.spec_file import (
-    InputReader,
-    SpecFile,
-    assets_at,
-    frozen_inputs,
-    load_spec,
-)
 from rivya_flows.queue.events import Fork, PoolTotal, RunFrozen
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
@@ -76,8 +70,8 @@ class RunRequest:
     which bought with `wallet`. The entry of `deploy` that is named `deployment` may have a budget of its own.
     """
 
-    spec: SpecFile
-    inputs: InputReader
+    spec: spec_file.SpecFile
+    inputs: spec_file.InputReader
     budget: int | None = None
     cache: CacheMode | None = None
     local_files: bool = True
@@ -206,7 +200,7 @@ class PlanningStore:
 def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningStore) -> Prepared:
     """Checks everything and prices the run; spends and sends nothing."""
     spec, catalogue, assets = request.spec, market.catalogue, place.assets
-    workflow = load_spec(spec, catalogue)
+    workflow = spec_file.load_spec(spec, catalogue)
     files = spec.files and each_found(  # with their paths on this machine
         spec.files,
         lambda one: one.model_copy(update={"path": assets.local_path(one.sha256)}),
@@ -217,13 +211,13 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
     earlier = {name: value for name, value in request.earlier.items() if name in missing}
     inputs = resolve_inputs(
         workflow,
-        {**frozen_inputs(earlier, assets)(workflow), **given},
+        {**spec_file.frozen_inputs(earlier, assets)(workflow), **given},
         folder=spec.folder,
         paths=request.local_files,
         files=files,
     )
     if files is None:
-        files = assets_at(named_files(workflow), spec.folder, assets)
+        files = spec_file.assets_at(named_files(workflow), spec.folder, assets)
     budget = request.budget
     if budget is None:
         budget = run_cap(workflow, inputs, request.deployment)
@@ -272,7 +266,7 @@ def prepare_offline(request: RunRequest, catalogue: Catalogue) -> Prepared:
         return prepare(request, Market(catalogue, ""), "run-offline", PlanningStore(assets))
 
 
-def refuse_known_failures(state: State, spec: SpecFile) -> None:
+def refuse_known_failures(state: State, spec: spec_file.SpecFile) -> None:
     """Refuses a rehearsed run with steps or outputs that are certain to fail, each at its place in the spec."""
     text = spec.text.removeprefix("\ufeff")
     report = DiagnosticCollector(spec.name, text)

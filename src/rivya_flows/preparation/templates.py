@@ -11,7 +11,7 @@ from typing import Any
 
 from rivya_client.catalogue.prices import price_of, price_range
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.errors import UsageError
+from rivya_flows.errors import UsageError, explain_os_error
 from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.language.workflow import Input, Workflow
 from rivya_flows.plans.budgets import deployed_cap
@@ -85,12 +85,12 @@ def write_template(
     contents[folder / ".gitignore"] = _IGNORED.encode()
     written: list[Path] = []
     left: list[Path] = []
-    path = specs
-    try:
-        with as_the_user_wants():
+    with as_the_user_wants():
+        with explain_os_error(specs, "check the folder"):
             specs.mkdir(parents=True, exist_ok=True)
-            written += write_schemas(specs)
-            for path, content in contents.items():
+        written += write_schemas(specs)
+        for path, content in contents.items():
+            with explain_os_error(path, "check the folder"):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 try:
                     with path.open("xb") as file:
@@ -98,8 +98,6 @@ def write_template(
                     written.append(path)
                 except FileExistsError:
                     left.append(path)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
     return written, left
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from rivya_flows.errors import UsageError
+from rivya_flows.errors import UsageError, explain_os_error
 from rivya_flows.private import private_folder
 from rivya_flows.process_identity import ProcessIdentity, lives
 from rivya_flows.processes.supervisor import try_lock, wait_until
@@ -117,14 +117,11 @@ def add(data: Path, part: ManagedProcess) -> None:
 @contextmanager
 def lock_registry(data: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Iterator[None]:
     """The right to change what runs in a data folder; one process has it at a time."""
-    try:
+    with explain_os_error(
+        f"{data} cannot be used", "set RIVYA_FLOWS_DATA to a folder that can be written"
+    ):
         private_folder(data)
         lock = (data / _LOCK).open("a")
-    except OSError as error:
-        raise UsageError(
-            f"{data} cannot be used: {error.strerror or error}",
-            "set RIVYA_FLOWS_DATA to a folder that can be written",
-        ) from error
     with lock:
         if not wait_until(lambda: try_lock(lock), wait_seconds):
             raise UsageError(

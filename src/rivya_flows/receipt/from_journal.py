@@ -13,37 +13,16 @@ from rivya_flows.language.canonical import canonical
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.wording import cut
 from rivya_flows.plans.names import label, subject_of
-from rivya_flows.questions.open_questions import (
-    MAX_TEXT,
-    answerable,
-    candidate_text,
-    candidates_of,
-    question_text,
-)
+from rivya_flows.questions import open_questions
 from rivya_flows.questions.question import BUDGET, Question
 from rivya_flows.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.queue import replay
 from rivya_flows.queue.scope import item_status, outputs_of
 from rivya_flows.queue.state import State
+from rivya_flows.receipt import model
 from rivya_flows.receipt.continuing import BOUGHT_AGAIN
 from rivya_flows.receipt.ledger import History, explain_wallet, reconcile
-from rivya_flows.receipt.model import (
-    Card,
-    Choice,
-    Credits,
-    EarlierCandidate,
-    File,
-    ForkedRun,
-    Item,
-    Judge,
-    Maker,
-    Receipt,
-    SpecText,
-    Step,
-    Upload,
-    media_on,
-)
 from rivya_flows.receipt.phrases import is_sandbox
 from rivya_flows.steps.candidates import is_available
 from rivya_flows.steps.kind import Kind
@@ -58,12 +37,12 @@ the run, whatever it looks like.
 _STOPPED = ("cancelled", "suspended", "failed")
 
 
-def receipt(entries: Sequence[Stamped]) -> Receipt:
+def receipt(entries: Sequence[Stamped]) -> model.Receipt:
     """The receipt of a journal so far; ValueError if it is empty."""
     return receipt_of(History(entries), replay(entry.event for entry in entries))
 
 
-def receipt_of(history: History, state: State) -> Receipt:
+def receipt_of(history: History, state: State) -> model.Receipt:
     """The receipt of a run so far; `state` is that after the last entry."""
     rows = history.purchases(state)
     credits = sum_credits(state, history.spent_by_others, history.other_runs)
@@ -71,9 +50,9 @@ def receipt_of(history: History, state: State) -> Receipt:
     assert first is not None
     workflow = state.plan.workflow
     cards = provenance(state)
-    media, outputs = media_on(cards), outputs_of(state)
-    asked = {(one.step, one.key): one for one in answerable(state)}
-    return Receipt(
+    media, outputs = model.media_on(cards), outputs_of(state)
+    asked = {(one.step, one.key): one for one in open_questions.answerable(state)}
+    return model.Receipt(
         run_id=state.run_id,
         name=workflow.name,
         title=workflow.title,
@@ -90,7 +69,7 @@ def receipt_of(history: History, state: State) -> Receipt:
             wait for (step, _), waits in history.waits.items() if step == BUDGET for wait in waits
         ),
         labels=first.labels,
-        fork=state.fork and ForkedRun(run_id=state.fork.run_id, step=state.fork.step),
+        fork=state.fork and model.ForkedRun(run_id=state.fork.run_id, step=state.fork.step),
         credits=credits,
         pools=history.pools,
         inputs=dict(state.plan.inputs),
@@ -101,7 +80,7 @@ def receipt_of(history: History, state: State) -> Receipt:
         ledger=rows,
         agreement=None if history.jobs is None else reconcile(rows, history.jobs, credits),
         assets=cards,
-        spec=SpecText(
+        spec=model.SpecText(
             file=first.spec_file,
             sha256=hashlib.sha256(first.spec_text.encode()).hexdigest(),
             text=first.spec_text,
@@ -111,12 +90,14 @@ def receipt_of(history: History, state: State) -> Receipt:
     )
 
 
-def sum_credits(state: State, by_others: int = 0, other_runs: Sequence[OtherRun] = ()) -> Credits:
+def sum_credits(
+    state: State, by_others: int = 0, other_runs: Sequence[OtherRun] = ()
+) -> model.Credits:
     """What this run spent and saved, and the balance before and after; `by_others`: of other runs of the store."""
     rest = _estimate_rest(state)
     before, after = state.balances.get("before"), state.balances.get("after")
     unexplained, of_others = explain_wallet(before, after, state.spent, by_others)
-    return Credits(
+    return model.Credits(
         before=before,
         after=after,
         spent=state.spent,
@@ -167,13 +148,13 @@ def _step(
     media: Recorded,
     asked: Mapping[tuple[str, str], Question],
     history: History,
-) -> Step:
+) -> model.Step:
     planned, current = state.planned_step(step_id), state.steps[step_id]
     items = tuple(
         _item(state, step_id, item, media, asked.get((step_id, item.key)), history)
         for item in current.items.values()
     )
-    return Step(
+    return model.Step(
         id=step_id,
         uses=planned.step.uses,
         title=planned.step.title,
@@ -194,7 +175,7 @@ def _item(
     media: Recorded,
     question: Question | None,
     history: History,
-) -> Item:
+) -> model.Item:
     outputs, kind = item.outputs or {}, state.planned_step(step_id).kind
     arguments = item.request.arguments if item.request else {}
     task_ids = tuple(p.task_id for p in item.purchases if p.task_id)
@@ -208,7 +189,7 @@ def _item(
     if item.pool:
         of_kind["pool"] = item.pool
     began_at, ended_at = history.span(state, step_id, item)
-    return Item(
+    return model.Item(
         key=item.key,
         status=_ended_with(state, item_status(item)),
         reason=item.reason,
@@ -221,7 +202,7 @@ def _item(
         params=_map(arguments.get("params")),
         task_ids=task_ids,
         assets=_own_media(kind, outputs, media) if item.phase is Phase.COMPLETED else (),
-        files=tuple(File(**vars(one)) for one in item.files),
+        files=tuple(model.File(**vars(one)) for one in item.files),
         parents=_parents(item),
         text=_text(outputs.get("text")),
         json=outputs.get("json"),
@@ -234,18 +215,18 @@ def _item(
 
 def choice_of(
     state: State, step_id: str, item: ItemState, question: Question | None
-) -> Choice | None:
+) -> model.Choice | None:
     """The choice of an item of a pick so far; None before its candidates are known."""
     if item.request is None:
         return None
     pick, picked = item.request.pick, _picked_keys(item)
     written = pick.question
     if question or item.request.decides == "person":
-        written = question_text(pick, step_id, item.key)
+        written = open_questions.question_text(pick, step_id, item.key)
     deadline = state.deadlines.get((step_id, item.key, item.round))
-    return Choice(
+    return model.Choice(
         mode=pick.mode,
-        question=None if written is None else cut(str(written), MAX_TEXT),
+        question=None if written is None else cut(str(written), open_questions.MAX_TEXT),
         count=pick.count,
         round=item.round,
         rounds_left=question.rounds_left if question else 0,
@@ -257,7 +238,7 @@ def choice_of(
         deadline=deadline and deadline.astimezone(UTC),
         on_timeout=pick.on_timeout,
         then=question.at_deadline if question and item.phase is Phase.READY else None,
-        judge=Judge(
+        judge=model.Judge(
             model=pick.judge.model,
             least=pick.judge.least or 0,  # and not 0.0
             criteria=tuple(map(str, pick.judge.criteria)),
@@ -265,20 +246,23 @@ def choice_of(
         if pick.judge
         else None,
         judge_error=item.judge_error,
-        candidates=candidates_of(item, picked),
+        candidates=open_questions.candidates_of(item, picked),
         earlier=tuple(_earlier(state, step_id, item)),
     )
 
 
-def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[EarlierCandidate]:
+def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[model.EarlierCandidate]:
     """The candidates of the rounds before, in their order."""
     for number, name in enumerate(state.planned_step(step_id).rounds[: item.round]):
         made = state.steps[name]
         for one in made.items.values():
             if one.phase is Phase.COMPLETED and one.outputs and is_available(one.outputs):
-                asset, text = as_asset(one.outputs.get("asset")), candidate_text(one.outputs)
+                asset, text = (
+                    as_asset(one.outputs.get("asset")),
+                    open_questions.candidate_text(one.outputs),
+                )
                 sha256 = asset.sha256 if asset else None
-                yield EarlierCandidate(round=number, key=one.key, sha256=sha256, text=text)
+                yield model.EarlierCandidate(round=number, key=one.key, sha256=sha256, text=text)
 
 
 def _picked_keys(item: ItemState) -> tuple[str, ...]:
@@ -295,9 +279,9 @@ def _picked_keys(item: ItemState) -> tuple[str, ...]:
 # --- Where media came from ---
 
 
-def provenance(state: State) -> tuple[Card, ...]:
+def provenance(state: State) -> tuple[model.Card, ...]:
     """A card for each medium, and each item that made it: first what the run was given, then in plan order."""
-    found, fetched = list[Card](), list[Card]()
+    found, fetched = list[model.Card](), list[model.Card]()
     named = [(f"inputs.{name}", value) for name, value in state.plan.inputs.items()]
     for given_as, value in [*named, *state.plan.files.items()]:
         for one in value if isinstance(value, list) else [value]:
@@ -324,7 +308,7 @@ def provenance(state: State) -> tuple[Card, ...]:
 
 def media_of(state: State) -> dict[str, Asset]:
     """The media of a run so far, by SHA-256."""
-    return media_on(provenance(state))
+    return model.media_on(provenance(state))
 
 
 def recorded_asset(value: object, media: Recorded) -> Asset | None:
@@ -333,17 +317,17 @@ def recorded_asset(value: object, media: Recorded) -> Asset | None:
     return media.get(asset.sha256) if asset else None
 
 
-def _own_media(kind: Kind, outputs: Outputs, media: Recorded) -> tuple[Asset | Upload, ...]:
+def _own_media(kind: Kind, outputs: Outputs, media: Recorded) -> tuple[Asset | model.Upload, ...]:
     """The media of an item of a kind of step that are media of its run."""
     # Of an asset that is passed on, only the hash comes from the step that made it.
-    found: list[Asset | Upload] = [
+    found: list[Asset | model.Upload] = [
         media[asset.sha256] if kind.passes_on else asset
         for asset in output_assets(outputs)
         if asset.sha256 in media
     ]
     remote = outputs.get("asset")
     if kind.fetches and isinstance(remote, dict) and remote.get("file_id"):
-        found.append(Upload.model_validate(remote))
+        found.append(model.Upload.model_validate(remote))
     return tuple(found)
 
 
@@ -357,15 +341,17 @@ def _parents(item: ItemState) -> tuple[str, ...]:
     return tuple(dict.fromkeys(asset.sha256 for asset in found))
 
 
-def _card(asset: Asset, *, given_as: str | None = None, made_by: Maker | None = None) -> Card:
-    return Card(**vars(asset), given_as=given_as, made_by=made_by)
+def _card(
+    asset: Asset, *, given_as: str | None = None, made_by: model.Maker | None = None
+) -> model.Card:
+    return model.Card(**vars(asset), given_as=given_as, made_by=made_by)
 
 
-def _maker(state: State, step_id: str, uses: str, item: ItemState) -> Maker:
+def _maker(state: State, step_id: str, uses: str, item: ItemState) -> model.Maker:
     arguments = item.request.arguments if item.request else {}
     task_id = (item.outputs or {}).get("task_id")
     paid = [p.held for p in item.purchases if p.task_id is not None and p.task_id == task_id]
-    return Maker(
+    return model.Maker(
         run_id=state.run_id,
         step=step_id,
         key=item.key,

@@ -21,7 +21,7 @@ from rivya_flows.plans.names import label
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.receipt.continuing import plain_reason
 from rivya_flows.receipt.model import iso
-from rivya_flows.receipt.phrases import measures, model_of
+from rivya_flows.receipt.phrases import measures, model_of, seconds_text
 from rivya_flows.receipt.questions import are_numbered, deadline_effect, readable, round_note
 from rivya_flows.receipt.summary import manner, score_text
 
@@ -64,17 +64,6 @@ def _is_flat(value: Any) -> bool:
 
 def moment_text(at: datetime) -> str:
     return f"{at.day} {at:%B %Y, %H:%M} UTC"
-
-
-def seconds_text(seconds: float) -> str:
-    """A length of time in at most two units: ``3.4 s``, ``2 min 5 s``, ``2 d 3 h``."""
-    if seconds < 9.95:
-        return f"{seconds:.1f}".removesuffix(".0") + " s"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
-    return " ".join([f"{number} {unit}" for number, unit in parts if number][:2])
 
 
 def render(name: str, view: Mapping[str, Any], *, beside_media: int = 0) -> str:

@@ -26,6 +26,17 @@ def credits_of(number: int) -> str:
     return f"{number} credit" if number == 1 else f"{number} credits"
 
 
+def seconds_text(seconds: float) -> str:
+    """A length of time in at most two units: ``3.4 s``, ``2 min 5 s``, ``2 d 3 h``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    return " ".join([f"{number} {unit}" for number, unit in parts if number][:2])
+
+
 def measures(asset: Asset) -> list[str]:
     """``["1080 × 1920", "6.2 s"]``, as far as they are known."""
     parts = [f"{asset.width} × {asset.height}"] if asset.width and asset.height else []

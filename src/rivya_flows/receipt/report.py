@@ -7,7 +7,6 @@ import json
 import os
 import re
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -37,7 +36,7 @@ from rivya_flows.receipt.ledger import History
 from rivya_flows.receipt.model import Receipt, Step, iso, with_paths
 from rivya_flows.receipt.summary import full_sentence
 from rivya_flows.steps.connections import Include
-from rivya_flows.store.assets import AssetStore, file_hash
+from rivya_flows.store.assets import AssetStore, file_hash, replacing
 from rivya_flows.store.journal import Journal, RunRow
 
 _REPORTED = (events.QuestionAsked, events.RunEnded, events.ServiceAsked)
@@ -409,9 +408,7 @@ def write_whole(path: Path, text: Iterable[str], mode: int | None = None) -> Non
 
     None as its mode: as private as its folder.
     """
-    partial = path.with_name(f".{uuid.uuid4().hex}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
         # Half of a character, as a model may answer it, becomes its escape: JSON all the same.
         with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             file.writelines([text] if isinstance(text, str) else text)
@@ -421,11 +418,3 @@ def write_whole(path: Path, text: Iterable[str], mode: int | None = None) -> Non
             as_private_as_its_folder(partial)
         else:
             partial.chmod(mode)
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise StoreError(
-            f"cannot write {path}: {error.strerror or error}",
-            "free disk space, then resume the run; nothing is bought twice",
-        ) from error

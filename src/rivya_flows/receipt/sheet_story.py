@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from rivya_flows.receipt.model import Execution, Item, Receipt, Step
-from rivya_flows.receipt.pages import seconds_text
+from rivya_flows.receipt.phrases import seconds_text
 
 Stretch = tuple[float, float]
 """From one moment to a later one, in Unix seconds."""

@@ -12,16 +12,9 @@ from rivya_client.printable import one_line
 from rivya_flows.plans.names import first_of, is_round, join_keys, label
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.questions.question import Candidate
+from rivya_flows.receipt import questions
 from rivya_flows.receipt.model import Choice, Receipt
 from rivya_flows.receipt.phrases import credits_of, measures, pool_left
-from rivya_flows.receipt.questions import (
-    CHANNELS,
-    answering_command,
-    are_numbered,
-    blank_answer,
-    deadline_effect,
-    round_note,
-)
 from rivya_flows.steps.pick import MODES
 
 DONE = ("completed", "cached")
@@ -183,7 +176,7 @@ def choices(
         if choice.waiting:
             lines.append(f"{name} waits for an answer: {question}")
             if choice.deadline and choice.then:
-                after = deadline_effect(choice.then, choice.count)
+                after = questions.deadline_effect(choice.then, choice.count)
                 lines.append(f"  open until {write_time(choice.deadline)}; after that {after}")
             elif choice.deadline:
                 until = write_time(choice.deadline)
@@ -191,11 +184,11 @@ def choices(
         else:
             asked = f" ({question})" if question else ""
             lines.append(one_line(f"{name}: {decision(choice)}{asked}"))
-        if note := round_note(choice.round, choice.notes):
+        if note := questions.round_note(choice.round, choice.notes):
             lines.append(f"  {one_line(note)}")
         if choice.judge_error:
             lines.append(f"  no scores: {one_line(choice.judge_error)}")
-        numbered = choice.waiting and are_numbered(choice.keys)
+        numbered = choice.waiting and questions.are_numbered(choice.keys)
         compared = choice.waiting or choice.judge or MODES[choice.mode].needs == "by"
         candidates = choice.candidates if compared else ()
         for one in candidates[:_MAX_CANDIDATES]:
@@ -209,8 +202,8 @@ def choices(
         if choice.waiting and deployed and receipt.status == "suspended":
             lines.append("  answer with Resume, in the menu of this run")
         elif choice.waiting:
-            answers = {name: blank_answer(choice.keys, choice.count)}
-            lines.append(f"  {answering_command(receipt.run_id, answers)}")
+            answers = {name: questions.blank_answer(choice.keys, choice.count)}
+            lines.append(f"  {questions.answering_command(receipt.run_id, answers)}")
     return lines
 
 
@@ -232,7 +225,7 @@ def how_picked(choice: Choice) -> str:
         return f"the deadline: no one answered, so {what} taken"
     if by.channel == "fork":
         return f"{by.name}, which this run forks"
-    who = f"{by.name or 'a person'} {CHANNELS[by.channel]}"
+    who = f"{by.name or 'a person'} {questions.CHANNELS[by.channel]}"
     return f"{who}, {utc_minute(by.at.astimezone(UTC))}" if by.at else who
 
 

@@ -29,7 +29,7 @@ from rivya_client.types import WebhookEvent
 from rivya_client.webhook_signatures import WebhookError, WebhookPayloadError, verify_webhook
 from rivya_flows.errors import StoreError
 from rivya_flows.receiver.addresses import REPORT_NAME, SECRET_NAME
-from rivya_flows.receiver.media import Reports, serve_medium
+from rivya_flows.receiver.media import Reports, Uploads, declared_size, read_body, serve_medium
 from rivya_flows.receiver.notification import (
     Emit,
     JobNotification,
@@ -38,7 +38,6 @@ from rivya_flows.receiver.notification import (
     notification_of,
     prune_received,
 )
-from rivya_flows.receiver.uploads import Uploads, declared_size, read_body
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import rows
 from rivya_flows.store.journal import Journal

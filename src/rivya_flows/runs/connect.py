@@ -16,16 +16,10 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from rivya_flows.engine import run_context
 from rivya_flows.engine.publishing import receiver_url
-from rivya_flows.engine.run_context import (
-    RunContext,
-    ServiceConnection,
-    WalletCredentials,
-    open_context,
-    real_service,
-)
 from rivya_flows.environment import machine_environment, variables
-from rivya_flows.errors import UsageError
+from rivya_flows.errors import UsageError, explain_os_error
 from rivya_flows.extras import need
 from rivya_flows.language.secret_names import KEY_BLOCK
 from rivya_flows.money.live_guard import is_rehearsal
@@ -45,9 +39,9 @@ async def connect(
     settings: Settings,
     *,
     sandbox: bool = False,
-    wallet: WalletCredentials | None = None,
+    wallet: run_context.WalletCredentials | None = None,
     notify: Callable[[str], Any] = lambda _: None,
-) -> AsyncIterator[RunContext]:
+) -> AsyncIterator[run_context.RunContext]:
     """The open things of this machine, with the local sandbox started where it is used.
 
     Its settings name the receiver of `up` where that runs, whose addresses pages and messages have.
@@ -55,7 +49,7 @@ async def connect(
     async with chosen_service(settings, sandbox=sandbox, wallet=wallet, tell=notify) as service:
         url = receiver_url(settings, settings.prefect_api_url)
         public = settings.model_copy(update={"rivya_flows_public_url": url})
-        with open_context(public, service) as context:
+        with run_context.open_context(public, service) as context:
             yield context
 
 
@@ -100,9 +94,9 @@ async def chosen_service(
     settings: Settings,
     *,
     sandbox: bool = False,
-    wallet: WalletCredentials | None = None,
+    wallet: run_context.WalletCredentials | None = None,
     tell: Callable[[str], Any] = lambda _: None,
-) -> AsyncIterator[ServiceConnection]:
+) -> AsyncIterator[run_context.ServiceConnection]:
     """The service to buy from: that of the wallet; the sandbox if it is wanted or there is no key; else the real one."""
     sandbox = sandbox or settings.rivya_flows_sandbox
     if wallet is not None or (settings.rivya_api_key is not None and not sandbox):
@@ -113,7 +107,7 @@ async def chosen_service(
                 "unset RIVYA_FLOWS_SANDBOX, give the worker a key of its own, or choose a wallet of"
                 " a sandbox",
             )
-        service = real_service(settings, wallet)
+        service = run_context.real_service(settings, wallet)
         bought_with = "" if service.wallet is None else f" with the wallet {service.wallet}"
         tell(f"using {service.base_url}{bought_with}")
         yield service
@@ -129,10 +123,11 @@ async def chosen_service(
 
 
 @contextmanager
-def join_sandbox(folder: Path) -> Iterator[ServiceConnection]:
+def join_sandbox(folder: Path) -> Iterator[run_context.ServiceConnection]:
     """The sandbox of a folder, started if none serves it; it ends after its last user. Blocks until it answers."""
     with ExitStack() as stack:
-        try:
+        hint = "set RIVYA_FLOWS_DATA to a folder that can be written"
+        with explain_os_error(f"sandbox: {folder} cannot be used", hint):
             private_folder(folder.parent)
             private_folder(folder)
             with (folder / "start.lock").open("a") as starting:
@@ -144,12 +139,7 @@ def join_sandbox(folder: Path) -> Iterator[ServiceConnection]:
                 if not (folder / _IDENTITY).exists():
                     (folder / _IDENTITY).write_text(uuid.uuid4().hex[:12])
                 identity = _identity(folder)
-        except OSError as error:
-            raise UsageError(
-                f"sandbox: {folder} cannot be used: {error.strerror or error}",
-                "set RIVYA_FLOWS_DATA to a folder that can be written",
-            ) from error
-        yield ServiceConnection(
+        yield run_context.ServiceConnection(
             base_url, SecretStr(key), identity, _POLL_SECONDS, _REQUESTS_PER_SECOND
         )
 

@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from rivya_flows.engine.run import Asker, Listener, Rendering, Run, Runner, RunOptions, ignore
 from rivya_flows.engine.run_context import RunContext, known_run
-from rivya_flows.errors import RivyaError, UsageError
+from rivya_flows.errors import RivyaError, UsageError, explain_os_error
 from rivya_flows.estimate.estimate import Estimate
 from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.language.workflow import Workflow
@@ -30,16 +30,7 @@ from rivya_flows.money.quotes import QuoteFile, prepare_quote, write_quote
 from rivya_flows.plans.budgets import run_cap
 from rivya_flows.plans.labels import labels_of
 from rivya_flows.plans.names import label
-from rivya_flows.preparation.prepare import (
-    Prepared,
-    RunRequest,
-    close_budget,
-    expected_price,
-    new_run_id,
-    prepare_here,
-    refuse_over,
-    soft_limits,
-)
+from rivya_flows.preparation import prepare
 from rivya_flows.preparation.spec_file import InputReader, SpecFile, spec_path
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.questions.question import Answer, Question
@@ -125,40 +116,44 @@ class GivenAnswers:
             return None
 
 
-async def plan(request: RunRequest, caller: Caller, *, out: Path | None = None) -> Estimate:
+async def plan(request: prepare.RunRequest, caller: Caller, *, out: Path | None = None) -> Estimate:
     """What a run would do and cost; buys nothing. With `out` a quote of it is written to that file."""
     async with caller.connect() as context:
-        ready = await prepare_here(context, request, "run-plan", starts=False, notify=caller.notify)
+        ready = await prepare.prepare_here(
+            context, request, "run-plan", starts=False, notify=caller.notify
+        )
         if out is not None:
             await asyncio.to_thread(write_quote, context, request, ready, out)
         return ready.estimate
 
 
-async def run(request: RunRequest | QuoteFile, caller: Caller, out: Path) -> RunReport:
+async def run(request: prepare.RunRequest | QuoteFile, caller: Caller, out: Path) -> RunReport:
     """Starts a run and executes it to its end; it gets a folder in `out`."""
     wallet = None if isinstance(request, QuoteFile) else request.wallet
     async with caller.connect(wallet) as context:
         ready = await ready_to_start(context, request, caller)
         await asyncio.to_thread(write_start, context, ready, out)
         run_id, priced = ready.frozen.run_id, ready.estimate
-        caller.notify(f"run {run_id}: {expected_price(priced)}")
-        for warning in (*close_budget(priced), *soft_limits(priced)):
+        caller.notify(f"run {run_id}: {prepare.expected_price(priced)}")
+        for warning in (*prepare.close_budget(priced), *prepare.soft_limits(priced)):
             caller.notify(warning)
         caller.usual({one.id: one.usual_seconds for one in priced.steps if one.usual_seconds})
         return await execute(context, run_id, RunOptions(), caller)
 
 
 async def ready_to_start(
-    context: RunContext, request: RunRequest | QuoteFile, caller: Caller
-) -> Prepared:
+    context: RunContext, request: prepare.RunRequest | QuoteFile, caller: Caller
+) -> prepare.Prepared:
     """A run that is checked, can be paid and is confirmed; nothing is written yet."""
-    run_id = new_run_id(datetime.now(UTC))
+    run_id = prepare.new_run_id(datetime.now(UTC))
     if isinstance(request, QuoteFile):
         ready = await prepare_quote(context, request, run_id, notify=caller.notify)
     else:
-        ready = await prepare_here(context, request, run_id, starts=True, notify=caller.notify)
+        ready = await prepare.prepare_here(
+            context, request, run_id, starts=True, notify=caller.notify
+        )
     refuse_unfit(caller.answers, ready.plan)
-    refuse_over(ready.estimate)
+    prepare.refuse_over(ready.estimate)
     spending = spending_of(ready.estimate, ready.frozen.quote)
     agreed = await confirm_live(context, spending, caller.notify, caller.confirm)
     if agreed is None:
@@ -166,7 +161,7 @@ async def ready_to_start(
     return replace(ready, frozen=ready.frozen.model_copy(update={"budget": agreed}))
 
 
-def write_start(context: RunContext, ready: Prepared, out: Path) -> Path:
+def write_start(context: RunContext, ready: prepare.Prepared, out: Path) -> Path:
     """Writes the first entry of a run, which can be resumed from then on; gives its folder in `out`."""
     folder = run_folder(out, ready.frozen.run_id)
     try:
@@ -188,7 +183,7 @@ def fork_request(
     budget: int | None = None,
     labels: Mapping[str, str] = MappingProxyType({}),
     spec: SpecFile | None = None,
-) -> tuple[RunRequest, bool]:
+) -> tuple[prepare.RunRequest, bool]:
     """The run that repeats a run in part, and whether it is one of the local sandbox.
 
     `step` and what depends on it, or ``step[key]`` and what uses it, are made again though nothing changes.
@@ -211,7 +206,7 @@ def fork_request(
     given = {name: one for name, one in frozen.labels.items() if written.get(name) != one}
     if budget is None and (budget := _given_budget(frozen, state.plan.workflow)) is not None:
         notify(f"budget {budget}, as {row.run_id} was started with; --budget N gives another")
-    request = RunRequest(
+    request = prepare.RunRequest(
         spec or SpecFile(frozen.spec_text, file, None, frozen.includes, frozen.files),
         inputs,
         budget,
@@ -258,7 +253,7 @@ async def execute(
             raise
         caller.absorb_cancel()
     except Exception:
-        entries = await in_thread(partial(context.journal.entries, run_id))
+        entries = await in_thread(context.journal.entries, run_id)
         if not any(isinstance(one.event, PurchaseIntended) for one in entries):
             caller.notify("nothing was bought")
         caller.notify(f"resume with: rivya-flows resume {run_id}")
@@ -285,7 +280,7 @@ async def ended_well(run: Run, warn: Callable[[str], object]) -> AsyncIterator[N
         await in_thread(end)  # one call, which a second cancellation does not divide
         raise
     except Exception as error:
-        new = await in_thread(partial(context.journal.entries, run.run_id, after=known))
+        new = await in_thread(context.journal.entries, run.run_id, after=known)
         ended = any(isinstance(one.event, RunEnded) for one in new)
         if isinstance(error, RivyaError) or not ended:
             raise
@@ -330,11 +325,9 @@ def run_folder(out: Path, name: str) -> Path:
 
 def make_folder(folder: Path) -> Path:
     """The folder of a run, made before anything is bought."""
-    try:
-        with as_the_user_wants():
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"{folder}: {error.strerror or error}", "give another --out DIR; nothing was bought"
-        ) from error
+    with (
+        explain_os_error(folder, "give another --out DIR; nothing was bought"),
+        as_the_user_wants(),
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -111,7 +111,7 @@ def _run_of_flow_run(journal: Journal, name: str) -> RunRow | None:
 
 def list_run(journal: Journal, run_id: str) -> ListedRun:
     """A run with its status and what it has spent."""
-    [found] = listed_runs(journal.engine, labels={}, run_id=run_id, limit=1)
+    [found] = listed_runs(journal.engine, run_id=run_id, limit=1)
     return found
 
 

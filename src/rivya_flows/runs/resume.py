@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 
 from rivya_flows.engine.run import RunOptions
 from rivya_flows.engine.run_context import RunContext, continuable
@@ -89,14 +88,14 @@ class _Resume:
     async def restore_media(self, *, writes: bool = True) -> None:
         """Puts back what the rest of the run needs; without `writes`, only looks whether that is there."""
         given = (self.context.assets, self.reporter, self.state, self.resumed)
-        await in_thread(partial(restore_media, *given, writes=writes))
+        await in_thread(restore_media, *given, writes=writes)
 
     async def price(self) -> Estimate:
         """The price of all that is left."""
         context = self.context
         async with context.first_client(self.caller.notify) as client:
             balance = (await client.credits.retrieve()).current_credits
-        pools = await in_thread(partial(context.pools, self.reporter.frozen.labels))
+        pools = await in_thread(context.pools, self.reporter.frozen.labels)
         return remaining(self.state, self.resumed, context.look_up, balance, pools)
 
     async def execute(self) -> RunReport:
@@ -113,7 +112,7 @@ class _Resume:
         to_buy = f"; still to buy: {total_of(left)}" if left and buys else ""
         notify(f"run {run_id}: resuming{to_buy}")
         # First of all, so that no answer is lost with an execution that does not begin.
-        await in_thread(partial(append_events, self.context.journal, run_id, self.answers))
+        await in_thread(append_events, self.context.journal, run_id, self.answers)
         for answer in self.answers:
             notify(answer_line(answer))
         options = replace(self.options, budget=budget, unpaid=unpaid)

@@ -80,7 +80,7 @@ def losing(journal: Journal, assets: AssetStore, pruned: Pruned) -> tuple[Pruned
     sizes = {one.sha256: one for one in assets.listing() if one.sha256 in gone}
     for run_id in pruned.runs:
         if lost := [sizes[one] for one in journal.mentioned_hashes(of=run_id) if one in sizes]:
-            [run] = listed_runs(journal.engine, labels={}, run_id=run_id, limit=1)
+            [run] = listed_runs(journal.engine, run_id=run_id, limit=1)
             linked = sum(one.size_bytes for one in lost if one.linked)
             found.append(PrunedRun(run, sum(one.size_bytes for one in lost), linked))
     return tuple(sorted(found, key=lambda one: one.run.row.started_at))
@@ -110,7 +110,7 @@ def removable(journal: Journal, name: str, data: Path) -> RemovedRun:
         batch, folder = _batch_of(half), _own_folder(half)
         return RemovedRun(half.run_id, half.name, _HALF, spent, batch, folder)
     row = find_run(journal, name)
-    [listed] = listed_runs(journal.engine, labels={}, run_id=row.run_id, limit=1)
+    [listed] = listed_runs(journal.engine, run_id=row.run_id, limit=1)
     if listed.status in ("running", "waiting"):
         at = "is running" if listed.status == "running" else "waits and tries again by itself"
         raise UsageError(

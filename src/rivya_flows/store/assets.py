@@ -17,7 +17,7 @@ from pathlib import Path
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from rivya_flows.errors import LostMediumError, StoreError
+from rivya_flows.errors import LostMediumError, StoreError, explain_os_error
 from rivya_flows.extras import need
 from rivya_flows.private import as_private_as_its_folder
 
@@ -195,26 +195,16 @@ class AssetStore:
         """
         source = self.local_path(sha256)
         before = self._verified[sha256]
-        partial = destination.with_name(f".{uuid.uuid4().hex}")
-        try:
-            destination.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(destination) as partial:
             if _share_blocks(source, partial):
                 as_private_as_its_folder(partial)
             elif not _link(source, partial):
                 shutil.copyfile(source, partial)
                 as_private_as_its_folder(partial)
-            partial.replace(destination)
-            partial.unlink(missing_ok=True)  # `replace` does nothing if both are one file already
+        with contextlib.suppress(OSError):
             after = _mark(source)
             if before[:-1] == after[:-1]:  # a link changes the change time alone
                 self._verified[sha256] = after
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise StoreError(
-                f"cannot write {destination}: {error.strerror or error}",
-                "free disk space, then resume the run; nothing is bought twice",
-            ) from error
 
     def listing(self) -> Iterator[StoredMedium]:
         """All media; other files beside them are skipped."""
@@ -325,6 +315,21 @@ class AssetStore:
 
     def _place(self, sha256: str) -> str:
         return f"{self._root}/{sha256[:2]}/{sha256}"
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives another path in the folder of a file, which replaces that file atomically after the block."""
+    partial = path.with_name(f".{uuid.uuid4().hex}")
+    hint = "free disk space, then resume the run; nothing is bought twice"
+    with explain_os_error(f"cannot write {path}", hint, StoreError):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            partial.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)  # it is there still if both are one file already
 
 
 def _mark(path: Path) -> _Mark:

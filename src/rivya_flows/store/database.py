@@ -9,15 +9,16 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, ParamSpec, TypeVar, TypeVarTuple
 
 from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
-from rivya_flows.errors import StoreError, StoreLostError, StoreUnreachableError
+from rivya_flows.errors import StoreError, StoreLostError, StoreUnreachableError, explain_os_error
 from rivya_flows.extras import lacking, need
 from rivya_flows.private import FILE, FOLDER
 from rivya_flows.store.tables import ensure_tables
@@ -46,6 +47,7 @@ _REFUSED = (
 )
 """Connections that fail until a person changes something. libpq tells no SQLSTATE of them."""
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -184,9 +186,10 @@ def was_awaited(error: BaseException) -> bool:
     return locked or isinstance(error, StoreUnreachableError)  # also a connection that broke
 
 
-async def in_thread(call: Callable[[], T]) -> T:
+async def in_thread(call: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
     """The result of a call of the store, made in a thread; as `to_its_end`."""
-    return await to_its_end(asyncio.get_running_loop().run_in_executor(None, call))
+    made = partial(call, *args, **options)
+    return await to_its_end(asyncio.get_running_loop().run_in_executor(None, made))
 
 
 async def to_its_end(future: asyncio.Future[T]) -> T:
@@ -210,14 +213,9 @@ def _engine(url: URL) -> Engine:
         waits = {} if "timeout" in url.query else {"timeout": LOCK_SECONDS}
         engine = create_engine(url, connect_args=waits, max_overflow=-1)
         if (path := _file_of(engine)) is not None:
-            try:
+            folder = f"cannot open the store: cannot create {path.parent}"
+            with explain_os_error(folder, _PLACE_HINT, StoreError):
                 path.parent.mkdir(mode=FOLDER, parents=True, exist_ok=True)
-            except OSError as error:
-                raise StoreError(
-                    f"cannot open the store: cannot create {path.parent}:"
-                    f" {error.strerror or error}",
-                    _PLACE_HINT,
-                ) from error
             # Readable by its owner alone; SQLite gives the files beside it the same mode.
             with contextlib.suppress(OSError):  # it exists, or SQLite reports why it cannot
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE))

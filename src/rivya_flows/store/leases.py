@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine, insert, select, update
@@ -83,7 +82,7 @@ class Leases:
         """Waits until a lease is free; tells whether a process drove the run until then."""
         seen = set[float]()
         while True:
-            expires_at, held = await in_thread(partial(self._look, run_id))
+            expires_at, held = await in_thread(self._look, run_id)
             if not held:  # a process that has died renews nothing and releases nothing
                 return len(seen) > 1 or (bool(seen) and expires_at == _RELEASED)
             seen.add(expires_at)
@@ -122,7 +121,7 @@ class Leases:
         finally:  # also of a lease that was acquired while this task was cancelled
             if acquiring.exception() is None:
                 with suppress(StoreError):
-                    await in_thread(partial(self.release, acquiring.result()))
+                    await in_thread(self.release, acquiring.result())
 
     def _look(self, run_id: str) -> tuple[float, bool]:
         """When the lease of a run expires, and whether it is held."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Select, delete, func, insert, not_, select
@@ -68,7 +69,7 @@ class FailedStart:
 def listed_runs(
     engine: Engine,
     *,
-    labels: Mapping[str, str],
+    labels: Mapping[str, str] = MappingProxyType({}),
     run_id: str | None = None,
     name: str | None = None,
     status: str | None = None,

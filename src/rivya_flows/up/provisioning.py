@@ -15,15 +15,7 @@ from rivya_flows.flows.deployment.desired import DeployOptions, GivenSpecs, read
 from rivya_flows.flows.deployment.infrastructure import deploy_waker, ensure_work_pool
 from rivya_flows.flows.prefect_api import open_client
 from rivya_flows.flows.recovery.automations import ensure_automations
-from rivya_flows.money.live_guard import (
-    Confirm,
-    account,
-    agree_to_spending,
-    buys_elsewhere,
-    check_key,
-    refuse_unknown_names,
-    source,
-)
+from rivya_flows.money import live_guard
 from rivya_flows.preparation.deploy_blocks import WORK_POOL
 from rivya_flows.processes import registry
 from rivya_flows.settings import Settings
@@ -48,21 +40,21 @@ class Checked:
 def check(options: UpOptions, tell: Callable[[str], None]) -> Checked:
     """Refuse specs that cannot be deployed, and say what they start by itself, before anything starts."""
     worker = registry.read(options.data).part("worker")
-    if worker and worker.account != account(options.settings, worker.mark):
-        raise buys_elsewhere(worker, source(options.settings), "up")
+    if worker and worker.account != live_guard.account(options.settings, worker.mark):
+        raise live_guard.buys_elsewhere(worker, live_guard.source(options.settings), "up")
     if not options.rehearses:
-        refuse_unknown_names()
+        live_guard.refuse_unknown_names()
 
     async def agree() -> Checked:
         specs, named = None, False
         if options.specs:
             specs = read_specs(options.specs)
             found = await deployed_spending(specs, datetime.now(UTC))
-            named = await agree_to_spending(
+            named = await live_guard.agree_to_spending(
                 found, options.settings, tell, options.confirm, rehearses=options.rehearses
             )
         if not (named or options.rehearses):
-            await check_key(options.settings, tell)
+            await live_guard.check_key(options.settings, tell)
         return Checked(specs, named)
 
     return asyncio.run(agree())
@@ -92,7 +84,7 @@ async def agree_to_others(
     sources: GivenSpecs | None,
     settings: Settings,
     tell: Callable[[str], object],
-    confirm: Confirm | None,
+    confirm: live_guard.Confirm | None,
     *,
     names_service: bool = True,
 ) -> None:
@@ -108,7 +100,7 @@ async def agree_to_others(
     if found:
         names = ", ".join(one.name for one in found)
         tell(f"On the server already, from other specs than those given: {names}")
-        await agree_to_spending(
+        await live_guard.agree_to_spending(
             *(found, settings, tell, confirm),
             rehearses=False,
             hint=_HINT,

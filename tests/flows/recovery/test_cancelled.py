@@ -80,7 +80,7 @@ def test_a_waiting_and_a_suspended_run_are_cancelled_and_go_on_when_they_are_ret
     assert active_slots(server) == 0, "a suspended run keeps nobody waiting"
     assert studio.ends(run) == ["cancelled", "suspended"]
     # Lines arrive in batches, a moment after the state.
-    server.logged(run, "20 stills[neon]: bought, 1 credit (task_")
+    server.logged(run, "20 stills[neon] bought (1 credit, task_")
     # Prefect has no process to tell, and cancels it at once.
     server.set_state(run, "CANCELLING")
     server.end(run, "CANCELLED")
