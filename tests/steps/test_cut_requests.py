@@ -44,7 +44,7 @@ def test_arguments_have_one_shape_with_all_defaults() -> None:
         extras=["srt"],
         length="12s",
     )
-    clip = {"seconds": None, "start": 0.0, "motion": "none"}
+    clip: dict[str, Any] = {"seconds": None, "start": 0.0, "motion": "none"}
     clip |= {"speaks": None, "cues": [], "captioned": False}
     assert json.loads(json.dumps(made)) == {
         "clips": [{"media": FILM, **clip}, {"media": {"url": URL}, **clip}, {"media": STILL, **clip, "seconds": 3.0}],
