@@ -79,11 +79,16 @@ def looks_like_asset(value: object) -> bool:
 
 def assets_in(value: object) -> Iterator[Asset]:
     """All assets in a value, at any depth, in its order."""
+    yield from (asset for asset, _ in described_assets(value))
+
+
+def described_assets(value: object) -> Iterator[tuple[Asset, Any]]:
+    """All assets in a value with what describes them there, which may say more."""
     if (asset := as_asset(value)) is not None:
-        yield asset
+        yield asset, value
     elif isinstance(value, Mapping | list | tuple):
         for member in value.values() if isinstance(value, Mapping) else value:
-            yield from assets_in(member)
+            yield from described_assets(member)
 
 
 def with_assets(value: Any, change: Callable[[Asset], Any]) -> Any:

@@ -40,6 +40,7 @@ TASKS = {
     "own-step": "Write a step of your own",
     "resume": "Resume a run",
     "captions": "Add captions",
+    "scenes": "Make a film of several scenes",
     "brand": "Keep to a brand",
     "languages": "Make it in several languages",
     "testing": "Test a spec",

@@ -20,6 +20,7 @@ from rivya_flows.errors import MediaError
 from rivya_flows.queue.actions import Work
 from rivya_flows.queue.state import State
 from rivya_flows.settings import Settings
+from rivya_flows.steps.cut import Compose, cut_request
 from rivya_flows.store.assets import AssetStore
 from support.composed_media import still, tone
 from support.task_runs import run_of
@@ -107,6 +108,25 @@ def test_an_image_with_a_sound_is_a_film(
     assert incoming(store) == []
 
 
+def test_a_joined_film_knows_what_its_scenes_say_and_when(
+    run: Run, store: AssetStore, tmp_path: Path, hero: dict[str, Any]
+) -> None:
+    clip = {"media": hero, "seconds": 0.5}
+    voice = kept(store, tone(tmp_path / "a.wav", seconds=0.5))
+    quiet = {"cues": CUES, "style": "none"}
+    scene = composed(run, clips=[clip], narration=voice, captions=quiet, extras=["clean"])
+    shown = composed(run, clips=[clip], narration=voice, captions={"cues": CUES}, extras=["clean"])
+    assert scene["asset"]["speech"] == {"cues": CUES, "captioned": False}
+    assert shown["asset"]["speech"] == {"cues": CUES, "captioned": True}
+    assert shown["by"]["96x64"]["clean"]["speech"] == {"cues": CUES, "captioned": False}
+    made, _ = cut_request(Compose(), {"clips": [scene["asset"], shown["asset"]]}, {})
+    joined = composed(run, **made)
+    later = {"start": 0.5, "end": 0.9, "text": "Wake up"}
+    assert joined["captions"] == {"cues": [*CUES, later], "estimated": True, "language": None}
+    assert joined["asset"]["speech"] == {"cues": [*CUES, later], "captioned": True}
+    assert "speech" not in composed(run, clips=[clip])["asset"]
+
+
 def test_a_layout_gives_a_picture_of_each_format(run: Run, hero: dict[str, Any]) -> None:
     made = laid_out(run, image=hero, formats=["1:1", "4:5"], overlays=[])
     sizes = {
@@ -122,7 +142,7 @@ def test_a_layout_gives_a_picture_of_each_format(run: Run, hero: dict[str, Any])
     ("arguments", "words"),
     [
         ({}, "there is no picture"),
-        ({"clips": [{"media": "HERO"}], "length": "speech"}, "there is no speech"),
+        ({"clips": [{"media": "HERO"}], "length": "speech"}, "there is no narration"),
         ({"clips": [{"media": "HERO"}], "formats": ["7:3"]}, r"formats\.0: .*'16:9'"),
         ({"clips": [{"media": "HERO", "motion": "fly"}]}, r"clips\.0\.motion: .*'push-in'"),
         ({"clips": [{"media": {"kind": "image"}}]}, "not a kept medium"),

@@ -41,7 +41,13 @@ STEPS: dict[str, Any] = {
 }
 
 
-def planned(folder: Path, given: dict[str, Any], step: dict[str, Any], **inputs: Any) -> Estimate:
+def planned(
+    folder: Path,
+    given: dict[str, Any],
+    step: dict[str, Any],
+    steps: dict[str, Any] = STEPS,
+    **inputs: Any,
+) -> Estimate:
     spec = {
         "version": 1,
         "name": "spot",
@@ -50,7 +56,7 @@ def planned(folder: Path, given: dict[str, Any], step: dict[str, Any], **inputs:
             "line": {"type": "text", "default": "a" * 150},
             "shown": {"type": "number", "default": 2},
         },
-        "steps": {**STEPS, "spot": {"uses": "compose", "with": given, **step}},
+        "steps": {**steps, "spot": {"uses": "compose", "with": given, **step}},
     }
     source = SpecFile(json.dumps(spec, ensure_ascii=False), "spec.yaml", None)
     return prepared(source, inputs, folder).estimate
@@ -89,6 +95,16 @@ def test_a_plan_says_how_long_a_film_will_be(
     given: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     assert length(planned(tmp_path, given, {})) == words
+
+
+def test_a_joined_film_is_about_as_long_as_its_spoken_scenes(tmp_path: Path) -> None:
+    scene = {"uses": "compose", "with": {"clips": STILL, "narration": VOICE}}
+    clips = ["${{ steps.scene.asset }}"] * 2
+    steps = {**STEPS, "scene": scene}
+    assert length(planned(tmp_path, {"clips": clips}, {}, steps=steps)) == "about 20 s"
+    # The scenes speak, so the audio lies under them and does not lead.
+    given = {"clips": clips, "audio": "${{ steps.said.asset }}"}
+    assert length(planned(tmp_path, given, {}, steps=steps)) == "about 20 s"
 
 
 def test_the_films_of_a_fan_out_are_as_long_as_their_clips(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ TEN = {"needed": 10, "left": 10}
          "resume, which buys what is left for at least 24 credits, with: rivya-flows resume run-1 --budget 36"),
         ([JOB, "validation_failed"], {"inputs": {"n": 2}},
          f"resume with: rivya-flows resume run-1 --regenerate film; film: refused again as it stands: {MEND}: {FORK}"),
+        (["bad_arguments"], {"inputs": {"product": "Comet"}}, f"the same request is refused again: {MEND}: {FORK}"),
         (["not_found"], {"inputs": {"product": "Comet"}}, f"the same request is refused again: {MEND}: {FORK}"),
         (["not_found"], {}, "the same request is refused again: mend specs/my spec.yaml, "
          f"then fork the run, which takes what it has paid for: {FORK}"),

@@ -44,7 +44,8 @@ def test_arguments_have_one_shape_with_all_defaults() -> None:
         extras=["srt"],
         length="12s",
     )
-    clip = {"seconds": None, "start": 0.0, "motion": "none"}
+    clip: dict[str, Any] = {"seconds": None, "start": 0.0, "motion": "none"}
+    clip |= {"speaks": None, "cues": [], "captioned": False}
     assert json.loads(json.dumps(made)) == {
         "clips": [{"media": FILM, **clip}, {"media": {"url": URL}, **clip}, {"media": STILL, **clip, "seconds": 3.0}],
         "narration": VOICE,
@@ -79,6 +80,22 @@ def test_short_forms_make_the_same_request_as_whole_ones() -> None:
     same = {"end_card": {"title": "a", "seconds": 1.5}, "overlays": [{"text": "b", "start": 60}]}
     assert composed(**short, **end) == composed(**whole, **same)
     assert hashed(**short, **end) == hashed(**whole, **same)
+
+
+CUE = {"start": 0.5, "end": 1.5, "text": "Hello"}
+SPEECH = {"cues": [CUE], "captioned": True}
+
+
+def test_a_clip_that_a_compose_made_with_speech_has_it_with_its_words() -> None:
+    spoken = {**FILM, "speech": SPEECH}
+    bare, timed, silent = composed(
+        clips=[spoken, {"media": spoken, "start": 1}, {"media": spoken, "speaks": False}]
+    )["clips"]
+    assert bare["media"] == timed["media"] == silent["media"] == FILM
+    assert (bare["speaks"], bare["cues"], bare["captioned"]) == (True, [CUE], True)
+    assert (timed["start"], timed["cues"]) == (1, [CUE])
+    assert (silent["speaks"], silent["cues"]) == (False, [])
+    assert hashed(clips=spoken) != hashed(clips=FILM)
 
 
 def test_nulls_in_lists_and_parts_without_their_medium_are_left_out() -> None:
@@ -116,7 +133,7 @@ def test_a_file_beside_the_spec_is_its_asset() -> None:
         ({"clips": [VOICE]}, r"'clips\[0\]' takes an image or a video, but this is audio"),
         ({"clips": []}, "'clips' is empty"),
         ({"clips": 5}, "'clips"),
-        ({"clips": [FILM], "length": "speech"}, "there is no speech to take the length from"),
+        ({"clips": [FILM], "length": "speech"}, "there is no narration to take the length from"),
         ({"clips": [FILM], "length": "long"}, "'long' is not the length of a film"),
         ({"clips": ["a.mp4"]}, r"'clips\[0\]': a path such as 'a.mp4' is not allowed here"),
         ({"clips": [FILM], "narration": FILM}, "'narration' takes audio, but this is a video"),

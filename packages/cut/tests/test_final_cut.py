@@ -12,7 +12,7 @@ from typing import Any
 
 import av
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from rivya_client.errors import MediaError
 from rivya_cut.composition import (
@@ -512,3 +512,40 @@ def test_a_layout_keeps_size_and_transparency_and_turns_a_photo_as_its_camera_wa
     lay_out(Layout(image=tmp_path / "a.jpg"), tmp_path)
     with Image.open(tmp_path / "film.png") as made:
         assert made.size == (20, 40)
+
+
+def _greys(image: Image.Image) -> bytes:
+    return image.convert("L").tobytes()
+
+
+def _scene(path: Path, cue: Cue, *, speaks: bool | None = True, captioned: bool = False) -> Clip:
+    """A film of 2 s with a tone, and what is said in it."""
+    media = film(path, seconds=2, size=(96, 64), rate=10, sound=0.2)
+    return Clip(media=media, speaks=speaks, cues=(cue,), captioned=captioned)
+
+
+def test_a_joined_film_has_the_captions_of_its_clips_at_their_places(tmp_path: Path) -> None:
+    first = _scene(tmp_path / "a.mp4", Cue(0.5, 1.5, "One"))
+    second = _scene(tmp_path / "b.mp4", Cue(0.5, 1.9, "Two"), captioned=True)
+    cut = second.model_copy(update={"start": 1.0, "seconds": 0.5})
+    made = Composition(clips=(first, second, cut), captions=Captions(), extras=("clean",))
+    found = _rendered(made, tmp_path / "out")
+    assert found.cues == (Cue(0.5, 1.5, "One"), Cue(2.5, 3.9, "Two"), Cue(4.0, 4.5, "Two"))
+    shown = [[_image(tmp_path / "out" / name, at) for name in found.media] for at in (10, 30)]
+    differ = [max(_greys(ImageChops.difference(*both))) > 40 for both in shown]
+    assert differ == [True, False], "the second shows its own"
+
+
+def test_captions_without_a_style_to_draw_are_known_and_not_seen(tmp_path: Path) -> None:
+    scene = _scene(tmp_path / "a.mp4", Cue(0.5, 1.5, "One"))
+    made = Composition(clips=(scene,), captions=Captions(style="none"), extras=("clean",))
+    found = _rendered(made, tmp_path / "out")
+    assert (found.cues, [*found.media]) == ((Cue(0.5, 1.5, "One"),), ["film.mp4"])
+
+
+def test_a_transition_shows_no_caption_twice_at_a_time(tmp_path: Path) -> None:
+    clips = tuple(
+        _scene(tmp_path / f"{name}.mp4", Cue(0.1, 1.9, name.upper())) for name in ("a", "b")
+    )
+    made = Composition(clips=clips, transition=Transition(kind="fade", seconds=0.4))
+    assert _rendered(made, tmp_path / "out").cues == (Cue(0.1, 1.9, "A"), Cue(1.9, 3.5, "B"))

@@ -234,3 +234,20 @@ def test_music_of_a_moment_is_few_pieces_however_long_the_film(tmp_path: Path) -
     assert planned is not None
     pieces = [piece for bus in planned.buses for lane in bus.lanes for piece in lane()]
     assert len(pieces) < 20
+
+
+def test_music_gives_way_to_clips_that_speak_as_to_a_narration(tmp_path: Path) -> None:
+    clip = voice(tmp_path / "clip.wav", WORDS, SECONDS)
+    speech = tuple((begin + 1, end + 1) for begin, end in find_speech(clip))
+    made = Composition(
+        music=Music(audio=music(tmp_path / "m.wav", 8, level=0.9)),
+        audio=(tone(tmp_path / "effect.wav", seconds=6),),
+    )
+    planned = soundtrack(made, {}, 7, {clip: [piece(clip, 1, SECONDS)]}, speech)
+    assert planned is not None
+    over, under = (
+        rendered(buses, planned.samples) for buses in (planned.buses[:1], planned.buses[1:])
+    )
+    assert min(distance(over, under, [interval]) for interval in speech) >= 12
+    bed = rendered(planned.buses[-1:], planned.samples)
+    assert loudness(parts(bed, [(3.7, 4.7)])) == pytest.approx(-20, abs=2)

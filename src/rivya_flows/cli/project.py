@@ -171,8 +171,9 @@ def models(
             references = f"{', '.join(rule.kinds)}{most}" if rule else "–"
             modes = ", ".join(one.supported_modes)
             note = "" if status == "available" else status
-            rows.append([one.id, one.category, _price(one), modes, references, note])
-        print_table(["!model", "kind", ">credits", "does", "?references", ""], rows)
+            takes = ", ".join(common_params(one)) or "–"
+            rows.append([one.id, one.category, _price(one), modes, takes, references, note])
+        print_table(["!model", "kind", ">credits", "?does", "takes", "?references", ""], rows)
         show("", f"{len(rows)} models, catalogue of {catalogue.date}, {catalogue.source}")
         return
     if model is None:
@@ -248,6 +249,9 @@ def _default(param: Param) -> str:
 
 
 def _values(param: Param) -> str:
+    if param.type == "array" and param.item_keys:
+        optional = f"; optional: {', '.join(param.item_optional)}" if param.item_optional else ""
+        return f"a list of {{{', '.join(param.item_keys)}}}{optional}"
     if param.voices and len(param.voices) == len(param.options):
         return "see below"
     if param.options:

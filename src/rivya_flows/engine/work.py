@@ -9,7 +9,7 @@ import json
 import shutil
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 from functools import partial
@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import JsonValue, SecretStr, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from rivya_cut.composition import Composition, Layout
+from rivya_cut.composition import Captions, Composition, Layout
 from rivya_cut.results import GIF, POSTER, Rendered, clean_name, film_names
 from rivya_flows.assets import Asset, Outputs, as_asset, looks_like_asset
 from rivya_flows.callbacks import Revealed, post_callback
@@ -28,7 +28,7 @@ from rivya_flows.engine.run import Run
 from rivya_flows.engine.signing import title_of
 from rivya_flows.errors import LostMediumError, MediaError, RivyaError, UsageError
 from rivya_flows.language.canonical import canonical
-from rivya_flows.language.final_cut import media_in, with_media
+from rivya_flows.language.final_cut import SPEECH, media_in, with_media
 from rivya_flows.language.secret_names import RESERVED_HINT, names_secret, refusal
 from rivya_flows.media import decoding
 from rivya_flows.queue import actions, events
@@ -342,6 +342,10 @@ def _outputs(
 ) -> dict[str, Any]:
     found = {name: asset.as_json() for name, asset in assets.items()}
     is_film = isinstance(film, Composition)
+    if isinstance(film, Composition):
+        for name, captioned in _films(film):
+            if name in found and (speech := _speech(film, made, captioned)):
+                found[name][SPEECH] = speech
     names = film_names(film.formats, ".mp4" if is_film else ".png")
     first = assets[names[0]]
     formats = film.formats or [f"{first.width}x{first.height}"]
@@ -356,14 +360,31 @@ def _outputs(
         "by": by,
     }
     if isinstance(film, Composition):
+        captions = film.captions or (Captions() if made.cues else None)
         cues = {"cues": [asdict(cue) for cue in made.cues], "estimated": made.estimated}
         outputs |= {
-            "captions": film.captions and {**cues, "language": film.captions.language},
+            "captions": captions and {**cues, "language": captions.language},
             "poster": found.get(POSTER),
             "gif": found.get(GIF),
             "loudness": made.loudness and asdict(made.loudness),
         }
     return {**outputs, "lost": lost}
+
+
+def _films(film: Composition) -> Iterator[tuple[str, bool]]:
+    """The file of each film, and whether its captions are in its picture."""
+    own = film.captions is not None and film.captions.style != "none"
+    of_clips = any(clip.captioned for clip in film.clips)
+    for name in film_names(film.formats):
+        yield name, own or of_clips
+        yield clean_name(name), of_clips
+
+
+def _speech(film: Composition, made: Rendered, captioned: bool) -> dict[str, JsonValue] | None:
+    """What a film that has this one as a clip knows of its speech; None without any."""
+    if not (film.narration or film.audio or made.cues or any(clip.speaks for clip in film.clips)):
+        return None
+    return {"cues": [asdict(cue) for cue in made.cues], "captioned": captioned and bool(made.cues)}
 
 
 def _without_nulls(value: Any) -> Any:

@@ -16,6 +16,7 @@ from rivya_cut.fonts import missing_characters
 from rivya_flows.language.common_params import asked_seconds
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.language.expressions.values import is_number
+from rivya_flows.language.final_cut import SPEECH
 from rivya_flows.plans.requests import known_arguments
 from rivya_flows.queue.evaluation import expand_step
 from rivya_flows.queue.items import TERMINAL, Phase
@@ -26,6 +27,7 @@ from rivya_flows.steps.cut_rules import (
     length_problems,
     overlap_seconds,
     shown_seconds,
+    speech_in,
     start_problems,
 )
 
@@ -74,6 +76,9 @@ def films(state: State) -> dict[tuple[str, str], Film]:
                 film = _film(drawn) if kind.media == "video" else Film()
                 found[name, item.key] = replace(film, left_out=left_out)
                 asset = _asset(kind.media, film.least if film.least == film.most else None)
+                asset |= {"about": True} if film.about else {}
+                if kind.media == "video" and speech_in(drawn).speaks:
+                    asset[SPEECH] = {}
             else:
                 asset = _expected_asset(plan.catalogue.get(str(arguments.get("model"))), arguments)
             outputs: dict[str, JsonValue] = {"asset": asset, "assets": [asset]}
@@ -99,7 +104,8 @@ def _film(given: Mapping[str, Any]) -> Film:
     least, most = picture = _picture(given)
     problems = (*start_problems(given), *length_problems(given))
     lead = given.get("narration")
-    if lead is None and (audio := given.get("audio")) is not None:
+    talks = speech_in({"clips": given.get("clips")}).speaks
+    if lead is None and not talks and (audio := given.get("audio")) is not None:
         lead = audio[0] if isinstance(audio, list | tuple) and audio else audio
     spoken = _length(lead.get("duration_seconds") if isinstance(lead, Mapping) else None)
     length = given.get("length")
@@ -115,8 +121,18 @@ def _film(given: Mapping[str, Any]) -> Film:
     if length not in (None, "speech", "picture"):
         least, most = _length(length)
     about = narrated and isinstance(lead, Mapping) and bool(lead.get("about"))
+    about = about or (length in (None, "picture") and _is_about(given.get("clips")))
     wrong = tuple(one.sentence for one in problems)
     return Film(round(least, 2), None if most == inf else round(most, 2), narrated, about, wrong)
+
+
+def _is_about(clips: Any) -> bool:
+    """Whether the length of a clip is estimated."""
+    media = [
+        one.get("media", one) if isinstance(one, Mapping) else None
+        for one in (clips if isinstance(clips, list | tuple) else [clips])
+    ]
+    return any(isinstance(one, Mapping) and one.get("about") for one in media)
 
 
 def _length(seconds: Any) -> tuple[float, float]:

@@ -66,7 +66,8 @@ class BrandCaptions(SpecModel):
 
     Attributes:
         position: Where they stand.
-        style: `plain` is text with an outline; `plate` stands on a plate.
+        style: `plain` is text with an outline; `plate` stands on a plate; `none` is not
+            drawn.
         language: Their language, such as `hi`.
     """
 

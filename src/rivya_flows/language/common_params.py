@@ -34,8 +34,11 @@ def in_own_words(
         if value is None or value == MODELS_OWN:
             continue
         if takes is None:
-            message, able = f"{model.id!r} takes no {name!r}", " and ".join(known)
-            hint = f"of the four it takes {able}" if able else "remove it, or pick another model"
+            message = f"{model.id!r} has no parameter for {name!r}"
+            able = f"it has {', '.join(known)}; " if known else ""
+            hint = (
+                f"{able}remove `{name}:`, or pick another model: `rivya-flows models` shows which"
+            )
             found.append(Diagnostic("unknown-param", message, hint, path=(name,)))
             continue
         if isinstance(params, Mapping) and takes.own.key in params:

@@ -140,7 +140,11 @@ def _of_the_brand(value: Any) -> Any:
 
 
 ClipWith = computable(
-    Clip, "ClipWith", "A clip of `compose`. Only its media: write them without a map."
+    Clip,
+    "ClipWith",
+    "A clip of `compose`. Only its media: write them without a map.",
+    cues=SkipJsonSchema[Cues],
+    captioned=SkipJsonSchema[bool],
 )
 TransitionWith = computable(
     Transition,
@@ -153,7 +157,8 @@ MusicWith = computable(
 CaptionsWith = computable(
     Captions,
     "CaptionsWith",
-    "Captions of `compose`. They need `text` or `file`. Only their text: write that without a map.",
+    "Captions of `compose`: `text`, `file`, or without both what the clips of `compose` steps know is\n"
+    "said in them. Only their text: write that without a map.",
     file=str | None,
     cues=SkipJsonSchema[Cues],
     language=Annotated[Language | None, COMPUTABLE],
@@ -212,6 +217,11 @@ MEDIA_KINDS: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("end_card", "image"): ("image",),
 }
 """The kinds of media at each place of `compose` and `layout`; indexes of lists left out."""
+
+
+SPEECH = "speech"
+"""The key of an asset of a film in which somebody speaks: the `cues` of what is said, if that is known,
+and whether the picture is `captioned` with them. A film that this one is a clip of has them too."""
 
 
 class CutMedium(NamedTuple):

@@ -94,7 +94,7 @@ def coerce_params(
         if param.required and param.key not in params:
             value = "…" if param.default is None else option_text(param.written_default)
             if param.type == "array":
-                value = f"[{{{', '.join((*param.item_optional, *param.item_required))}}}, …]"
+                value = f"[{{{', '.join(param.item_keys)}}}, …]"
             message = f"{model.id!r} needs the parameter {param.key!r}"
             hint = f"write `params: {{{param.key}: {value}}}`"
             found.append(Diagnostic("missing-param", message, hint, path=("params",)))
@@ -273,7 +273,7 @@ def _range(param: Param) -> str | None:
 def _members(param: Param, value: Any) -> list[Any]:
     if not isinstance(value, list | tuple) or not value:
         raise Refused("bad-param", f"{param.key!r} must be a non-empty list, not {value!r}")
-    allowed = (*param.item_optional, *param.item_required)
+    allowed = param.item_keys
     for index, member in enumerate(value if allowed else ()):
         wrong = None
         if not isinstance(member, Mapping):

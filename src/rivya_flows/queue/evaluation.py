@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from rivya_flows.assets import Outputs, assets_in
+from rivya_flows.assets import Outputs, described_assets
 from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition
 from rivya_flows.plans.expand import extend_plan, items_from, limit_of, refuse_more
@@ -318,7 +318,9 @@ def _finish_include(state: State, space: str, item: ItemState) -> ItemState:
     if outputs.failed:
         reason = "; ".join(f"its output {one!r}: {why}" for one, why in outputs.failed.items())
         return item.fail("bad_output", reason)
-    media: list[JsonValue] = [one.as_json() for one in assets_in(outputs.values)]
+    media: list[JsonValue] = [
+        {**one.as_json(), **more} for one, more in described_assets(outputs.values)
+    ]
     made: Outputs = {"outputs": outputs.values, "assets": media}
     return item._replace(phase=Phase.COMPLETED, outputs=made, reason=None)
 

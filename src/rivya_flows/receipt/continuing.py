@@ -102,7 +102,7 @@ def continuation(receipt: Receipt) -> Continuation:
     if receipt.failed_outputs and not ended:  # all steps are done, and an output is wrong
         return Continuation(f"mend the output in {file}, {then}", again, "ends the same way")
     codes = {str(item.code) for _, item in receipt.each() if item.status == "failed"}
-    refused = codes & _REFUSED.keys()
+    refused = codes & {*_REFUSED, "bad_arguments"}
     where = f"{file}, or its input with -i NAME=VALUE" if receipt.inputs else file
     if refused and refused == codes:
         if codes == {"content_refused"}:

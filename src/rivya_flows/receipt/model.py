@@ -187,7 +187,7 @@ class Caption(Part):
 
 
 class Captions(Part):
-    """The captions in a picture."""
+    """The captions of a film."""
 
     cues: tuple[Caption, ...]
     """In the order of the film."""
@@ -321,7 +321,7 @@ class Item(SparsePart):
     by: dict[str, Rendition] | None = None
     """Of a `compose` or `layout`: its medium by format, such as `9:16`; without formats by size, such as `720x1280`."""
     captions: Captions | None = None
-    """Of a `compose` or `layout`: the captions in the picture."""
+    """Of a `compose`: its captions."""
     poster: Asset | None = None
     """Of a `compose` or `layout`: a still of the film."""
     gif: Asset | None = None

@@ -515,12 +515,11 @@ def _param(param: Param) -> Schema:
 
 def _members(param: Param) -> Schema:
     listed: Schema = {"type": ["array", "string"], "minItems": 1, "pattern": COMPUTED}
-    known = (*param.item_required, *param.item_optional)
-    if known:
+    if param.item_keys:
         listed["items"] = {
             "type": ["object", "string"],
             "pattern": COMPUTED,
-            "properties": {key: {} for key in known},
+            "properties": {key: {} for key in param.item_keys},
             "required": list(param.item_required),
             "additionalProperties": False,
         }

@@ -133,8 +133,11 @@ class NamesInScope:
 
     def inside(self, step: WrittenStep) -> Scope:
         """The scope of a step's arguments, with its loop variables."""
-        if step.path in self._inside:
-            return self._inside[step.path]
+        if step.path not in self._inside:
+            self._inside[step.path] = self._scope(step)
+        return self._inside[step.path]
+
+    def _scope(self, step: WrittenStep) -> Scope:
         scope = dict(self.everywhere(step.part))
         for loop in ("matrix", "zip"):
             if (axes := step.get(loop)) is not None:
@@ -148,7 +151,6 @@ class NamesInScope:
             keys = written_keys(step.keys) or ()
             scope |= {"item.key": of_key(keys), "item.index": NUMBER}
             scope["steps"] = self._with_same(step, scope["steps"])
-        self._inside[step.path] = scope
         return scope
 
     def after_round(self, step: WrittenStep) -> Scope:
@@ -199,7 +201,8 @@ class NamesInScope:
         elif isinstance(step.kind, Pick):
             written = (step.arguments or {}).get("from")
             self._lineages[step.id] = lineage_of_pick(written, self._lineages)
-        single = ANY if step.kind is None else step.kind.gives(step.arguments or {}, self)
+        seen = _NamesOfStep(self, self._scope(step))
+        single = ANY if step.kind is None else step.kind.gives(step.arguments or {}, seen)
         if included is not None:
             single = of_include(included)
         if step.repeat is not None:
@@ -286,8 +289,18 @@ class NamesInScope:
         return known_shape(values, {**self.everywhere(), **(axes or {})}).member or ANY
 
     def shape_of(self, value: Any) -> Shape:
-        """The shape of a value, as far as it is known without loop variables."""
+        """The shape of a value outside of steps."""
         return known_shape(value, self.everywhere())
+
+
+class _NamesOfStep:
+    """What the arguments of a step see, while only the steps before it are known."""
+
+    def __init__(self, names: NamesInScope, scope: Scope) -> None:
+        self.catalogue, self.member, self._scope = names.catalogue, names.member, scope
+
+    def shape_of(self, value: Any) -> Shape:
+        return known_shape(value, self._scope)
 
 
 def _sources(step: WrittenStep) -> set[str]:

@@ -284,7 +284,7 @@ def shape_problems(name: str, value: Any, takes: Takes) -> Iterator[Diagnostic]:
         return  # a literal is reported as one
     if fits and shape.kind not in ("any", *fits):
         hint = takes.instead.get(shape.kind) or repair(fits, shape)
-        if isinstance(value, list):
+        if isinstance(value, list) and (len(value) == 1 or "list" not in takes.instead):
             hint = "remove the [ ] around it"
         elif isinstance(value, Unknown) and hint:
             hint = hint.replace("VALUE", value.written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -31,8 +32,10 @@ from rivya_flows.language.final_cut import (
     CUT_PARTS,
     MEDIUM_IN,
     PART_OF_SPEC,
+    SPEECH,
     CutMedium,
     computable,
+    is_medium,
     media_in,
     whole_forms,
     with_media,
@@ -41,11 +44,13 @@ from rivya_flows.language.syntax.media_references import resolve
 from rivya_flows.similar_names import nearest
 from rivya_flows.steps.arguments import Arguments, World
 from rivya_flows.steps.cut_rules import (
+    Speech,
     computed_problems,
     cut_problems,
     end_card_problems,
     length_problems,
     medium_kind,
+    speech_in,
     wrong_kind,
 )
 from rivya_flows.steps.kind import Kind, Names, given_fields
@@ -61,9 +66,12 @@ _MAX_REPORTED = 10
 _MAX_FOUND = 100
 """A list that an expression gives may have 100,000 wrong members."""
 
+_CUES = list_of(map_of({"start": NUMBER, "end": NUMBER, "text": PROSE}))
 _LIST = Takes(("list",), is_examined=True)
 _MAP = Takes(("map",), is_examined=True)
 _ALIKE = {"overlays": _LIST, "formats": _LIST, "reframe": Takes(("text",), is_examined=True)}
+
+_SCENES = "compose each scene with its own narration, and join these: docs/how-to/scenes.md"
 
 ComposeWith = computable(
     composition.Composition,
@@ -72,7 +80,9 @@ ComposeWith = computable(
     parts=PART_OF_SPEC,
     takes={
         "clips": Takes(("list", "asset", "text", "map"), is_examined=True),
-        "narration": Takes(("asset", "text"), is_file=True, media=("audio",)),
+        "narration": Takes(
+            ("asset", "text"), is_file=True, media=("audio",), instead={"list": _SCENES}
+        ),
         "music": Takes(("map", "asset", "text"), is_examined=True),
         "audio": Takes(("list", "asset", "text"), is_file=True, media=("audio",)),
         "transition": Takes(("map", "text"), is_examined=True),
@@ -100,6 +110,7 @@ class Cut(Kind):
 
     idle = ("retry", "regenerate", "fallback", "max_parallel", "budget", "repeat")
     takes_brand = True
+    reads = ("clips",)
     row = ("by", "captions", "poster", "gif", "loudness", "lost")
 
     def request(self, given: Arguments, world: World) -> ItemRequest | None:
@@ -121,6 +132,13 @@ class Cut(Kind):
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
         """The media that it gives, with hints for those that other arguments would give."""
         made, is_film = local_asset(self.media), self.media == "video"
+        speech = Speech()
+        if is_film:
+            speech = speech_in({**arguments, "clips": _with_shapes(arguments.get("clips"), names)})
+        has_text = speech.has_text or arguments.get("captions") is not None
+        if speech.speaks or has_text:
+            spoken = map_of({"captioned": BOOLEAN, **({"cues": _CUES} if has_text else {})})
+            made = replace(made, fields={**(made.fields or {}), SPEECH: spoken})
         formats, extras = arguments.get("formats"), arguments.get("extras") or ()
         plain = isinstance(extras, list | tuple) and not any("${{" in str(one) for one in extras)
         absent = {
@@ -144,14 +162,13 @@ class Cut(Kind):
         }
         if not is_film:
             return given_fields(fields)
-        cue = map_of({"start": NUMBER, "end": NUMBER, "text": PROSE})
         fields |= {
-            "captions": map_of({"cues": list_of(cue), "estimated": BOOLEAN, "language": PROSE}),
+            "captions": map_of({"cues": _CUES, "estimated": BOOLEAN, "language": PROSE}),
             "poster": local_asset("image"),
             "gif": local_asset("image"),
             "loudness": map_of({"lufs": NUMBER, "true_peak": NUMBER}),
         }
-        if arguments.get("captions") is None:
+        if not has_text:
             absent = {**absent, "captions": "add `captions:` to that step"}
         lacks = {name: hint for name, hint in absent.items() if fields.pop(name, None)}
         return given_fields(fields, lacks)
@@ -188,6 +205,16 @@ class Layout(Cut):
     takes = LayoutWith
     outputs = ("asset", "assets", "by", "lost")
     media = "image"
+
+
+def _with_shapes(written: Any, names: Names) -> Any:
+    """A written argument with the shapes of its expressions."""
+    if isinstance(written, list):
+        return [_with_shapes(one, names) for one in written]
+    if isinstance(written, Mapping):
+        return {key: _with_shapes(one, names) for key, one in written.items()}
+    is_computed = isinstance(written, str) and "${{" in written
+    return Unknown(names.shape_of(written)) if is_computed else written
 
 
 def cut_request(
@@ -269,8 +296,23 @@ def _own_arguments(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[s
     """What a spec says, without nulls; and the look, which is that of its brand."""
     given = {key: _without_nulls(key, one) for key, one in whole_forms(arguments).items()}
     given = {key: value for key, value in given.items() if value is not None}
+    if isinstance(clips := given.get("clips"), list):
+        given["clips"] = [*map(_with_speech, clips)]
     look = {"look": given.pop("look")} if "look" in given else {}
     return given, look
+
+
+def _with_speech(clip: Any) -> Any:
+    """A clip with what is known to be said in its medium, unless it says itself that it does not speak."""
+    own = clip if isinstance(clip, Mapping) and not is_medium(clip) else {"media": clip}
+    medium = own.get("media")
+    speech = medium.get(SPEECH) if isinstance(medium, Mapping) else None
+    if not isinstance(speech, Mapping) or not isinstance(medium, Mapping):
+        return clip
+    bare = {key: one for key, one in medium.items() if key != SPEECH}
+    if own.get("speaks") is False:
+        return {**own, "media": bare}
+    return {**own, "media": bare, "speaks": True, **speech}
 
 
 def _without_nulls(key: str, value: Any) -> Any:

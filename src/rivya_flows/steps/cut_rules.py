@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from rivya_cut.composition import MAX_TRANSITION, is_medium_map
 from rivya_cut.terms import STILL_SECONDS, TransitionKind
@@ -18,7 +18,7 @@ from rivya_flows.language.expressions.output_types import (
 )
 from rivya_flows.language.expressions.values import as_text, is_number
 from rivya_flows.language.field_types import is_later
-from rivya_flows.language.final_cut import CUT_PARTS, MEDIA_KINDS, is_medium, media_in
+from rivya_flows.language.final_cut import CUT_PARTS, MEDIA_KINDS, SPEECH, is_medium, media_in
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, preview
@@ -35,7 +35,7 @@ _FITS: Mapping[str, tuple[ShapeKind, ...]] = {
     **dict.fromkeys(("seconds", "start"), ("number", "text")),
     **dict.fromkeys(("kind", "motion", "position", "style", "language"), ("text",)),
     **dict.fromkeys(("text", "title", "line"), TEXTS),
-    "duck": ("boolean",),
+    **dict.fromkeys(("duck", "speaks"), ("boolean",)),
 }
 """The kinds that a computed value takes, by its key, or by the list that it is in."""
 
@@ -86,7 +86,7 @@ def _pictures(given: Values) -> Iterator[Diagnostic]:
         yield _missing(("clips",), "'clips' is missing", hint)
     if given.get("length") == "speech" and not {"narration", "audio"} & given.keys():
         hint = "add `narration:`, or remove it: then the film is as long as its clips"
-        yield _wrong(("length",), "there is no speech to take the length from", hint)
+        yield _wrong(("length",), "there is no narration to take the length from", hint)
     transition = given.get("transition")
     if isinstance(transition, Mapping) and "seconds" in transition and "kind" not in transition:
         message = "'seconds' has no effect on a cut, which a transition without 'kind' is"
@@ -111,10 +111,10 @@ def _empty_media(given: Values) -> Iterator[Diagnostic]:
 
 
 def _captions(given: Values) -> Iterator[Diagnostic]:
-    captions, extras = given.get("captions"), given.get("extras")
+    captions, extras, known = given.get("captions"), given.get("extras"), speech_in(given)
     if captions is None:
         for index, extra in enumerate(_members(extras)):
-            if extra in ("srt", "clean"):
+            if extra == "clean" or (extra == "srt" and not known.has_text):
                 message = f"{extra!r} has no effect without `captions`"
                 yield _wrong(("extras", index), message, "add `captions:`, or remove it")
         return
@@ -126,7 +126,7 @@ def _captions(given: Values) -> Iterator[Diagnostic]:
         yield Diagnostic("expression-not-allowed", message, "write its path", path=path)
     by_text = captions.get("text") is not None
     by_file = file is not None or bool(captions.get("cues"))
-    if not by_text and not by_file:
+    if not by_text and not by_file and not known.has_text:
         hint = 'write `text: "${{ steps.NAME.text }}"`, or `file: captions.srt`'
         yield _missing(("captions", "text"), "captions need 'text' or 'file'", hint)
     elif by_text and str(captions["text"]).endswith((".srt", ".vtt")):
@@ -135,9 +135,57 @@ def _captions(given: Values) -> Iterator[Diagnostic]:
     elif by_text and by_file:
         message = "captions take 'text' or 'file', not both"
         yield _needless(("captions", "file"), message, "remove one of them")
-    elif by_text and "narration" not in given and "audio" not in given:
-        hint = "add `narration:`, or give captions with their times as `file: captions.srt`"
+    elif by_text and not known.speaks:
+        hint = (
+            "add `narration:`, `speaks: true` to a clip that speaks, "
+            "or give captions with their times as `file: captions.srt`"
+        )
         yield _missing(("captions", "text"), "there is no speech to time the captions by", hint)
+
+
+class Speech(NamedTuple):
+    """Whether somebody speaks in a clip or a film, and whether it is known what is said."""
+
+    speaks: bool = False
+    has_text: bool = False
+
+
+def speech_in(given: Values) -> Speech:
+    """The speech that a film has without captions of its own; of what is not known, that there is some."""
+    clips = given.get("clips")
+    found = [_clip_speech(one) for one in (clips if isinstance(clips, list | tuple) else [clips])]
+    leads = given.get("narration") is not None or given.get("audio") is not None
+    return Speech(leads or any(one.speaks for one in found), any(one.has_text for one in found))
+
+
+def _clip_speech(clip: Any) -> Speech:
+    if isinstance(clip, Unknown):
+        return speech_of_shape(clip.shape)
+    if not isinstance(clip, Mapping):
+        return Speech()
+    if clip.get("speaks") is False:
+        return Speech()
+    known = _clip_speech(clip["media"]) if "media" in clip else Speech()
+    made = clip.get(SPEECH)
+    if isinstance(made, Mapping):
+        known = Speech(True, bool(made.get("cues")))
+    return Speech(
+        known.speaks or bool(clip.get("speaks")), known.has_text or bool(clip.get("cues"))
+    )
+
+
+def speech_of_shape(shape: Shape) -> Speech:
+    """The speech of a clip, or of the clips of a list, of this shape."""
+    if shape.kind == "list":
+        return Speech(True, True) if shape.member is None else speech_of_shape(shape.member)
+    fields = shape.fields or {}
+    if shape.kind == "any" or (shape.kind == "map" and shape.fields is None):
+        return Speech(True, True)
+    if shape.kind == "map":
+        known = speech_of_shape(fields["media"]) if "media" in fields else Speech()
+        return Speech("speaks" in fields or known.speaks, known.has_text)
+    made = fields.get(SPEECH)
+    return Speech() if made is None else Speech(True, "cues" in (made.fields or {}))
 
 
 def _overlays(uses: str, given: Values) -> Iterator[Diagnostic]:

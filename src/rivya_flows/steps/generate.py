@@ -239,7 +239,8 @@ def _params(model: Model, given: Arguments) -> dict[str, Any]:
 
 def _member_problems(model: Model, param: Param, value: Any) -> Iterator[Diagnostic]:
     """What is wrong with a list of maps that is computed, or has computed members."""
-    keys, path = (*param.item_optional, *param.item_required), ("params", param.key)
+    keys, path = param.item_keys, ("params", param.key)
+    items = f"each item is {{{', '.join(keys)}}}"
     for index, shape in member_shapes(value) if keys else ():
         is_computed = index is None or isinstance(value[index], Unknown)
         place = path if index is None else (*path, index)
@@ -249,9 +250,13 @@ def _member_problems(model: Model, param: Param, value: Any) -> Iterator[Diagnos
                 message = (
                     f"{param.key!r} takes a list of maps, but this is a list of {shape.kind} values"
                 )
-            yield Diagnostic(
-                "bad-param", message, f"each item is {{{', '.join(keys)}}}", path=place
-            )
+            yield Diagnostic("bad-param", message, items, path=place)
+        elif is_computed and shape.fields is not None:
+            wrong = [f"have no {key!r}" for key in param.item_required if key not in shape.fields]
+            wrong += [f"have an unknown key {key!r}" for key in shape.fields if key not in keys]
+            if wrong:
+                message = f"the maps of {param.key!r} {wrong[0]}"
+                yield Diagnostic("bad-param", message, items, path=place)
     if isinstance(value, list):
         computed = dict.fromkeys(keys, "computed")
         known = [computed if isinstance(one, Unknown) else one for one in value]

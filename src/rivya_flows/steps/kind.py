@@ -35,7 +35,7 @@ class Names(Protocol):
     catalogue: Catalogue
 
     def shape_of(self, value: Any) -> Shape:
-        """The shape of a value, as far as it is known without loop variables."""
+        """The shape of an argument, which may read the variables of loops."""
 
     def member(self, values: Any) -> Shape:
         """The shape of the members of a list, literal or computed."""

@@ -21,7 +21,7 @@ FILM, PHOTO, VOICE = (f"${{{{ steps.{name}.asset }}}}" for name in ("film", "sti
 def test_every_key_of_compose_and_layout_has_a_wrong_value() -> None:
     texts = [text for _, text, _ in TOPICS["final_cut"].values()]
     models: list[type[SpecModel]] = [ComposeWith, LayoutWith, *CUT_PARTS.values()]
-    keys = {key for model in models for key in model.model_fields} - {"cues"}
+    keys = {key for model in models for key in model.model_fields} - {"cues", "captioned"}
     old = {"audio"}  # in arguments.txt
     marked = " ".join(text.partition("with: {")[2] for text in texts)
     assert [key for key in sorted(keys - old) if f"{key}: " not in marked] == []
@@ -82,6 +82,64 @@ def test_good_arguments_are_accepted(arguments: str) -> None:
     text = framed("compose without clips", "☞").replace("{☞}", "\n      " + arguments.strip())
     assert diagnostics_of(text) == ()
     assert errors_of(text) == []
+
+
+SCENES = """
+version: 1
+name: scenes
+steps:
+  voice:
+    uses: generate
+    with: {model: elevenlabs-turbo-2-5, prompt: Hello, params: {voice: Liam}}
+  scene:
+    uses: compose
+    foreach: [a.png, b.png]
+    with: {clips: "${{ item }}", SCENE}
+  film:
+    uses: compose
+    with: {clips: "${{ steps.scene.assets }}", FILM}
+outputs:
+  film: ${{ steps.film.OUTPUT }}
+"""
+SPOKEN = 'narration: "${{ steps.voice.asset }}"'
+
+
+@pytest.mark.parametrize(
+    ("scene", "film", "messages"),
+    [
+        (SPOKEN, "captions: Hello", []),
+        ("length: 2s", "captions: Hello", ["there is no speech to time the captions by"]),
+        (SPOKEN, "extras: [srt]", ["'srt' has no effect without `captions`"]),
+        (f"{SPOKEN}, captions: Hello", "extras: [srt]", []),
+        (f"{SPOKEN}, captions: {{text: Hello, style: none}}", "captions: {style: plate}", []),
+        (SPOKEN, "captions: {style: plate}", ["captions need 'text' or 'file'"]),
+    ],
+)
+def test_a_film_knows_the_speech_of_the_films_that_it_joins(
+    scene: str, film: str, messages: list[str]
+) -> None:
+    text = SCENES.replace("SCENE", scene).replace("FILM", film).replace("OUTPUT", "asset")
+    assert [problem.message for problem in diagnostics_of(text)] == messages
+
+
+def test_the_words_of_clips_are_an_output_of_the_film_that_joins_them() -> None:
+    text = SCENES.replace("FILM", "extras: [poster]").replace("OUTPUT", "captions.cues")
+    assert diagnostics_of(text.replace("SCENE", f"{SPOKEN}, captions: Hello")) == ()
+    [problem] = diagnostics_of(text.replace("SCENE", SPOKEN))
+    assert problem.hint == "add `captions:` to that step"
+
+
+def test_a_clip_may_say_whether_it_speaks() -> None:
+    text = (
+        SCENES.replace("SCENE", SPOKEN)
+        .replace("FILM", "captions: Hello")
+        .replace("OUTPUT", "asset")
+    )
+    whole = 'clips: "${{ steps.scene.assets }}"'
+    assert diagnostics_of(text.replace(whole, "clips: {media: a.mp4, speaks: true}")) == ()
+    silent = 'clips: {media: "${{ steps.scene.assets[0] }}", speaks: false}'
+    [problem] = diagnostics_of(text.replace(whole, silent))
+    assert problem.message == "there is no speech to time the captions by"
 
 
 NO_URL = "it is made on your machine: a step with `uses: upload` gives it a .url"

@@ -83,12 +83,19 @@ class Clip(_Part):
             and an image for 3 s, or longer where the film is.
         start: Second of the video at which the clip begins.
         motion: Movement of the camera over the picture.
+        speaks: Whether its own sound is speech, which music gives way to and captions are timed by;
+            left out, where that is known of its video.
+        cues: What is said in it, by the times of its video.
+        captioned: Whether its picture shows the cues already.
     """
 
     media: Medium
     seconds: _Length | None = None
     start: _Place = 0.0
     motion: Motion = "none"
+    speaks: Flag | None = None
+    cues: Cues = ()
+    captioned: Flag = False
 
 
 class Transition(_Part):
@@ -118,16 +125,16 @@ class Music(_Part):
 
 
 class Captions(_Part):
-    """Captions that are drawn into the picture. They need `text`, `file` or `cues`. Only
-    their text: write that without a map.
+    """Captions that are drawn into the picture: `text`, `file` or `cues`; without one, what the
+    clips know is said in them. Only their text: write that without a map.
 
     Attributes:
-        text: What is said, timed by the pauses of the narration, or of the first audio.
+        text: What is said, timed by the pauses of the speech.
         file: A subtitle file beside this file, SRT or WebVTT, with its own times.
         cues: Captions with their times, as a subtitle file has them.
         language: Language of the text, such as `hi` or `en-GB`.
         position: Where they are.
-        style: `plain` has an outline, `plate` a dark plate under the text.
+        style: `plain` has an outline, `plate` a dark plate under the text, `none` is not drawn.
     """
 
     text: Annotated[str | None, DrawnText(MAX_CAPTION_TEXT)] = None
@@ -196,10 +203,11 @@ class Composition(_Part):
 
     Attributes:
         clips: Videos and images in order, one or a list, or maps with `media`.
-        narration: The speech: it sets the level, and the film is at least as long.
+        narration: The speech: it sets the level, and the film is at least as long. Without it,
+            clips that speak are the speech.
         music: Music under the whole film.
-        audio: One audio or a list: the first leads, the others play under it. With `narration`
-            all of them play under that.
+        audio: One audio or a list: the first leads, the others play under it. With `narration`,
+            or clips that speak, all of them play under that.
         transition: How one clip follows the other.
         captions: What is said, as text in the picture.
         overlays: Images and texts over the film, the first at the bottom.

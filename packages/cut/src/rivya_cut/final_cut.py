@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 from av.video.frame import VideoFrame
@@ -45,25 +46,26 @@ from rivya_cut.rendering.reframe import (
     window,
 )
 from rivya_cut.rendering.shots import card, pace, picture_frames, still_size
-from rivya_cut.rendering.timeline import ClipMedium, Timeline, arrange
+from rivya_cut.rendering.timeline import ClipMedium, Shot, Timeline, arrange
 from rivya_cut.results import GIF, POSTER, Probe, Rendered, clean_name, sizes_of
 from rivya_cut.rules import check
 from rivya_cut.sound import RATE, Piece, samples
 from rivya_cut.soundtrack import measure_loudness, soundtrack
-from rivya_cut.speech import find_speech
-from rivya_cut.subtitles import Cue
+from rivya_cut.speech import Intervals, find_speech
+from rivya_cut.subtitles import MAX_SUBTITLES, Cue
 
 # Formats at a time. More than there are cores in a small machine: the last one is not left alone.
 _WORKERS = 3
 _MAX_SIDE = 16_384  # pixels that the encoder takes
 _JOIN = round(0.01 * RATE)
+_LEAST_CUE = 0.1  # seconds of what is left of a cue where its clip is cut
 
 
 def render(composition: Composition, folder: Path, progress: Callable[[float], object]) -> Rendered:
     """Render the films of a composition, and its poster and loop, into a folder.
 
-    Clips follow each other as `rendering.timeline.arrange` says. The narration, else the first
-    `audio`, leads: if it is longer than the clips, these last as long, and the end card comes after
+    Clips follow each other as `rendering.timeline.arrange` says. The narration leads, else the clips
+    that speak, else the first `audio`. A narration or an `audio` that leads: if it is longer than the clips, these last as long, and the end card comes after
     it, unless `length` says otherwise. Overlays end where the end card begins.
 
     `progress` is called with the share that is done, from 0 to 1, never less than before; one call at a
@@ -75,16 +77,16 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], o
     """
     check(composition)
     with _own_folder(folder) as work:
-        media, cues, unlike = _cut(composition, work, progress)
+        media, captions, unlike = _cut(composition, work, progress)
         made = [work / name for name in media]
         rendered = Rendered(
             media,
-            cues,
-            estimated=bool(cues) and not (composition.captions and composition.captions.cues),
+            captions.cues,
+            estimated=captions.estimated,
             loudness=measure_loudness(made[0]) if media[made[0].name].has_audio else None,
             # A poster or a loop is no place for the tags of a film.
             lost=_warnings(
-                [*_texts(composition), *(cue.text for cue in cues)],
+                [*_texts(composition), *(cue.text for cue in captions.drawn)],
                 unlike,
                 lost_metadata(
                     sources_of(composition), [one for one in made if one.suffix == ".mp4"]
@@ -223,24 +225,29 @@ def sources_of(work: Composition | Layout) -> list[Path]:
 
 def _cut(
     composition: Composition, work: Path, progress: Callable[[float], object]
-) -> tuple[dict[str, Probe], tuple[Cue, ...], list[str]]:
+) -> tuple[dict[str, Probe], _Captions, list[str]]:
     """The media in `work`, films first, the captions, and what is not as it was asked for."""
     _check_images(composition)
     sounds = _sounds(composition)
-    lead = next((name for name in ("narration", "audio[0]") if name in sounds), None)
-    lengths = {name: _sound_seconds(name, path, name == lead) for name, path in sounds.items()}
     media = [_medium(index, clip.media) for index, clip in enumerate(composition.clips)]
+    talks = composition.narration is None and any(
+        clip.speaks and one.has_sound for clip, one in zip(composition.clips, media, strict=True)
+    )
+    leads = ("narration",) if talks else ("narration", "audio[0]")
+    lead = next((name for name in leads if name in sounds), None)
+    lengths = {name: _sound_seconds(name, path, name == lead) for name, path in sounds.items()}
     timeline = arrange(composition, media, lengths[lead] if lead else None)
-    cues = _cues(composition, sounds[lead] if lead else None, timeline)
+    speech = _clip_speech(timeline) if talks else ()
+    captions = _captions(composition, find_speech(sounds[lead]) if lead else speech, timeline)
     sizes = sizes_of(composition, lambda: _own_size(media[0]))
     # The largest first, so that no thread is left with it alone.
     order = sorted(sizes, key=lambda name: sizes[name][0] * sizes[name][1], reverse=True)
     with ThreadPoolExecutor(_WORKERS) as pool:
         first = next(iter(sizes))
-        sound = pool.submit(_write_sound, composition, timeline, work / "sound.mp4")
+        sound = pool.submit(_write_sound, composition, timeline, speech, work / "sound.mp4")
         frames = _Progress(progress, timeline, len(sizes))
         tags = collect_tags(sources_of(composition))
-        job = _Job(composition, timeline, cues, sound, tags, work, frames)
+        job = _Job(composition, timeline, captions.drawn, sound, tags, work, frames)
         films = [pool.submit(job.film, name, sizes[name], name == first) for name in order]
         try:
             crowded = [one for done in as_completed(films) for one in done.result()]
@@ -254,7 +261,7 @@ def _cut(
         write_loop(work / first, sizes[first], work / GIF)
         names.append(GIF)
     lost = [*_short_transitions(timeline), *_unseen(composition, timeline), *sorted(crowded)]
-    return {name: probe(work / name) for name in names}, cues, lost
+    return {name: probe(work / name) for name in names}, captions, lost
 
 
 def _short_transitions(timeline: Timeline) -> Iterator[str]:
@@ -321,30 +328,92 @@ def _sound_seconds(name: str, path: Path, leads: bool) -> float:
         return found.duration_seconds or 0.0
 
 
-def _cues(composition: Composition, lead: Path | None, timeline: Timeline) -> tuple[Cue, ...]:
-    """Captions before the end card."""
-    captions = composition.captions
-    if captions is None:
-        return ()
-    end = float(timeline.picture_frames / timeline.rate)
-    cues = captions.cues
-    if not cues:
-        speech = () if lead is None else find_speech(lead)
-        cues = time_captions(cut_text(captions.text or "", captions.language), speech, end)
-    return tuple(replace(cue, end=min(cue.end, end)) for cue in cues if cue.start < end)
+class _Captions(NamedTuple):
+    """What is said, and those of the cues that are drawn."""
+
+    cues: tuple[Cue, ...] = ()
+    drawn: tuple[Cue, ...] = ()
+    estimated: bool = False
 
 
-def _write_sound(composition: Composition, timeline: Timeline, path: Path) -> Path | None:
-    """Encode the sound once for all formats."""
-    sound = soundtrack(composition, clip_sounds(timeline), timeline.seconds)
+def _captions(composition: Composition, speech: Intervals, timeline: Timeline) -> _Captions:
+    """Captions before the end card: those that are given, or else what the clips know."""
+    captions, end = composition.captions, float(timeline.picture_frames / timeline.rate)
+    is_drawn = captions is not None and captions.style != "none"
+    if captions is None or not (captions.text or captions.cues):
+        placed = _clip_cues(composition, timeline)
+    else:
+        texts = cut_text(captions.text or "", captions.language)
+        cues = captions.cues or time_captions(texts, speech, end)
+        placed = [(cue, False) for cue in cues]
+    found = [
+        (replace(cue, end=min(cue.end, end)), captioned)
+        for cue, captioned in placed
+        if cue.start < end
+    ]
+    drawn = tuple(cue for cue, captioned in found if not captioned) if is_drawn else ()
+    estimated = bool(found) and not (captions and captions.cues)
+    return _Captions(tuple(cue for cue, _ in found), drawn, estimated)
+
+
+def _clip_cues(composition: Composition, timeline: Timeline) -> list[tuple[Cue, bool]]:
+    """The cues of all clips at their places, and whether the picture of the clip shows them."""
+    found: list[tuple[Cue, bool]] = []
+    for clip, shot, (begin, end) in zip(
+        composition.clips, timeline.shots, _spans(timeline), strict=True
+    ):
+        shift = begin - shot.start
+        for cue in clip.cues:
+            last = (
+                found[-1][0].end if found else 0.0
+            )  # a transition shows the end of the clip before
+            start = max(cue.start + shift, begin, last)
+            until = min(cue.end + shift, end)
+            if until - start > _LEAST_CUE:
+                found.append((Cue(round(start, 3), round(until, 3), cue.text), clip.captioned))
+    return found[:MAX_SUBTITLES]
+
+
+def _spans(timeline: Timeline) -> list[tuple[float, float]]:
+    """Begin and end in seconds of what each shot shows of its medium."""
+    return [
+        (float(begin / timeline.rate), float((begin + shot.own) / timeline.rate))
+        for begin, shot in zip(timeline.begins(), timeline.shots, strict=True)
+    ]
+
+
+def _clip_speech(timeline: Timeline) -> Intervals:
+    """When the clips speak."""
+    found: list[tuple[float, float]] = []
+    for shot, (begin, end) in zip(timeline.shots, _spans(timeline), strict=True):
+        shift = begin - shot.start
+        for start, until in find_speech(shot.medium.path) if shot.speaks else ():
+            if start + shift < end and until + shift > begin:
+                found.append((max(start + shift, begin), min(until + shift, end)))
+    return tuple(sorted(found))
+
+
+def _write_sound(
+    composition: Composition, timeline: Timeline, speech: Intervals, path: Path
+) -> Path | None:
+    """Encode the sound once for all formats; `speech` is that of the clips."""
+
+    def leads(shot: Shot) -> bool:
+        return bool(speech) and shot.speaks
+
+    talking = clip_sounds(timeline, leads)
+    rest = clip_sounds(timeline, lambda shot: not leads(shot))
+    sound = soundtrack(composition, rest, timeline.seconds, talking, speech)
     if sound is None:
         return None
     write_sound(sound.frames(), path)
     return path
 
 
-def clip_sounds(timeline: Timeline) -> dict[Path, list[Piece]]:
-    """The sounds of the films on a timeline, by file.
+def clip_sounds(
+    timeline: Timeline, wanted: Callable[[Shot], bool] = lambda _: True
+) -> dict[Path, list[Piece]]:
+    """The sounds of the wanted shots on a timeline, by file.
 
     A held frame is silent. They fade with their transitions.
     """
@@ -356,7 +425,7 @@ def clip_sounds(timeline: Timeline) -> dict[Path, list[Piece]]:
 
     for index, (shot, begin) in enumerate(zip(timeline.shots, timeline.begins(), strict=True)):
         path, end = shot.medium.path, min(begin + shot.frames, timeline.picture_frames)
-        if not shot.medium.has_sound or begin >= end:
+        if not (shot.medium.has_sound and wanted(shot)) or begin >= end:
             continue
         last = min(begin + shot.own, end)
         count = length(last - begin)

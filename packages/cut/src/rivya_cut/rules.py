@@ -25,7 +25,7 @@ def _check_picture(work: Composition) -> None:
     if not work.clips:
         raise MediaError("there is no picture: `clips` has no medium", "give one")
     if work.length == "speech" and work.narration is None and not work.audio:
-        raise MediaError("length: there is no speech", "give a `narration`")
+        raise MediaError("length: there is no narration", "give a `narration`")
 
 
 def _check_captions(work: Composition) -> None:

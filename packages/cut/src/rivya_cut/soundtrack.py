@@ -1,6 +1,6 @@
 """The sound of a composition: narration, sounds of clips, and music under both.
 
-The narration leads. While it speaks, everything else is at least `UNDER_DB` below it: one gain for
+The narration leads, or else the clips that speak. While it speaks, everything else is at least `UNDER_DB` below it: one gain for
 each passage of speech, from the loudness of both, so that nothing pumps at each syllable. The whole
 has the loudness of the composition, and its true peak is measured behind the AAC encoder.
 """
@@ -14,6 +14,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
+from types import MappingProxyType
 
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.fifo import AudioFifo
@@ -76,22 +77,30 @@ class Soundtrack:
 
 
 def soundtrack(
-    composition: Composition, clips: Mapping[Path, Sequence[Piece]], seconds: float
+    composition: Composition,
+    clips: Mapping[Path, Sequence[Piece]],
+    seconds: float,
+    talking: Mapping[Path, Sequence[Piece]] = MappingProxyType({}),
+    speech: Intervals = (),
 ) -> Soundtrack | None:
     """Measure all sounds and set their gains; None without any sound.
 
-    The narration, else the first of `audio`, leads and is heard from second 0; the further ones of
-    `audio` lie 12 dB under it. The sound of a clip has the loudness of the composition without
-    speech, and the music its `level`; these give way where the whole would miss its loudness.
+    The clips that are `talking`, which `speech` says when, else the narration, else the first of
+    `audio`, lead; narration and audio are heard from second 0, and those that do not lead lie 12 dB
+    under what does. The sound of a clip has the loudness of the composition without speech, and the
+    music its `level`; these give way where the whole would miss its loudness.
     """
     total = round(seconds * RATE)
     voices = [one for one in (composition.narration, *composition.audio) if one is not None]
-    if total < 1 or not (voices or clips or composition.music):
+    if total < 1 or not (voices or clips or talking or composition.music):
         return None
     goal, music = composition.loudness, composition.music
-    speech = _clip_intervals(find_speech(voices[0]), seconds) if voices else ()
-    lead = _level(_voice(voices[0], total), goal, total) if voices else None
-    under = [_level(_voice(one, total), goal - UNDER_DB, total) for one in voices[1:]]
+    lead = Bus(lanes_of(_clips(talking, goal, total))) if talking else None
+    if lead is None and voices:
+        first, *voices = voices
+        lead, speech = _level(_voice(first, total), goal, total), find_speech(first)
+    speech = _clip_intervals(speech, seconds)
+    under = [_level(_voice(one, total), goal - UNDER_DB, total) for one in voices]
     if pieces := _clips(clips, goal, total):
         under.append(Bus(lanes_of(pieces)))
     over: list[Bus] = []

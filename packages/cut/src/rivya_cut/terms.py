@@ -7,7 +7,7 @@ from typing import Literal
 Motion = Literal["push-in", "pull-out", "pan-left", "pan-right", "none"]
 TransitionKind = Literal["cut", "fade", "slide"]
 Reframe = Literal["crop", "pad", "blur"]
-CaptionStyle = Literal["plain", "plate"]
+CaptionStyle = Literal["plain", "plate", "none"]
 CaptionPosition = Literal["bottom", "middle", "top"]
 Position = Literal[
     "top-left",
@@ -44,6 +44,6 @@ FORMATS: dict[str, tuple[int, int]] = {
 STILL_SECONDS = 3.0
 """How long a still is shown where a clip does not say it; longer where sound needs it."""
 
-RENDERER_VERSION = 4
+RENDERER_VERSION = 5
 """Raise it when `compose` or `layout` makes another film or still of the same arguments: finished
 work of earlier versions is not reused then."""

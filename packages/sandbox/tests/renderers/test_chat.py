@@ -268,8 +268,9 @@ def test_a_hindi_message_gets_a_hindi_narration() -> None:
     assert narration.endswith("।")
 
 
-def test_an_english_message_can_ask_for_hindi() -> None:
-    message = "A 12-word voiceover in Hindi for Monsoon Chai: steam, clay cup"
+@pytest.mark.parametrize("asks", ["in Hindi", "in hi", "in hi-IN", "(language_code: hi-IN)"])
+def test_an_english_message_can_ask_for_hindi(asks: str) -> None:
+    message = f"A 12-word voiceover {asks} for Monsoon Chai: steam, clay cup"
     spoken = answered(message, {"voiceover": "string"})["voiceover"]
     assert "Monsoon Chai" in spoken
     assert len(re.findall(r"[\u0900-\u097f]+", spoken)) > 4

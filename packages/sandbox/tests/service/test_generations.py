@@ -105,6 +105,23 @@ def test_a_picture_has_the_shape_that_is_asked_for_or_the_default_of_the_catalog
             assert picture.width / picture.height == pytest.approx(ratio)
 
 
+@pytest.mark.parametrize(
+    ("model", "length"),
+    [
+        ("sora-2", {"n_frames": "10"}),
+        ("seedance-1-5-pro", {"duration": "8"}),
+        ("happyhorse-1-0", {"duration": 5}),
+    ],
+)
+def test_a_film_lasts_as_the_catalogue_says_where_nothing_is_asked_for(
+    model: str, length: dict[str, Any]
+) -> None:
+    served, image = catalogue.packaged_catalogue(), {"url": "https://a.example/a", "kind": "image"}
+    for params in ({}, {"referenceMediaItems": [image]}):
+        asked = generation(served, {"model": model, "prompt": "a lamp", "params": params})
+        assert length.items() <= asked.params.items()
+
+
 VOICE = {"voice": "TX3LPaxmHKxFdv7VOQHJ"}
 
 

@@ -65,6 +65,11 @@ class Param:
     item_optional: tuple[str, ...] = ()
 
     @property
+    def item_keys(self) -> tuple[str, ...]:
+        """The keys of each member of an ``array``; empty where they are not known."""
+        return *self.item_optional, *self.item_required
+
+    @property
     def written_default(self) -> Any:
         """The default as people write it: of a voice its name."""
         names = {voice.value: voice.name for voice in self.voices}

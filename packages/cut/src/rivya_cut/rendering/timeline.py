@@ -44,6 +44,7 @@ class Shot:
         frames: Shown ones, with those that overlap.
         own: Frames that the film has from `start` on; after them the last is held. All frames of a
             still.
+        speaks: Whether its sound is speech.
     """
 
     medium: ClipMedium
@@ -51,6 +52,7 @@ class Shot:
     own: int
     start: float = 0.0
     motion: Motion = "none"
+    speaks: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,8 @@ def _shot(clip: Clip, medium: ClipMedium, rate: Fraction) -> Shot:
     seconds = medium.seconds - clip.start
     own = _count(seconds, rate)
     frames = own if clip.seconds is None else min(own, _count(clip.seconds, rate))
-    return Shot(medium, frames, frames, clip.start, clip.motion)
+    speaks = bool(clip.speaks) and medium.has_sound
+    return Shot(medium, frames, frames, clip.start, clip.motion, speaks)
 
 
 def _count(seconds: float, rate: Fraction) -> int:

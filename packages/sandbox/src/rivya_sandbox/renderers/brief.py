@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 DEVANAGARI = re.compile(r"[\u0900-\u097f]")
-_ASKS_HINDI = re.compile(r"\bhindi\b|\bin hi\b|\blanguage\b\W{0,3}hi\b|हिन्दी|हिंदी", re.IGNORECASE)
+_ASKS_HINDI = re.compile(
+    r"\bhindi\b|\bin hi\b|\bhi-in\b|\b(?:language|locale)(?:[ _]code)?\b\W{0,3}hi\b|हिन्दी|हिंदी",
+    re.IGNORECASE,
+)
 _SPACE = re.compile(r"\s+")
 _STOP = r":(?!\d)|[.,](?!\d)|[;!?।\n—]"  # ends a phrase; "4,999", "1.5" and "9:30" do not
 _WORK = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ _FIELDS = {"model", "prompt", "params", "client_request_id"}
 _ITEM_TEXTS = ("url", "kind", "name", "mimeType", "durationToken")
 WITHOUT_PROMPT = {"elevenlabs-dialogue-v3", "wan-2-2-animate-replace"}
 _SHAPES = ("aspect_ratio", "aspectRatio", "imageSize", "image_size", "size")
+_LENGTHS = ("duration", "duration_seconds", "n_frames")
 _LINE_FIELDS = {"voice", "text"}
 # Allowed combinations of files by kind, for models with more than a maximum.
 _TOGETHER = {"happyhorse-1-0": ({"image": 9}, {"image": 5, "video": 1})}
@@ -30,8 +31,8 @@ class ValidGenerationRequest:
     """A generation request that is valid for its model.
 
     Attributes:
-        params: Values of selects are option strings; without the references. The shape has its
-            default where it is left out.
+        params: Values of selects are option strings; without the references. Shape and length have
+            their defaults where they are left out.
         references: The items of ``referenceMediaItems``; their owner is not checked yet.
     """
 
@@ -61,7 +62,7 @@ def generation(catalogue: ServedCatalogue, body: Any) -> ValidGenerationRequest:
         model=model,
         prompt=_prompt(model, fields.get("prompt")),
         # Without references to follow, the picture has the shape that the catalogue says.
-        params=own if items else {**_shape(model), **own},
+        params={**_defaults(model, _LENGTHS if items else (*_SHAPES, *_LENGTHS)), **own},
         references=items,
         client_request_id=request_id(fields.get("client_request_id")),
     )
@@ -133,12 +134,12 @@ def _params(model: ServedModel, given: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def _shape(model: ServedModel) -> dict[str, Any]:
-    """The parameter for the shape with its default; empty without one."""
+def _defaults(model: ServedModel, keys: Collection[str]) -> dict[str, Any]:
+    """Those of the parameters that have a default, with it."""
     return {
         param.key: param.default
         for param in model.params.values()
-        if param.key in _SHAPES and param.default is not None
+        if param.key in keys and param.default is not None
     }
 
 
