@@ -41,7 +41,14 @@ STEPS: dict[str, Any] = {
 }
 
 
-def planned(folder: Path, given: dict[str, Any], step: dict[str, Any], **inputs: Any) -> Estimate:
+def planned(
+    folder: Path,
+    given: dict[str, Any],
+    step: dict[str, Any],
+    card: dict[str, Any] | None = None,
+    **inputs: Any,
+) -> Estimate:
+    steps = {**STEPS, **({"card": card} if card else {})}
     spec = {
         "version": 1,
         "name": "spot",
@@ -50,7 +57,7 @@ def planned(folder: Path, given: dict[str, Any], step: dict[str, Any], **inputs:
             "line": {"type": "text", "default": "a" * 150},
             "shown": {"type": "number", "default": 2},
         },
-        "steps": {**STEPS, "spot": {"uses": "compose", "with": given, **step}},
+        "steps": {**steps, "spot": {"uses": "compose", "with": given, **step}},
     }
     source = SpecFile(json.dumps(spec, ensure_ascii=False), "spec.yaml", None)
     return prepared(source, inputs, folder).estimate
@@ -109,6 +116,12 @@ def test_a_clip_that_starts_after_the_end_of_a_film_is_refused_before_anything_i
     planned(tmp_path, {"clips": [late]}, {}, shown=2)
     with pytest.raises(SpecError, match=r"clip 1 starts after the end of its video; write an earl"):
         planned(tmp_path, {"clips": [late]}, {}, shown=30)
+
+
+def test_a_picture_of_a_layout_is_a_still_in_a_film(tmp_path: Path) -> None:
+    clips = [{"media": "${{ steps.card.asset }}", "seconds": 2}]
+    card = {"uses": "layout", "with": {"image": STILL, "overlays": [{"text": "Hi"}]}}
+    assert length(planned(tmp_path, {"clips": clips}, {}, card=card)) == "2 s"
 
 
 def test_clips_shorter_than_their_transition_are_refused_before_their_media_are_bought(
