@@ -521,7 +521,8 @@ def _runtime_estimate(state: State, step_id: str, one: ItemEstimate | None = Non
         planned, RUNTIME, prices_by_spec(state, planned, ItemState("", {}))
     )
     least, most = item_range(state, step_id)
-    many = f"{most} items" if least == most else f"up to {most} items"
+    many = f"{most} item{'' if most == 1 else 's'}"
+    many = many if least == most else f"up to {many}"
     why = f"{many}, known during the run"
     if most == planned.limit:
         why += "; it takes no more"
