@@ -10,7 +10,9 @@ from rivya_client.catalogue.prices import Price
 from rivya_flows.estimate.estimate import ItemEstimate
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.queue.events import JobEnded, PurchaseAccepted, RunEnded
+from rivya_flows.queue.least_left import least_left
 from rivya_flows.queue.queue import replay
+from rivya_flows.queue.reducer import initial_state
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen, items_priced, priced
 from support.prepared_specs import prepared
 
@@ -171,3 +173,94 @@ def test_a_budget_of_the_most_of_a_plan_pays_for_every_way_that_a_run_may_take()
         assert len(run.ended) == 1
         assert not [item for _, item in run.state.each() if item.code == "over_budget"], seed
         assert run.most <= most
+
+
+ADS = """
+version: 1
+name: ads
+budget: {credits: 30}
+inputs:
+  rows:
+    type: list
+    of: map
+    fields:
+      name: {type: string}
+      film: {type: boolean}
+      engine: {type: enum, values: [veo3-1-lite, sora-2]}
+    default:
+      - {name: lamp, film: true, engine: veo3-1-lite}
+      - {name: vase, film: false, engine: sora-2}
+      - {name: rug, film: true, engine: sora-2}
+steps:
+  logo: {uses: generate, with: {model: z-image, prompt: logo}}
+  stills:
+    uses: generate
+    foreach: ${{ inputs.rows }}
+    as: row
+    allow_failures: ALLOWED
+    with: {model: nano-banana, prompt: "${{ row.name }}", references: ["${{ steps.logo.asset }}"]}
+  scenes:
+    uses: chat
+    foreach: ${{ steps.stills.items }}
+    as: still
+    if: ${{ still.row.film }}
+    with:
+      model: gpt-5-2-chat
+      message: Describe it
+      attachments: ["${{ still.asset }}"]
+      expect: {text: string}
+  films:
+    uses: generate
+    foreach: ${{ steps.scenes.items }}
+    as: scene
+    with: {model: "${{ scene.row.engine }}", prompt: "${{ scene.json.text }}", references: ["${{ scene.still.asset }}"]}
+"""
+
+
+def test_a_plan_evaluates_what_the_rows_of_inputs_decide_through_the_steps_that_follow_each_other() -> (
+    None
+):
+    start = frozen(ADS.replace("ALLOWED", "0"))
+    films = priced(start).steps[-1].items
+    assert [(one.model, one.price.min, one.price.max) for one in films] == [
+        ("veo3-1-lite", 10, 10),
+        ("sora-2", 0, 0),
+        ("sora-2", 6, 6),
+    ]
+    assert films[1].price.assumption == "scenes is not made"
+    assert priced(start).steps[2].items[1].price.assumption == "its condition is false"
+
+
+@pytest.mark.parametrize(("allowed", "least"), [(0, 1 + 9 + 16), (1, 1 + 6 + 6), (2, 1 + 3)])
+def test_what_is_left_counts_the_films_that_rows_decide_but_those_that_may_lack_a_still(
+    allowed: int, least: int
+) -> None:
+    start = frozen(ADS.replace("ALLOWED", str(allowed)))
+    assert least_left(initial_state(start)) == least
+
+
+@pytest.mark.parametrize(
+    ("written", "price"),
+    [
+        ("inputs.tier == 'full' and steps.look.json.good", (0, 0)),
+        ("steps.look.json.good and inputs.tier == 'full'", (0, 0)),
+        ("inputs.tier == 'low' or steps.look.json.good", (10, 10)),
+        ("steps.look.json.good or inputs.tier == 'low'", (10, 10)),
+        ("inputs.tier == 'low' and steps.look.json.good", (0, 10)),
+        ("not steps.look.json.good", (0, 10)),
+    ],
+)
+def test_a_condition_is_decided_by_the_side_that_is_enough(
+    written: str, price: tuple[int, int]
+) -> None:
+    start = frozen(f"""
+version: 1
+name: tiers
+inputs: {{tier: {{type: enum, values: [full, low], default: low}}}}
+steps:
+  look: {{uses: chat, with: {{model: gpt-5-2-chat, message: Hi, expect: {{good: boolean}}}}}}
+  film: {{uses: generate, if: "${{{{ {written} }}}}", with: {{model: veo3-1-lite, prompt: a lamp}}}}
+""")
+    film = priced(start).steps[-1]
+    found = film.items[0].price if film.items else Price(0, 0, "")
+    assert (found.min, found.max) == price

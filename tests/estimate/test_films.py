@@ -46,8 +46,10 @@ def planned(
     given: dict[str, Any],
     step: dict[str, Any],
     steps: dict[str, Any] = STEPS,
+    card: dict[str, Any] | None = None,
     **inputs: Any,
 ) -> Estimate:
+    steps = {**steps, **({"card": card} if card else {})}
     spec = {
         "version": 1,
         "name": "spot",
@@ -125,6 +127,12 @@ def test_a_clip_that_starts_after_the_end_of_a_film_is_refused_before_anything_i
     planned(tmp_path, {"clips": [late]}, {}, shown=2)
     with pytest.raises(SpecError, match=r"clip 1 starts after the end of its video; write an earl"):
         planned(tmp_path, {"clips": [late]}, {}, shown=30)
+
+
+def test_a_picture_of_a_layout_is_a_still_in_a_film(tmp_path: Path) -> None:
+    clips = [{"media": "${{ steps.card.asset }}", "seconds": 2}]
+    card = {"uses": "layout", "with": {"image": STILL, "overlays": [{"text": "Hi"}]}}
+    assert length(planned(tmp_path, {"clips": clips}, {}, card=card)) == "2 s"
 
 
 def test_clips_shorter_than_their_transition_are_refused_before_their_media_are_bought(

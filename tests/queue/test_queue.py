@@ -125,7 +125,7 @@ def test_a_run_of_twice_as_many_items_takes_at_most_four_times_as_many_calls() -
         text = f"""
 version: 1
 name: many
-budget: {{credits: {count // 2}}}
+budget: {{credits: {count // 2}, on_unfit: go_on}}
 steps:
   stills:
     uses: generate

@@ -553,3 +553,24 @@ def test_what_an_answer_must_list_counts_before_it_is_asked_for(
     least = run_with(9_999).events(PurchaseIntended)[0].reserve + 2 + each * many
     assert run_with(least - 1).bought == ["words"]
     assert run_with(least).bought[:3] == ["words", "stills", "stills"]
+
+
+DEARER = """
+version: 1
+name: stills
+budget: {credits: 2, on_unfit: UNFIT}
+steps:
+  stills:
+    uses: generate
+    foreach: [lamp, vase, rug]
+    allow_failures: 1
+    with: {model: z-image, prompt: "${{ item }}"}
+"""
+
+
+@pytest.mark.parametrize(("unfit", "ended"), [("fail", "failed"), ("go_on", "completed")])
+def test_allow_failures_covers_what_the_budget_leaves_out_only_where_the_spec_says_go_on(
+    unfit: str, ended: str
+) -> None:
+    run = Rehearsal(frozen(DEARER.replace("UNFIT", unfit)), NaiveService()).execute()
+    assert (run.state.ended, run.state.spent) == (ended, 2)

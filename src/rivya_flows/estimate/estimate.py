@@ -26,6 +26,7 @@ from rivya_flows.queue.events import (
     PoolTotal,
     RunResumed,
 )
+from rivya_flows.queue.foresight import Foreseen, Foresight
 from rivya_flows.queue.forks import asks_anew
 from rivya_flows.queue.item_counts import item_range
 from rivya_flows.queue.items import IN_FLIGHT, TERMINAL, ItemState, Phase
@@ -238,7 +239,7 @@ def estimate(
     pools: tuple[PoolTotal, ...] = (),
 ) -> Estimate:
     """The prices of a rehearsed state; `pools` are those that match the labels of the run."""
-    prices = _Prices(usual, films(state))
+    prices = _Prices(usual, films(state), Foresight(state))
     steps = tuple(prices.of_step(state, name) for name in state.plan.steps)
     price = _price_of_all(state, steps)
     return Estimate(
@@ -275,12 +276,15 @@ class _Prices:
         usual: Seconds of one job, by model or step.
         unsure: Steps that a condition may skip.
         fresh: Steps that a fork buys again.
+        lacking: Steps all of whose items need one of those that a condition may skip.
     """
 
     usual: Mapping[str, float]
     films: Mapping[tuple[str, str], Film]
+    foresight: Foresight
     unsure: set[str] = field(default_factory=set)
     fresh: set[str] = field(default_factory=set)
+    lacking: set[str] = field(default_factory=set)
 
     def of_step(self, state: State, step_id: str) -> StepEstimate:
         """The prices of a step; those before it must have been asked for."""
@@ -288,19 +292,25 @@ class _Prices:
         uses = planned.step.uses
         if planned.skipped:
             return StepEstimate(step_id, uses, (), planned.skipped)
-        items = tuple(_item_estimate(state, planned, item) for item in current.items.values())
+        seen = [self.foresight.of(step_id, item) for item in current.items.values()]
+        items = tuple(_item_estimate(state, planned, one) for one in seen)
         over_inside: str | None = None
         if not current.expanded:
             one = None
             if planned.includes:
                 one, over_inside = self._of_campaign(state, step_id)
             items = (_runtime_estimate(state, step_id, one),)
-        lacking = sorted((planned.upstream - planned.tolerates) & self.unsure)
+        before = planned.upstream - planned.tolerates
+        if planned.itemwise is not None and current.expanded:  # an item needs that which it follows
+            before -= {planned.itemwise} - self.lacking
+        lacking = sorted(before & self.unsure)
         if lacking:
+            self.lacking.add(step_id)
             items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
         if state.fork is not None:
             items = self._unless_taken(state, step_id, items, state.fork.run_id)
-        if not current.settled and (lacking or (planned.conditional and _is_waiting(current))):
+        is_open = planned.conditional and not current.expanded
+        if not current.settled and (lacking or is_open or any(not one.runs for one in seen)):
             self.unsure.add(step_id)
         if planned.part == "on_failure":
             items = tuple(_if(item, "only if the run fails") for item in items)
@@ -356,7 +366,8 @@ class _Prices:
         except ExpressionError:  # with any item, the step fails before it buys anything
             return ItemEstimate(RUNTIME, None, Price(0, 0, "too many steps for a plan")), None
         inside = state.plan.steps_inside(state.planned_step(step_id).inside[RUNTIME])
-        found = [self.of_step(state, name) for name in inside]
+        prices = replace(self, foresight=Foresight(state))
+        found = [prices.of_step(state, name) for name in inside]
         price = _price_of_all(state, found)
         price = replace(price, assumption=f"each {price_of(price.min, price.max)}")
         reserve = sum(item.reserve for step in found for item in step.items)
@@ -448,7 +459,8 @@ def _brand_prompt(
     return next(filter(None, added), None)
 
 
-def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemEstimate:
+def _item_estimate(state: State, planned: PlannedStep, foreseen: Foreseen) -> ItemEstimate:
+    item = foreseen.item
     request = item.request
     if item.cached:
         source = item.taken_from
@@ -479,7 +491,9 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
         return replace(_with_fallbacks(planned, item.key, expected, again), reserve=reserve)
     expected = prices_by_spec(state, planned, item)
     one = _with_fallbacks(planned, item.key, expected)
-    return _perhaps(one, "only if its condition is met") if planned.conditional else one
+    if foreseen.runs is False:
+        return replace(one, price=Price(0, 0, foreseen.reason), reserve=0, fallback=())
+    return _if(one, foreseen.reason) if foreseen.runs is None else one
 
 
 def _rest_of_bought(planned: PlannedStep, item: ItemState) -> Price:
@@ -507,7 +521,8 @@ def _runtime_estimate(state: State, step_id: str, one: ItemEstimate | None = Non
         planned, RUNTIME, prices_by_spec(state, planned, ItemState("", {}))
     )
     least, most = item_range(state, step_id)
-    many = f"{most} items" if least == most else f"up to {most} items"
+    many = f"{most} item{'' if most == 1 else 's'}"
+    many = many if least == most else f"up to {many}"
     why = f"{many}, known during the run"
     if most == planned.limit:
         why += "; it takes no more"

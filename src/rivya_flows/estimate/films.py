@@ -75,7 +75,8 @@ def films(state: State) -> dict[tuple[str, str], Film]:
                 left_out = missing_characters("".join(drawn_texts(drawn)))
                 film = _film(drawn) if kind.media == "video" else Film()
                 found[name, item.key] = replace(film, left_out=left_out)
-                asset = _asset(kind.media, film.least if film.least == film.most else None)
+                lasts = kind.media == "video" and film.least == film.most  # a picture does not
+                asset = _asset(kind.media, film.least if lasts else None)
                 asset |= {"about": True} if film.about else {}
                 if kind.media == "video" and speech_in(drawn).speaks:
                     asset[SPEECH] = {}

@@ -76,7 +76,9 @@ class Lineage:
             value = own.get(axis)
             if origin.carries and isinstance(value, Mapping):
                 earlier |= {name: value[name] for name in origin.carries if name in value}
-                values[axis] = {k: one for k, one in value.items() if k not in origin.carries}
+                own_part = {k: one for k, one in value.items() if k not in origin.carries}
+                # A map of which a part is known stays one.
+                values[axis] = type(value)(own_part) if isinstance(value, dict) else own_part
         return earlier | values
 
 

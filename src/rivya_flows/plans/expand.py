@@ -43,6 +43,7 @@ from rivya_flows.plans.plan import (
     RunPlan,
     Space,
     Variables,
+    inputs_for,
     inputs_in,
     loop_scope,
     own_fields,
@@ -54,7 +55,7 @@ from rivya_flows.plans.plan import (
     steps_in,
     steps_of_include,
 )
-from rivya_flows.plans.requests import PartlyKnown, known_part
+from rivya_flows.plans.requests import PartlyKnown, known_condition, known_part
 from rivya_flows.spec.inlining import MAX_STEPS, inlined_name, names_in, rounds_of
 from rivya_flows.steps.connections import IncludeWith
 from rivya_flows.steps.pick import MODES, Mode, PickWith, mode_of
@@ -254,6 +255,8 @@ class _Expansion:
             inside = guard is not step
             if (steps_of_include if inside else steps_in)(place, guard.if_):
                 conditional = True
+                if not inside and self._is_never(place, guard.if_):
+                    skipped = "its condition is false for these inputs"
             elif not self._try(place, guard.if_, partial(condition, guard.if_), True, inside):
                 whose = "its condition" if guard is step else f"the condition of {guard.id}"
                 skipped = f"{whose} is false for these inputs"
@@ -294,6 +297,20 @@ class _Expansion:
                 if one.namespace == "steps" and one.path[1:2] == ("same",)
             ),
         )
+
+    def _is_never(self, space: Space, written: Any) -> bool:
+        """Whether inputs make a condition false, whatever the steps give that it reads too."""
+        inputs = [one for one in inputs_in(space, written) if not self._later(space, one)]
+        scope = {"run": self._known.run, "inputs": {}}
+        try:
+            scope["inputs"] = inputs_for(space, inputs, self._known)
+            return known_condition(written, scope) is False
+        except (ExpressionError, UsesNull):
+            return False
+
+    def _later(self, space: Space, name: str) -> bool:
+        """Whether the run gives an included spec this input."""
+        return space.outer is not None and bool(steps_of_include(space, space.given_value(name)))
 
     def _lineage_of(self, space: Space, step: Step) -> Lineage:
         known = self._lineages[space.id]

@@ -74,6 +74,29 @@ def _check_operands(tree: nodes.Node, scope: Scope, here: Evaluation) -> None:
             result(one, here)
 
 
+def known_condition(value: Any, scope: Scope) -> bool | None:
+    """Whether an `if` is true; None if that is not known yet, as of an `and` without a side that is false."""
+    if value is None:
+        return True
+    parts = template(value) if isinstance(value, str) and is_computed(value) else None
+    try:
+        if parts is not None and parts.whole:
+            return _holds(parts.expressions[0].tree, scope)
+        known = known_part(value, scope)
+    except UsesNull:
+        return False
+    return None if isinstance(known, Unknown) else bool(known)
+
+
+def _holds(tree: nodes.Expr, scope: Scope) -> bool | None:
+    if isinstance(tree, nodes.And | nodes.Or) and not _is_all_known(tree, scope):
+        decides = isinstance(tree, nodes.Or)  # the side that is enough
+        sides = {_holds(tree.left, scope), _holds(tree.right, scope)}
+        return decides if decides in sides else None if None in sides else not decides
+    known = known_result(tree, scope)
+    return None if isinstance(known, Unknown) else bool(known)
+
+
 def known_arguments(
     step: Step, scope: Scope
 ) -> tuple[dict[str, Any], list[UsesNull | ExpressionError]]:
@@ -127,10 +150,16 @@ def _is_known(reference: Reference, scope: Scope) -> bool:
     fields = scope.get(reference.namespace, ())
     if reference.path and f"{reference.namespace}.{reference.path[0]}" in scope:
         return True
-    if reference.namespace in ("inputs", "steps") or isinstance(fields, PartlyKnown):
-        # As a whole they may hold a value that is not known yet.
-        return bool(reference.path) and reference.path[0] in fields
-    return reference.namespace in scope
+    if reference.namespace not in scope:
+        return False
+    if reference.namespace in ("inputs", "steps"):
+        fields = PartlyKnown(fields)
+    for name in reference.path:
+        if isinstance(fields, PartlyKnown) and name not in fields:
+            return False
+        fields = fields.get(name) if isinstance(fields, Mapping) else None
+    # As a whole it may hold a value that is not known yet.
+    return not isinstance(fields, PartlyKnown)
 
 
 def build_request(

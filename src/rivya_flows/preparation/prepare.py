@@ -335,7 +335,7 @@ def refuse_unsendable(state: State, settings: Settings) -> None:
 def verdict(found: Estimate) -> str:
     """A sentence about whether the plan can be paid."""
     if found.is_over_cap:
-        least = credits_of(found.enough)
+        least = credits_of(found.spent + found.min)
         return f"over the budget: at least {least}, and the budget is {found.budget}"
     if (step := found.over_step) is not None:
         return f"over the budget of the step {step.id}: {step.over}"

@@ -123,7 +123,7 @@ def _fail_unaffordable(state: State, step_id: str, item: ItemState, reserve: int
         code="insufficient_credits" if limit == "wallet" else "over_budget",
         reason=f"{needs} {price_of(needed, needed)}; {left}",
         pool=None if pool is None else pool.name,
-        unpaid=rest is not None,
+        unpaid=rest is not None or state.on_unfit != "go_on",
     )
     state.change(step_id, item)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -11,85 +12,73 @@ from jinja2 import nodes
 from rivya_flows.language.answers import AnswerField, read_expect
 from rivya_flows.language.expressions.output_types import is_place
 from rivya_flows.language.expressions.resolve import (
-    ExpressionError,
     Reference,
-    UsesNull,
-    evaluate,
     is_whole,
     literal_reference,
     template,
 )
 from rivya_flows.language.matrix import MAX_ITEMS, SPECIAL
 from rivya_flows.plans.plan import PlannedStep, RunPlan
-from rivya_flows.queue.scope import known_scope
+from rivya_flows.queue.list_sizes import ListReader, Sizes, Value, as_list
 from rivya_flows.queue.state import State
 from rivya_flows.spec.inlining import inlined_name
-
-_Range = tuple[int, int | None]
-"""The least and the most members of a list; None if there may be any number."""
 
 
 def item_range(state: State, step_id: str) -> tuple[int, int]:
     """The least and the most members of ``steps.NAME.items``, as far as that is known now."""
-    planned, step = state.planned_step(step_id), state.steps[step_id]
-    if planned.pick and not planned.step.fans_out:
-        return planned.pick.count, planned.pick.count
-    if step.expanded:
-        return len(step.items), len(step.items)
-    has_open_limit = planned.step.limit is not None and planned.limit is None
-    if planned.itemwise is not None and planned.step.key is None:
-        found = item_range(state, planned.itemwise)
-        own = planned.most if "max_items" in planned.step.model_fields_set else MAX_ITEMS
-        own = own if planned.limit is None else min(own, planned.limit)
-        return 0 if has_open_limit else min(found[0], own), min(found[1], own)
-    loop, written = planned.step.fan_out
-    axes = {"": written} if loop == "foreach" else written
-    lists = [
-        _range_of_list(state, planned, one) for axis, one in axes.items() if axis not in SPECIAL
-    ]
-    leasts, tops = [least for least, _ in lists], [most for _, most in lists if most is not None]
-    if loop == "zip":
-        least, most = max(leasts, default=0), min(tops, default=None)
-    else:
-        least, most = prod(leasts), prod(tops) if len(tops) == len(lists) else None
-    if axes.get("exclude") or has_open_limit:
-        least = 0
-    if axes.get("include") or most is None:
-        most = planned.most
-    return min(least, planned.most), min(most, planned.most)
+    return _Counts(state).of(step_id)
 
 
-def _range_of_list(state: State, planned: PlannedStep, written: Any) -> _Range:
-    try:
-        known = evaluate(written, known_scope(state, planned))
-    except (ExpressionError, UsesNull):
-        known = written
-    if isinstance(known, list | tuple):
-        return len(known), len(known)
-    if not is_whole(written):
-        return 0, None
-    return _range_of(state, planned, template(written).expressions[0].tree)
+class _Counts:
+    """The counts of the steps of one state, each found once."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.reader = ListReader(state, self.of)
+        self.found: dict[str, tuple[int, int]] = {}
+
+    def of(self, step_id: str) -> tuple[int, int]:
+        if step_id not in self.found:
+            self.found[step_id] = self._count(step_id)
+        return self.found[step_id]
+
+    def _count(self, step_id: str) -> tuple[int, int]:
+        planned, step = self.state.planned_step(step_id), self.state.steps[step_id]
+        if planned.skipped:
+            return 0, 0
+        if planned.pick and not planned.step.fans_out:
+            return planned.pick.count, planned.pick.count
+        if step.expanded:
+            return len(step.items), len(step.items)
+        has_open_limit = planned.step.limit is not None and planned.limit is None
+        if planned.itemwise is not None and planned.step.key is None:
+            found = self.of(planned.itemwise)
+            own = planned.most if "max_items" in planned.step.model_fields_set else MAX_ITEMS
+            own = own if planned.limit is None else min(own, planned.limit)
+            return 0 if has_open_limit else min(found[0], own), min(found[1], own)
+        loop, written = planned.step.fan_out
+        axes = {"": written} if loop == "foreach" else written
+        lists, seen = list[Sizes](), dict[str, Value]()
+        for axis, one in axes.items():
+            if axis not in SPECIAL:
+                lists.append(as_list(self.reader.written(planned, one, seen)) or Sizes())
+                seen[axis] = lists[-1].member
+        least, most = _rows(lists) if loop == "zip" else _product(lists)
+        if axes.get("exclude") or has_open_limit:
+            least = 0
+        if axes.get("include") or most is None:
+            most = planned.most
+        return min(least, planned.most), min(most, planned.most)
 
 
-def _range_of(state: State, planned: PlannedStep, tree: nodes.Node) -> _Range:
-    """Of all items of a step, and of a slice with literal ends."""
-    if isinstance(tree, nodes.Getitem) and isinstance(tree.arg, nodes.Slice):
-        least, most = _range_of(state, planned, tree.node)
-        start, stop = _place(tree.arg.start, 0), _place(tree.arg.stop, MAX_ITEMS)
-        if start is None or stop is None or tree.arg.step is not None:
-            return 0, most
-        ends = stop if most is None else min(stop, most)
-        return max(0, min(least, stop) - start), max(0, ends - start)
-    reference = literal_reference(tree)
-    if reference is None or reference.namespace != "steps" or not reference.path:
-        return 0, None
-    if reference.path[1:] == ("items",):
-        return item_range(state, inlined_name(planned.space, reference.path[0]))
-    found = answer_field(state.plan, planned, reference)
-    if found is None or found.type != "list":
-        return 0, None
-    least = int(found.min or 0) if found.required else 0
-    return least, None if found.max is None else int(found.max)
+def _rows(lists: Sequence[Sizes]) -> tuple[int, int | None]:
+    tops = [one.most for one in lists if one.most is not None]
+    return max((one.least for one in lists), default=0), min(tops, default=None)
+
+
+def _product(lists: Sequence[Sizes]) -> tuple[int, int | None]:
+    tops = [one.most for one in lists if one.most is not None]
+    return prod(one.least for one in lists), prod(tops) if len(tops) == len(lists) else None
 
 
 def answer_field(plan: RunPlan, planned: PlannedStep, named: Reference) -> AnswerField | None:
@@ -120,11 +109,3 @@ def field_at(field: AnswerField, path: tuple[str, ...]) -> AnswerField | None:
         inner = found.member if is_place(name) else found.fields.get(name)
         found = inner and replace(inner, required=inner.required and found.required)
     return found
-
-
-def _place(tree: nodes.Expr | None, otherwise: int) -> int | None:
-    """A literal place from the start of a list; None for any other."""
-    if tree is None:
-        return otherwise
-    value = tree.value if isinstance(tree, nodes.Const) else None
-    return value if isinstance(value, int) and value >= 0 else None

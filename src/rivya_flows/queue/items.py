@@ -115,8 +115,8 @@ class ItemState(NamedTuple):
         notes: What people asked to be different, one for each round; "" where they said nothing.
         alternative: Which of its requests `request` is; 0 is as written.
         gated: Ready, but a limit, an unknown price or the budget blocks its purchase.
-        unpaid: It was not bought because the rest could not be paid; `allow_failures` does not
-            cover it.
+        unpaid: It was not bought because it, or the rest, could not be paid; `allow_failures` does not
+            cover it, unless the spec says `on_unfit: go_on`.
         inside: Credits of the steps inside an item of an `include`, which are not its own.
     """
 

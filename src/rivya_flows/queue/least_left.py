@@ -8,7 +8,7 @@ from contextlib import suppress
 from math import prod
 from typing import Any
 
-from rivya_flows.language.answers import AnswerField
+from rivya_flows.language.answers import AnswerField, read_expect
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
     Reference,
@@ -17,12 +17,13 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.plans.names import RUNTIME
 from rivya_flows.plans.plan import PlannedStep, candidates_step
-from rivya_flows.plans.requests import PartlyKnown, alternatives_of, known_arguments, known_value
+from rivya_flows.plans.requests import alternatives_of, known_arguments, known_value
 from rivya_flows.queue.evaluation import evaluate_items, expand_step, open_campaigns
+from rivya_flows.queue.foresight import Foresight
 from rivya_flows.queue.forks import asks_anew
 from rivya_flows.queue.item_counts import answer_field, answer_member, field_at, item_range
 from rivya_flows.queue.items import ItemState, Phase
-from rivya_flows.queue.scope import item_fields, item_scope, known_item, known_scope
+from rivya_flows.queue.scope import item_scope, known_scope
 from rivya_flows.queue.state import State
 from rivya_flows.queue.written_prices import prices_by_spec
 from rivya_flows.spec.inlining import inlined_name
@@ -42,7 +43,7 @@ def least_left(state: State) -> int:
         around = state.plan.spaces[planned.space].inclusions()
         # All that an item of an `include` costs may be spared.
         if not any(include.allow_failures for _, _, include in around):
-            least[planned.repeats or step_id] += least_sum(planned, prices)
+            least[planned.repeats or step_id] += least_sum(state, step_id, prices)
     total = 0
     for first, credits in least.items():
         left = state.step_credits_left(first)
@@ -83,7 +84,8 @@ def _times(state: State, planned: PlannedStep) -> int:
 
 def least_by_step(state: State) -> dict[str, list[int | None]]:
     """The least credits of each item of each of `steps` that has not ended, as `least_of_items`."""
-    least, may_not_run = dict[str, list[int | None]](), set[str]()
+    least, may_not_run, may_not_begin = dict[str, list[int | None]](), set[str](), set[str]()
+    foresight = Foresight(state)
     for step_id in state.plan.parts["steps"]:
         planned = state.planned_step(step_id)
         expand_step(state, step_id)
@@ -91,29 +93,45 @@ def least_by_step(state: State) -> dict[str, list[int | None]]:
         current = state.steps[step_id]
         if current.settled:
             continue
-        certain = _will_run(state, step_id, may_not_run)
+        # An item needs that which it follows, and no other.
+        before = planned.upstream - {planned.itemwise} if current.expanded else planned.upstream
+        certain = not (before & may_not_run or {planned.itemwise} & may_not_begin)
+        certain = certain and _will_run(state, step_id, may_not_run)
         if current.expanded:
-            found = list(least_of_items(state, step_id, certain=certain))
+            found = list(least_of_items(foresight, step_id, certain=certain))
         else:  # of a list that only later steps make known, as many as it has certainly
             sure = certain and not _may_reuse(state, step_id)
             count = item_range(state, step_id)[0] if sure else 0
             found = [_least_written(state, planned, ItemState("", {}))] * count
+        if not certain:
+            may_not_begin.add(step_id)
         if not certain or planned.step.allow_failures or None in found:
             may_not_run.add(step_id)
         least[step_id] = found
     return least
 
 
-def least_sum(planned: PlannedStep, prices: Iterable[int | None]) -> int:
+def least_sum(state: State, step_id: str, prices: Iterable[int | None]) -> int:
     """What the items of a step cost at least: the dearest of them may fail as `allow_failures` says."""
     known = sorted(one or 0 for one in prices)
-    return sum(known[: max(0, len(known) - planned.step.allow_failures)])
+    return sum(known[: max(0, len(known) - _may_lack(state, step_id))])
+
+
+def _may_lack(state: State, step_id: str) -> int:
+    """How many items of a step need not be made, as it says and the steps whose items it follows."""
+    planned = state.planned_step(step_id)
+    source = planned.itemwise
+    is_open = source is not None and not state.steps[source].settled
+    return planned.step.allow_failures + (_may_lack(state, source) if source and is_open else 0)
 
 
 def _will_run(state: State, step_id: str, may_not_run: set[str]) -> bool:
-    """Whether the items of a step that are not evaluated yet will run if all before them succeed."""
+    """Whether the items of a step that are not evaluated yet will run if all before them succeed, and their own
+    conditions hold.
+    """
     planned = state.planned_step(step_id)
-    if planned.conditional or planned.round_of or planned.upstream & may_not_run:
+    is_open = planned.conditional and not state.steps[step_id].expanded
+    if is_open or planned.round_of:
         return False
     for space, _, include in state.plan.spaces[planned.space].inclusions():
         around = state.steps[space.include]
@@ -174,8 +192,10 @@ def _is_never_null(field: AnswerField | None) -> bool:
 def _is_member_given(state: State, planned: PlannedStep, path: tuple[str, ...]) -> bool:
     """As `_is_given`, of a field of a loop variable whose values are not known yet."""
     loop, written = planned.step.fan_out
+    axis = planned.step.as_
     if loop != "foreach":
-        written, path = written.get(path[0]) if path else None, path[1:]
+        axis = "".join(path[:1])
+        written, path = written.get(axis), path[1:]
     if all(one.namespace == "inputs" for one in references(written)):
         if planned.space:  # these inputs are not those of the run, and not known yet
             return False
@@ -186,26 +206,32 @@ def _is_member_given(state: State, planned: PlannedStep, path: tuple[str, ...]) 
         return _is_never_null(field) or (field is None and path in (("key",), ("index",)))
     if not all(one.path[1:] == ("items",) for one in references(written)):
         return False
-    known = _known_of_first(state, planned)
-    return path[:1] != () and (path[0] in _NEVER_NULL or path[0] in known)
+    origin = planned.lineage.origins.get(axis)
+    if origin is None or origin.source is None:
+        return False
+    return _is_field_given(state, inlined_name(planned.space, origin.source), path)
 
 
-def _known_of_first(state: State, planned: PlannedStep) -> PartlyKnown:
-    items = state.steps[planned.itemwise].items if planned.itemwise else {}
-    first = next(iter(items.values()), None)
-    return PartlyKnown() if first is None else _known_of_source(state, planned, first)
+def _is_field_given(state: State, step_id: str, path: tuple[str, ...]) -> bool:
+    """Whether a field of an item that a step has made is no null."""
+    planned, name = state.planned_step(step_id), "".join(path[:1])
+    if name == "json":
+        expect = planned.kind.expects(planned.step.with_)
+        field = field_at(read_expect(expect)[0], path[1:]) if expect else None
+        return _is_never_null(field)
+    if name in planned.kind.outputs or name == "key":
+        return name in _NEVER_NULL
+    for axis, origin in planned.lineage.origins.items():
+        if name == axis or name in origin.carries:
+            rest = path[1:] if name == axis else path
+            source = origin.source and inlined_name(planned.space, origin.source)
+            return _is_field_given(state, source, rest) if source else name == axis
+    return False
 
 
-def _known_of_source(state: State, planned: PlannedStep, followed: ItemState) -> PartlyKnown:
-    """What an item that another one follows has before it ends: the values of its loops, and its key."""
-    source = state.planned_step(planned.itemwise or "")
-    fields = item_fields(source, followed)
-    later = {*source.kind.outputs, "status", "credits"} - {"key"}
-    return PartlyKnown({name: one for name, one in fields.items() if name not in later})
-
-
-def least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[int | None]:
-    """The least credits of each item; None: a null skips the item."""
+def least_of_items(foresight: Foresight, step_id: str, *, certain: bool) -> Iterator[int | None]:
+    """The least credits of each item; None: its condition or a null skips the item, or may."""
+    state = foresight.state
     planned = state.planned_step(step_id)
     shared: int | None = None
     reusable = _reusable_keys(state, step_id)
@@ -224,24 +250,28 @@ def least_of_items(state: State, step_id: str, *, certain: bool) -> Iterator[int
             yield min(one.price.min for one in requests) if not item.request.chats else 0
         elif not certain:
             yield 0
-        elif known is None or _is_skipped(
-            planned, item_scope(state, planned, _known_item(state, planned, item), known)
-        ):
-            yield None
-        elif item.variables:
-            yield _least_written(state, planned, item)
         else:
-            shared = _least_written(state, planned, item) if shared is None else shared
-            yield shared
+            seen = foresight.of(step_id, item)
+            if known is None or not seen.runs or _is_skipped(planned, state, seen.item, known):
+                foresight.give_up(step_id, item)
+                yield None
+            elif item.variables or _reads_known(planned, seen.item):
+                yield _least_written(state, planned, seen.item)
+            else:
+                shared = _least_written(state, planned, item) if shared is None else shared
+                yield shared
 
 
-def _known_item(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
-    """As `known_item`, with what is known of an item that one follows before that has ended."""
-    found = known_item(state, planned, item)
-    followed = state.steps[planned.itemwise].items.get(item.key) if planned.itemwise else None
-    if found.variables or followed is None:
-        return found
-    return found._replace(variables={planned.step.as_: _known_of_source(state, planned, followed)})
+def _reads_known(planned: PlannedStep, item: ItemState) -> bool:
+    """Whether the price of an item may depend on what is known of the one that it follows."""
+    known = item.variables.get(planned.step.as_, {})
+    written = [one.with_.model_dump() for one in alternatives_of(planned.step)]
+    return any(
+        one.namespace == planned.step.as_
+        and one.path[:1] != ("key",)
+        and {*one.path[:1]} & {*known}
+        for one in references(written)
+    )
 
 
 def _least_written(state: State, planned: PlannedStep, item: ItemState) -> int:
@@ -264,6 +294,9 @@ def _may_reuse(state: State, step_id: str) -> bool:
     return reads and step_id not in state.again
 
 
-def _is_skipped(planned: PlannedStep, scope: Mapping[str, Any]) -> bool:
+def _is_skipped(
+    planned: PlannedStep, state: State, item: ItemState, known: Mapping[str, Any]
+) -> bool:
     """Whether a null among the known values skips an item."""
+    scope = item_scope(state, planned, item, known)
     return any(known_arguments(one, scope)[1] for one in alternatives_of(planned.step))

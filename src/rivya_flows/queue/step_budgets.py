@@ -7,6 +7,7 @@ from typing import Literal
 
 from rivya_client.catalogue.prices import price_of
 from rivya_flows.language.workflow import StepBudget
+from rivya_flows.queue.foresight import Foresight
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.least_left import campaigns_opened, least_by_step, least_of_items, least_sum
 from rivya_flows.queue.state import State
@@ -64,6 +65,6 @@ def _least_of_step(state: State, step_id: str) -> int:
         # Those whose source has not ended count too: no order of answers changes what is bought.
         found: Iterable[int | None] = least_by_step(campaigns_opened(state))[step_id]
     else:
-        found = least_of_items(state, step_id, certain=False)
+        found = least_of_items(Foresight(state), step_id, certain=False)
     refused = [one for one in step.items.values() if one.code == OVER_STEP_BUDGET]
-    return least_sum(step.planned, [*found, *(one.evaluated.price.min for one in refused)])
+    return least_sum(state, step_id, [*found, *(one.evaluated.price.min for one in refused)])

@@ -1,0 +1,345 @@
+"""How many members the list of an expression has, at least and at most, before the run knows it.
+
+The bounds of an answer's list, as `expect` declares them, hold through the items of steps, the loops behind
+these, slices and the filters of lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from jinja2 import nodes
+
+from rivya_flows.language.answers import AnswerField, read_expect
+from rivya_flows.language.expressions.evaluation import Evaluation, default_of, result
+from rivya_flows.language.expressions.filters import attribute_path
+from rivya_flows.language.expressions.output_types import Unknown, is_place
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    UsesNull,
+    as_reference,
+    evaluate,
+    literal_reference,
+    template,
+)
+from rivya_flows.language.matrix import MAX_ITEMS, SPECIAL
+from rivya_flows.plans.plan import PlannedStep, candidates_step
+from rivya_flows.plans.requests import known_result
+from rivya_flows.queue.scope import known_scope
+from rivya_flows.queue.state import State
+from rivya_flows.spec.inlining import inlined_name
+
+_MAX_DEPTH = 40
+"""Steps behind each other that are looked through; beyond, any number is possible."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A list with so many members; `most` is None if there may be any number."""
+
+    least: int = 0
+    most: int | None = None
+    member: Value = None
+
+
+@dataclass(frozen=True)
+class _Item:
+    """An item of a step, by its name in the plan."""
+
+    step: str
+
+
+@dataclass(frozen=True)
+class _Known:
+    """One of these values."""
+
+    values: tuple[Any, ...] = field(hash=False)
+
+
+Value = Sizes | AnswerField | _Item | _Known | None
+"""What is known of a value; None: nothing."""
+
+
+def as_list(value: Value) -> Sizes | None:
+    """The sizes of a value that is a list, null counting as none; None if it may be anything else."""
+    match value:
+        case Sizes():
+            return value
+        case AnswerField(type="list"):
+            most = None if value.max is None else int(value.max)
+            return Sizes(int(value.min or 0) if value.required else 0, most, value.member)
+        case _Known(values) if all(one is None or isinstance(one, list | tuple) for one in values):
+            lists = [one or () for one in values]
+            sizes = [len(one) for one in lists] or [0]
+            return Sizes(
+                min(sizes), max(sizes), _Known(tuple(member for one in lists for member in one))
+            )
+    return None
+
+
+class ListReader:
+    """Reads the lists of the steps of one state; `count` gives the least and the most items of a step."""
+
+    def __init__(self, state: State, count: Callable[[str], tuple[int, int]]) -> None:
+        self.state, self.count = state, count
+        self._loops: dict[tuple[str, str], Value] = {}
+        self._depth = 0
+
+    def written(self, planned: PlannedStep, written: Any, axes: Mapping[str, Value]) -> Value:
+        """What is known of a value as a step writes it; `axes` are those before it in a `matrix`."""
+        if self._depth >= _MAX_DEPTH:
+            return None
+        try:
+            scope: Mapping[str, Any] = known_scope(self.state, planned)
+        except (ExpressionError, UsesNull):
+            scope = {}
+        self._depth += 1
+        try:
+            return _Known((evaluate(written, scope),))
+        except (ExpressionError, UsesNull):
+            parts = template(written) if isinstance(written, str) else None
+            if parts is None or not parts.whole:
+                return None
+            return _Tree(self, planned, axes, scope).value(parts.expressions[0].tree)
+        finally:
+            self._depth -= 1
+
+    def field(self, value: Value, name: str) -> Value:
+        """A field of a value, or a member by its place."""
+        match value:
+            case _Item(step):
+                return self._of_item(self.state.planned_step(step), step, name)
+            case AnswerField():
+                found = value.fields.get(name)
+                needed = value.required and found is not None and found.required
+                return found and replace(found, required=needed)
+            case _Known(values):
+                return _Known(tuple(one.get(name) for one in values if isinstance(one, Mapping)))
+        return None
+
+    def _of_item(self, planned: PlannedStep, step: str, name: str) -> Value:
+        if name == "json":
+            expect = planned.kind.expects(planned.step.with_)
+            found = read_expect(expect)[0] if expect else None
+            return found and replace(found, required=self._is_sure(planned))
+        if name in planned.kind.outputs:
+            return None
+        if (step, name) not in self._loops:
+            self._loops[step, name] = self._loop_value(planned, name)
+        return self._loops[step, name]
+
+    def _loop_value(self, planned: PlannedStep, name: str) -> Value:
+        """The value of a loop of an item, or of a loop before it."""
+        if not planned.step.fans_out:
+            return None
+        loop, written = planned.step.fan_out
+        axes = {planned.step.as_: written} if loop == "foreach" else written
+        seen = dict[str, Value]()
+        for axis, one in axes.items():
+            if axis not in SPECIAL:
+                sizes = as_list(self.written(planned, one, seen))
+                seen[axis] = sizes and sizes.member
+        if name in seen:
+            # An added combination may have any value.
+            return None if axes.get("include") and loop != "foreach" else seen[name]
+        carried = [
+            found
+            for one in seen.values()
+            if isinstance(one, _Item) and (found := self.field(one, name))
+        ]
+        return carried[0] if len(carried) == 1 else None
+
+    def _is_sure(self, planned: PlannedStep) -> bool:
+        """Whether no item of a step that succeeds, nor one that it may follow, can be without outputs."""
+        waiting, seen = [planned], {planned.step.id}
+        while waiting:
+            one = waiting.pop()
+            if one.skipped or one.conditional or one.step.allow_failures:
+                return False
+            new = one.upstream - seen
+            seen |= new
+            waiting += map(self.state.planned_step, new)
+        return True
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """What the expressions of one list name."""
+
+    reader: ListReader
+    planned: PlannedStep
+    axes: Mapping[str, Value]
+    scope: Mapping[str, Any]
+
+    def value(self, tree: nodes.Node) -> Value:
+        match tree:
+            case nodes.Getitem(arg=nodes.Slice() as places):
+                sizes = as_list(self.value(tree.node))
+                return sizes and _cut(sizes, places)
+            case nodes.Getattr() | nodes.Getitem():
+                return self._field(tree)
+            case nodes.Filter():
+                return self._filter(tree)
+            case nodes.CondExpr():
+                test = self._test(tree.test)
+                sides = [tree.expr1] * (test is not False) + [tree.expr2] * (test is not True)
+                values = [None if one is None else self.value(one) for one in sides]
+                return values[0] if len(values) == 1 else _either(*values)
+            case nodes.Or():
+                value = self.value(tree.left)
+                left = as_list(value)
+                if left is not None and left.least > 0:  # it fails, or is not empty
+                    return value
+                right = self.value(tree.right)
+                return right if left is not None and left.most == 0 else _either(value, right)
+            case nodes.Add():
+                left, right = as_list(self.value(tree.left)), as_list(self.value(tree.right))
+                if left is None or right is None:
+                    return None
+                tops = left.most, right.most
+                most = None if tops[0] is None or tops[1] is None else tops[0] + tops[1]
+                return Sizes(left.least + right.least, most)
+            case nodes.List():
+                return Sizes(len(tree.items), len(tree.items))
+        return None
+
+    def _test(self, tree: nodes.Expr) -> bool | None:
+        """Whether a test holds; None if that is not known."""
+        try:
+            known = known_result(tree, self.scope)
+        except (ExpressionError, UsesNull):
+            return False
+        return None if isinstance(known, Unknown) else bool(known)
+
+    def _field(self, tree: nodes.Getattr | nodes.Getitem) -> Value:
+        named = literal_reference(tree)
+        if named is not None and named.namespace in self.scope:
+            try:
+                return _Known((result(tree, Evaluation(self.scope)),))
+            except (ExpressionError, UsesNull):
+                pass  # it is not known yet
+        if named is not None and named.namespace == "matrix" and len(named.path) == 1:
+            return self.axes.get(named.path[0])
+        before = as_reference(tree.node)
+        if before is not None and before.namespace == "steps":
+            name = self._name(tree)
+            if not before.path:
+                return _Item(inlined_name(self.planned.space, name))
+            step = inlined_name(self.planned.space, before.path[0])
+            if before.path[1:] == ("by",) or (before.path[1:], name) == ((), "same"):
+                return _Item(step)
+            if not before.path[1:] and name in ("items", "item"):
+                of = _Item(candidates_step(self.reader.state.planned_step(step)) or step)
+                return of if name == "item" else Sizes(*self.reader.count(step), of)
+        held, name = self.value(tree.node), self._name(tree)
+        sizes = as_list(held) if not name or is_place(name) else None
+        return sizes.member if sizes else self.reader.field(held, name)
+
+    def _name(self, tree: nodes.Getattr | nodes.Getitem) -> str:
+        """The name of a field; empty for one that is computed."""
+        if isinstance(tree, nodes.Getattr):
+            return tree.attr
+        return str(tree.arg.value) if isinstance(tree.arg, nodes.Const) else ""
+
+    def _filter(self, tree: nodes.Filter) -> Value:
+        assert tree.node is not None
+        value = self.value(tree.node)
+        if tree.name == "default":
+            return _either(value, self.value(default_of(tree)))
+        sizes = as_list(value)
+        if sizes is None:
+            return None
+        match tree.name:
+            case "first" | "last":
+                return sizes.member
+            case "sort":
+                return sizes
+            case "select" | "reject" | "selectattr" | "rejectattr":
+                return replace(sizes, least=0)
+            case "unique":
+                return replace(sizes, least=min(1, sizes.least))
+            case "groupby":
+                return Sizes(min(1, sizes.least), sizes.most)
+            case "map":
+                return replace(sizes, member=self._mapped(tree, sizes.member))
+            case "flatten":
+                levels = [*tree.args, *(one.value for one in tree.kwargs)]
+                return _flat(sizes, _constant(levels[0]) if levels else MAX_ITEMS)
+            case "zip" if tree.args and (other := as_list(self.value(tree.args[0]))):
+                tops = [one for one in (sizes.most, other.most) if one is not None]
+                return Sizes(max(sizes.least, other.least), min(tops, default=None))
+        return None
+
+    def _mapped(self, tree: nodes.Filter, member: Value) -> Value:
+        """A field of each member; nothing is known of what another filter gives for it."""
+        written = {str(one.key): _constant(one.value) for one in tree.kwargs}
+        if tree.args or written.keys() != {"attribute"}:
+            return None
+        try:
+            path = attribute_path(written["attribute"])
+        except ExpressionError:
+            return None
+        for name in path:
+            sizes = as_list(member) if isinstance(name, int) else None
+            member = sizes.member if sizes else self.reader.field(member, str(name))
+        return member
+
+
+def _cut(sizes: Sizes, places: nodes.Slice) -> Sizes:
+    """A slice with literal ends."""
+    start, stop = _place(places.start, 0), _place(places.stop, MAX_ITEMS)
+    if start is None or stop is None or stop < 0 or (start < 0 and places.stop is not None):
+        return replace(sizes, least=0)
+    most = MAX_ITEMS if sizes.most is None else sizes.most
+    if start < 0:
+        least, most = min(sizes.least, -start), min(most, -start)
+    else:
+        least, most = (max(0, min(one, stop) - start) for one in (sizes.least, most))
+    unbound = sizes.most is None and start >= 0 and places.stop is None
+    return replace(sizes, least=least, most=None if unbound else most)
+
+
+def _flat(sizes: Sizes, levels: Any) -> Sizes:
+    """A list without the lists in it, so many levels deep, and without nulls."""
+    if not isinstance(levels, int) or sizes.member is None:
+        return Sizes()
+    inner = as_list(sizes.member) if levels > 0 else None
+    if inner is not None:
+        inner = _flat(inner, levels - 1)
+        tops = sizes.most, inner.most
+        most = None if tops[0] is None or tops[1] is None else tops[0] * tops[1]
+        return Sizes(sizes.least * inner.least, most, inner.member)
+    match sizes.member:
+        case _Known(values) if levels <= 0 or not any(isinstance(one, list) for one in values):
+            return replace(sizes, least=0 if None in values else sizes.least)
+        case AnswerField(type=kind) if levels <= 0 or kind not in ("any", "list"):
+            return replace(sizes, least=sizes.least if sizes.member.required else 0)
+        case _Item():
+            return sizes
+    return Sizes()
+
+
+def _either(one: Value, other: Value) -> Value:
+    """A value that is one of two."""
+    first, second = as_list(one), as_list(other)
+    if first is None or second is None:
+        return None
+    tops = first.most, second.most
+    most = None if tops[0] is None or tops[1] is None else max(tops[0], tops[1])
+    empty = first.most == 0 or second.most == 0
+    member = (first.member if second.most == 0 else second.member) if empty else None
+    return Sizes(min(first.least, second.least), most, member)
+
+
+def _constant(tree: nodes.Expr) -> Any:
+    if isinstance(tree, nodes.Neg) and isinstance(tree.node, nodes.Const):
+        return -tree.node.value
+    return tree.value if isinstance(tree, nodes.Const) else None
+
+
+def _place(tree: nodes.Expr | None, otherwise: int) -> int | None:
+    """A literal place in a list; None for any other."""
+    value = otherwise if tree is None else _constant(tree)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

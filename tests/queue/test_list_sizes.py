@@ -1,0 +1,150 @@
+"""How many items a fan-out has over lists that only the run knows: by what `expect` declares of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from rivya_flows.queue.item_counts import item_range
+from rivya_flows.queue.queue import replay
+from support.naive_service import frozen
+
+SPEC = """\
+version: 1
+name: sizes
+inputs:
+  hooks: {type: list, of: string, default: [a, b, c]}
+  rows:
+    type: list
+    of: map
+    fields: {tags: {type: list, of: string}}
+    default: [{tags: [x]}, {tags: [y, z]}]
+steps:
+  scripts:
+    uses: chat
+    foreach: ${{ inputs.hooks }}
+    as: hook
+    ALLOW
+    with:
+      model: gemini-2-5-flash-chat
+      message: About ${{ hook }}
+      expect:
+        line: string
+        shots: {type: list, of: map, min: 2, max: 4, fields: {visual: string, tags: {type: list, of: string, min: 1, max: 3}}}
+        more: {type: list, of: string, min: 1, max: 2, required: false}
+        open: [string]
+  stills:
+    uses: generate
+    matrix: {script: "${{ steps.scripts.items }}", shot: "${{ matrix.script.json.shots[0:2] }}"}
+    with: {model: z-image, prompt: "${{ matrix.shot.visual }}"}
+  last:
+    uses: chat
+    LOOP
+    max_items: 1000
+    with: {model: gemini-2-5-flash-chat, message: "${{ item.key }}"}
+"""
+
+
+def counted(loop: str, allow: str = "allow_failures: 0") -> tuple[int, int]:
+    text = SPEC.replace("LOOP", loop).replace("ALLOW", allow)
+    return item_range(replay([frozen(text)]), "last")
+
+
+def over(listed: str) -> str:
+    return f'foreach: "${{{{ {listed} }}}}"'
+
+
+def nested(*axes: str) -> str:
+    written = ", ".join(f'a{n}: "${{{{ {axis} }}}}"' for n, axis in enumerate(axes))
+    return f"matrix: {{{written}}}"
+
+
+SCRIPTS = "steps.scripts.items"
+SHOTS = f"{SCRIPTS} | map(attribute='json.shots')"
+
+
+@pytest.mark.parametrize(
+    ("loop", "least", "most"),
+    [
+        (nested(SCRIPTS, "matrix.a0.json.shots"), 6, 12),
+        (nested(SCRIPTS, "matrix.a0.json.shots[0:1]"), 3, 3),
+        (nested(SCRIPTS, "matrix.a0.json.shots[3:]"), 0, 3),
+        (nested(SCRIPTS, "matrix.a0.json.shots[-3:]"), 6, 9),
+        (nested(SCRIPTS, "matrix.a0.json.shots", "matrix.a1.tags"), 6, 36),
+        (nested(SCRIPTS, "matrix.a0.json.more or []"), 0, 6),
+        (nested(SCRIPTS, "matrix.a0.json.open[0:2]"), 0, 6),
+        (nested(f"{SCRIPTS}[0:2]", "matrix.a0.json.shots"), 4, 8),
+        (nested(SCRIPTS, "matrix.a0.json.shots + matrix.a0.json.shots"), 12, 24),
+        (nested(SCRIPTS, "inputs.rows", "matrix.a1.tags"), 6, 12),
+        (nested("steps.stills.items", "matrix.a0.shot.tags"), 6, 18),
+        (nested("steps.stills.items", "matrix.a0.script.json.shots"), 12, 24),
+        (nested(SCRIPTS, "['x', 'y'] if matrix.a0.key == 'a' else matrix.a0.json.shots"), 6, 12),
+        (over(f"{SHOTS} | flatten"), 6, 12),
+        (over(f"{SHOTS} | flatten | map(attribute='tags') | flatten"), 6, 36),
+        (over(f"{SHOTS} | flatten | unique(attribute='visual')"), 1, 12),
+        (over(f"{SHOTS} | flatten | selectattr('visual')"), 0, 12),
+        (over(f"({SHOTS} | flatten)[0:3]"), 3, 3),
+        (over(f"({SHOTS} | first)"), 2, 4),
+        (over(f"{SCRIPTS}[0].json.shots"), 2, 4),
+        (over("steps.scripts.by['a'].json.shots"), 2, 4),
+        (over(f"{SCRIPTS} | map(attribute='json.open') | flatten"), 0, 1000),
+    ],
+)
+def test_bounds_of_a_declared_list_flow_through_loops_slices_and_filters(
+    loop: str, least: int, most: int
+) -> None:
+    assert counted(loop) == (least, most)
+
+
+@pytest.mark.parametrize("allow", ["allow_failures: 1", "if: ${{ hook != 'a' }}"])
+def test_an_item_that_may_have_no_answer_counts_for_nothing_at_least(allow: str) -> None:
+    assert counted(nested(SCRIPTS, "matrix.a0.json.shots"), allow) == (0, 12)
+    assert counted(over(f"{SHOTS} | flatten"), allow) == (0, 12)
+
+
+def test_lists_of_very_many_steps_behind_each_other_are_counted_without_a_deep_recursion() -> None:
+    text = SPEC.replace("LOOP", over("steps.s299.items")).replace("ALLOW", "allow_failures: 0")
+    for number in range(300):
+        before = f"steps.s{number - 1}.items" if number else f"{SHOTS} | flatten"
+        text += (
+            f"  s{number}:\n    uses: chat\n"
+            f'    matrix: {{one: "${{{{ ({before})[0:2] }}}}", other: "${{{{ {before} }}}}"}}\n'
+            '    with: {model: gemini-2-5-flash-chat, message: "${{ item.key }}"}\n'
+        )
+    assert counted_of(text) == (0, 1000)
+
+
+def counted_of(text: str) -> tuple[int, int]:
+    return item_range(replay([frozen(text)]), "last")
+
+
+CHOICES = """
+version: 1
+name: choices
+inputs: {select: {type: enum, values: [judge, all], default: SELECT}}
+steps:
+  idea: {uses: chat, with: {model: gpt-5-2-chat, message: Hi, expect: {good: boolean}}}
+  stills: {uses: generate, foreach: [a, b, c], with: {model: z-image, prompt: "${{ item }}"}}
+  best:
+    uses: pick
+    if: ${{ inputs.select == 'judge' }}
+    with: {from: "${{ steps.stills.items }}", mode: first}
+  last: {uses: generate, foreach: "${{ LIST }}", with: {model: nano-banana, prompt: a, references: ["${{ item.asset }}"]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("select", "listed", "count"),
+    [
+        ("all", "steps.best.items or steps.stills.items", (3, 3)),
+        ("judge", "steps.best.items or steps.stills.items", (1, 1)),
+        ("all", "steps.stills.items if inputs.select == 'all' else steps.best.items", (3, 3)),
+        ("judge", "steps.stills.items if inputs.select == 'all' else steps.best.items", (1, 1)),
+        ("judge", "steps.stills.items if steps.idea.json.good else steps.best.items", (1, 3)),
+        ("judge", "steps.stills.items + steps.best.items", (4, 4)),
+    ],
+)
+def test_a_choice_of_lists_that_inputs_decide_has_the_count_of_the_chosen_one(
+    select: str, listed: str, count: tuple[int, int]
+) -> None:
+    text = CHOICES.replace("SELECT", select).replace("LIST", listed)
+    assert item_range(replay([frozen(text)]), "last") == count
