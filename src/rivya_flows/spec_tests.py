@@ -325,14 +325,14 @@ def _output_facts(value: Any) -> dict[str, Any]:
 def _compare_value(at: str, expected: ExpectedOutput, came: Any) -> Iterator[Mismatch]:
     given = expected.model_fields_set
     if "equals" in given and expected.equals != came:
-        yield Mismatch(f"{at}.equals", _shown(expected.equals), _shown(came))
+        yield Mismatch(f"{at}.equals", _json_preview(expected.equals), _json_preview(came))
     parts = expected.contains
     for part in (parts if isinstance(parts, list) else [parts]) if "contains" in given else ():
         if not _holds(came, part):
-            yield Mismatch(f"{at}.contains", _shown(part), _shown(came))
+            yield Mismatch(f"{at}.contains", _json_preview(part), _json_preview(came))
 
 
-def _shown(value: Any) -> str:
+def _json_preview(value: Any) -> str:
     return preview(value) if isinstance(value, str | None) else cut(as_json(value), 200)
 
 

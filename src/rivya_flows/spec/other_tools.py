@@ -24,7 +24,9 @@ _LOOP = (
 )
 _NEEDS = "write `needs: [STEP]`; a step that reads ${{ steps.STEP.… }} waits for it without that"
 _IF = "write `if: ${{ … }}`"
-_RETRY = "write `retry: {attempts: 3}`: the same request again, for free; `regenerate: 1` buys anew"
+_RETRY = (
+    "write `retry: {attempts: 3}`: the same request again, for free; `regenerate: 1` buys again"
+)
 _FAILURE = (
     "write `allow_failures: 1` for items that may fail, `fallback: [{model: …}]` for what to buy instead,"
     " or steps below `on_failure:` of the spec"
@@ -37,7 +39,7 @@ _DEPLOY = 'write `deploy: [{name: daily, schedules: [{cron: "0 9 * * *"}]}]`'
 _REFERENCES = 'write `references: ["${{ … }}"]`'
 _TEMPERATURE = "remove it: no model takes it"
 
-_WORDS: Mapping[str, tuple[tuple[str, OtherWord], ...]] = {
+_TERMS: Mapping[str, tuple[tuple[str, OtherWord], ...]] = {
     "Step": (
         (
             "loop with_items with_list with_dict with_param items for for_each each map",
@@ -118,8 +120,8 @@ def _plain(word: str) -> str:
 
 
 _FOUND: Mapping[str, Mapping[str, OtherWord]] = {
-    holder: {_plain(word): one for words, one in groups for word in words.split()}
-    for holder, groups in _WORDS.items()
+    holder: {_plain(word): one for terms, one in groups for word in terms.split()}
+    for holder, groups in _TERMS.items()
 }
 
 
