@@ -206,6 +206,52 @@ def test_each_difference_is_told_with_what_came(folder: Path) -> None:
     )
 
 
+TOLD = """
+version: 1
+name: stills
+steps:
+  idea:
+    uses: chat
+    with: {model: gemini-2-5-flash-chat, message: one shot, expect: {shot: string, tags: [string]}}
+  still: {uses: generate, with: {model: z-image, prompt: "${{ steps.idea.json.shot }}"}}
+outputs:
+  idea: ${{ steps.idea.json }}
+  shot: ${{ steps.idea.json.shot }}
+  tags: ${{ steps.idea.json.tags }}
+  price: "€ ${{ '%.2f' | format(49.9) }}"
+  still: ${{ steps.still.asset }}
+"""
+ANSWERED = "    chat: [{when: one shot, json: {shot: a kettle, tags: [a, b]}}]\n"
+
+
+def test_outputs_are_compared_as_a_whole_and_in_parts(folder: Path) -> None:
+    held = "idea: {contains: {shot: a kettle}}, tags: {equals: [a, b], contains: [b]}, shot: {contains: kettle}"
+    right = f"    expect: {{outputs: {{{held}, price: {{equals: € 49.90}}}}}}\n"
+    assert lines(folder, ANSWERED + right, TOLD) == ()
+    wrong = (
+        "idea: {contains: {shot: x}}, tags: {equals: [a], contains: [b, c]}, price: {equals: null}"
+    )
+    assert lines(folder, f"{ANSWERED}    expect: {{outputs: {{{wrong}}}}}\n", TOLD) == (
+        'outputs.idea.contains: expected {"shot":"x"}, not {"shot":"a kettle","tags":["a","b"]}',
+        'outputs.tags.equals: expected ["a"], not ["a","b"]',
+        """outputs.tags.contains: expected 'c', not ["a","b"]""",
+        "outputs.price.equals: expected nothing, not '€ 49.90'",
+    )
+
+
+def test_the_folder_of_each_case_can_be_kept(folder: Path) -> None:
+    (folder / "stills.yaml").write_text(TOLD)
+    (folder / "stills.test.yaml").write_text("version: 1\ncases:\n  - name: one\n")
+    chosen, _ = find_cases([folder])
+    kept = folder / "kept"
+    [result] = asyncio.run(run_cases(chosen, PlainRunner(), keep=kept))
+    assert result.folder is not None
+    assert Path(result.folder).parent == kept
+    with Image.open(Path(result.folder) / "still.png") as image:
+        assert image.format == "PNG"
+    assert (Path(result.folder) / "contact-sheet.html").exists()
+
+
 QUESTIONED = """
     inputs: {mode: human}
     answers: {hero: [{none: bluer}, a]}

@@ -107,7 +107,7 @@ CODES: Mapping[str, tuple[str, str]] = json.loads(
 
 LINTS = (
     "budget-too-small", "empty-default", "missing-characters", "no-outputs", "text-condition",
-    "unused-input", "unused-step",
+    "unused-input", "unused-step", "useless-exclude",
 )  # fmt: skip
 """Codes of warnings: such a spec does less than it seems to."""
 

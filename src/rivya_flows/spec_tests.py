@@ -27,7 +27,9 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.engine.run import Runner, RunOptions
 from rivya_flows.engine.run_context import RunContext, ServiceConnection, known_run, open_context
 from rivya_flows.errors import RivyaError, SpecError, StoreError, UsageError, hint_of
+from rivya_flows.language.expressions.values import as_json, slug
 from rivya_flows.language.inputs import fit
+from rivya_flows.language.wording import cut, preview
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.preparation.check import SpecWithTests, as_yaml, check_file
 from rivya_flows.preparation.prepare import RunRequest, prepare_here, refuse_over
@@ -39,7 +41,7 @@ from rivya_flows.receipt.summary import troubles
 from rivya_flows.runs.execution import Caller, GivenAnswers, execute
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
-from rivya_flows.spec.spec_tests import Case, CreditRange
+from rivya_flows.spec.spec_tests import Case, CreditRange, ExpectedOutput
 from rivya_flows.steps.request import FUNCTION
 
 AT_ONCE = 2  # cases that run at the same time
@@ -60,7 +62,10 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """How a case went; the status is None if it was refused or broke off."""
+    """How a case went; the status is None if it was refused or broke off.
+
+    `folder` is that of its run, with its media, if it is kept.
+    """
 
     file: str
     spec: str
@@ -71,6 +76,7 @@ class CaseResult:
     differences: tuple[Mismatch, ...]
     problems: tuple[str, ...]
     command: str
+    folder: str | None = None
 
     @property
     def passed(self) -> bool:
@@ -115,17 +121,20 @@ async def run_cases(
     chosen: Sequence[tuple[SpecWithTests, Case]],
     runner: Runner,
     tell: Callable[[CaseResult], object] = lambda _: None,
+    keep: Path | None = None,
 ) -> list[CaseResult]:
     """Runs cases, some at the same time; tells and gives their results in their order.
 
-    Nothing of the user's is read or written but the specs and what they name.
+    Nothing of the user's is read or written but the specs and what they name, and in `keep` a folder for
+    the run of each.
     """
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def one(tested: SpecWithTests, case: Case) -> CaseResult:
+    async def one(number: int, tested: SpecWithTests, case: Case) -> CaseResult:
+        folder = keep and keep / f"{number}-{slug(tested.spec.name)}-{slug(case.name)}"[:100]
         async with turns:
             began = time.monotonic()
-            outcome = await _outcome(tested, case, runner)
+            outcome = await _outcome(tested, case, runner, folder)
             return CaseResult(
                 str(tested.path),
                 tested.spec.name,
@@ -136,10 +145,11 @@ async def run_cases(
                 tuple(_differences(case, outcome)),
                 outcome.problems,
                 _command(tested, case),
+                str(folder) if folder and folder.exists() else None,
             )
 
     results = []
-    waiting = [asyncio.create_task(one(tested, case)) for tested, case in chosen]
+    waiting = [asyncio.create_task(one(n, *pair)) for n, pair in enumerate(chosen, 1)]
     try:
         for task in waiting:
             results.append(await task)
@@ -168,7 +178,9 @@ def _by_diagnostics(found: Sequence[Diagnostic]) -> _Outcome:
     return _Outcome(codes=codes, problems=tuple(line for one in found for line in one.lines))
 
 
-async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcome:
+async def _outcome(
+    tested: SpecWithTests, case: Case, runner: Runner, keep: Path | None
+) -> _Outcome:
     if tested.workflow is None:
         return _by_diagnostics(tested.refused)
     from rivya_sandbox.service.admin import ledger
@@ -197,7 +209,7 @@ async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcom
         )
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
-                report = await _run(tested, case, context, runner, asked)
+                report = await _run(tested, case, context, runner, asked, keep)
         except TimeoutError:
             problem = f"the run had not ended after {LIMIT_SECONDS:g} s and was stopped"
             return _Outcome(problems=(problem,))
@@ -217,16 +229,20 @@ async def _outcome(tested: SpecWithTests, case: Case, runner: Runner) -> _Outcom
 
 
 async def _run(
-    tested: SpecWithTests, case: Case, context: RunContext, runner: Runner, asked: GivenAnswers
+    tested: SpecWithTests,
+    case: Case,
+    context: RunContext,
+    runner: Runner,
+    asked: GivenAnswers,
+    keep: Path | None,
 ) -> RunReport:
     inputs = partial(_inputs, case, tested.path.parent)
     request = RunRequest(tested.spec, inputs, case.budget, date=case.date)
     ready = await prepare_here(context, request, _RUN_ID, starts=False)
     refuse_over(ready.estimate)
-    context.journal.create(ready.frozen, context.scratch / "run")
-    reporter = RunReporter(
-        context.journal, context.assets, known_run(context, _RUN_ID), in_folder=False
-    )
+    context.journal.create(ready.frozen, keep or context.scratch / "run")
+    row = known_run(context, _RUN_ID)
+    reporter = RunReporter(context.journal, context.assets, row, in_folder=keep is not None)
     caller = Caller(context.settings, runner, ask=asked.ask)
     return await execute(context, _RUN_ID, RunOptions(), caller, reporter)
 
@@ -271,8 +287,10 @@ def _differences(case: Case, outcome: _Outcome) -> Iterator[Mismatch]:
     for name, step in expected.steps.items():
         yield from _compare(f"steps.{name}", step.model_dump(), _step_facts(steps.get(name)))
     for name, output in expected.outputs.items():
-        facts = _output_facts(receipt.outputs.get(name))
-        yield from _compare(f"outputs.{name}", output.model_dump(), facts)
+        value = receipt.outputs.get(name)
+        facts = {"count": output.count, "kind": output.kind}
+        yield from _compare(f"outputs.{name}", facts, _output_facts(value))
+        yield from _compare_value(f"outputs.{name}", output, value)
     yield from outcome.wrong
 
 
@@ -302,6 +320,31 @@ def _output_facts(value: Any) -> dict[str, Any]:
     values = value if isinstance(value, list) else [] if value is None else [value]
     kinds = sorted({str(one.kind) for one in media})
     return {"count": len(media or values), "kind": ", ".join(kinds) or "no media"}
+
+
+def _compare_value(at: str, expected: ExpectedOutput, came: Any) -> Iterator[Mismatch]:
+    given = expected.model_fields_set
+    if "equals" in given and expected.equals != came:
+        yield Mismatch(f"{at}.equals", _json_preview(expected.equals), _json_preview(came))
+    parts = expected.contains
+    for part in (parts if isinstance(parts, list) else [parts]) if "contains" in given else ():
+        if not _holds(came, part):
+            yield Mismatch(f"{at}.contains", _json_preview(part), _json_preview(came))
+
+
+def _json_preview(value: Any) -> str:
+    return preview(value) if isinstance(value, str | None) else cut(as_json(value), 200)
+
+
+def _holds(value: Any, part: Any) -> bool:
+    """Whether a value has a part: text in a text, a member of a list, or fields of a map."""
+    if isinstance(value, str):
+        return isinstance(part, str) and part in value
+    if isinstance(value, list):
+        return any(one == part or (isinstance(one, dict) and _holds(one, part)) for one in value)
+    if isinstance(value, dict) and isinstance(part, dict):
+        return all(name in value and value[name] == one for name, one in part.items())
+    return bool(value == part)
 
 
 def _compare(at: str, expected: Mapping[str, Any], came: Mapping[str, Any]) -> Iterator[Mismatch]:

@@ -100,8 +100,12 @@ def test_old_keys_are_rewritten() -> None:
         found = apply_fixes(f"{head}{{{old}}}\n", "spec.yaml", diagnostics_of)
         key = old.partition(":")[0]
         assert found.text == f"{head}{{{old.replace(key.strip(chr(34)), 'clips')}}}\n"
-    both = f"{head}{{clips: [a.mp4], video: a.mp4}}\n"
-    assert apply_fixes(both, "spec.yaml", diagnostics_of) == Fixed(both, ())
+    for two in "clips: [a.mp4], video: a.mp4", "video: a.mp4, images: [a.png]":
+        both = f"{head}{{{two}}}\n"
+        assert apply_fixes(both, "spec.yaml", diagnostics_of) == Fixed(both, ())
+        assert {one.hint for one in diagnostics_of(both)} == {
+            "write one `clips:` with what all of them have"
+        }
 
 
 @pytest.mark.parametrize(

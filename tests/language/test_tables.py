@@ -166,6 +166,13 @@ def test_all_mistakes_of_a_table_are_told_each_at_its_cell(folder: Path) -> None
     ]
 
 
+def test_a_line_separator_inside_a_cell_ends_no_line(folder: Path) -> None:
+    (folder / "t" / "rows.csv").write_text("name,price\nLa\u2028mp,1\nCup,many\n", "utf-8")
+    assert told("@t/rows.csv") == [
+        "t/rows.csv:3:5: price: expected a number, not 'many' [wrong-input]"
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [

@@ -208,7 +208,7 @@ def priced_with(folder: Path, *pools: PoolTotal, pauses: bool = False) -> Estima
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
 
 
-UNBOUND = "No upper bound is known for voice: metered"
+UNBOUND = "What voice will cost at most is not known: metered"
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_a_plan_names_the_pools_that_it_fits(tmp_path: Path) -> None:
     assert (found.min, found.verdict) == (9, "ok")
     assert (found.fit, found.may_exceed) == ("may_exceed", ("the budget of 9",))
     assert verdict(found) == (
-        "may exceed the budget of 9. No upper bound is known for voice: metered by length, and only its"
+        "may exceed the budget of 9. What voice will cost at most is not known: metered by length, and only its"
         " base price of 6 credits is published. The purchase that passes it is the last."
     )
     assert list(close_budget(found)) == [f"warning: {verdict(found)}"]

@@ -15,7 +15,7 @@ from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.spec.json_schema import FILE, LINE, json_schema
 from rivya_flows.steps.registry import BUILT_IN, installed_kinds
 from support.spec_schema import SCHEMA, errors_of, read
-from support.wrong_specs import HEAD, STILL
+from support.wrong_specs import HEAD, STILL, diagnostics_of
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(
@@ -75,6 +75,22 @@ def test_options_of_a_parameter_may_be_written_without_quotes() -> None:
         )
     for written in ("enableTranslation: maybe", "seeds: 5", "seeds: soon", "aspectRatio: 2"):
         assert errors_of(HEAD + "steps:\n" + step % written) != []
+
+
+def test_what_check_takes_in_other_spellings_the_schema_takes_too() -> None:
+    film = "  a:\n    uses: generate\n    with: {model: runway, prompt: x, %s}\n"
+    chat = (
+        "  a:\n    uses: chat\n    with: {model: gemini-2-5-flash-chat, message: x, expect: %s}\n"
+    )
+    for good in (
+        film % "resolution: 720P",
+        film % 'seconds: "5.0"',
+        chat % "{type: map, fields: {type: string}}",
+    ):
+        text = HEAD + "steps:\n" + good
+        assert (errors_of(text), diagnostics_of(text)) == ([], ())
+    for bad in film % "resolution: 721P", film % 'seconds: "6.0"', chat % "{type: map, fields: 5}":
+        assert errors_of(HEAD + "steps:\n" + bad) != []
 
 
 def test_models_show_their_price_and_parameters_their_range() -> None:

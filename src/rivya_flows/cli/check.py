@@ -245,6 +245,11 @@ def test(
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
     ),
+    keep: Path | None = option(
+        "Write the folder of each run into DIR, a new folder: its media, receipt and contact sheet.",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+    ),
     as_json: bool = options.JSON,
 ) -> int:
     """Run the test cases of specs, each on a sandbox of its own.
@@ -257,8 +262,12 @@ def test(
     replaced = set_variables(_OF_A_RUN)
     try:
         settings(uses_data=False)  # refuses a folder that would configure Prefect
+        if keep is not None and keep.exists() and any(keep.iterdir()):
+            raise UsageError(f"{keep} is not empty", "name a new folder in --keep")
         began = time.monotonic()
-        results, problems = _run_cases(paths or (specs_folder(),), text or "", as_json=as_json)
+        results, problems = _run_cases(
+            paths or (specs_folder(),), text or "", keep, as_json=as_json
+        )
         seconds = time.monotonic() - began
     finally:
         set_variables(replaced)
@@ -282,6 +291,9 @@ def test(
         for one in failed:
             show("", f"{one.file}: {one.name}", *(f"  {line}" for line in one.lines))
             show(*(f"  run: {line}" for line in one.problems), f"  by hand: {one.command}")
+            show(
+                f"  kept: {one.folder}" if one.folder else "  its media: test again with --keep DIR"
+            )
         total = f"{len(failed)} failed, {passed} passed" if failed else f"{passed} passed"
         show("")
         show(f"{total} in {seconds:.1f} s", fg="red" if failed else "green", bold=True)
@@ -289,7 +301,7 @@ def test(
 
 
 def _run_cases(
-    paths: Sequence[Path], text: str, *, as_json: bool
+    paths: Sequence[Path], text: str, keep: Path | None, *, as_json: bool
 ) -> tuple[list[CaseResult], list[Diagnostic]]:
     """The results of the cases; none if there are mistakes in their files."""
     from rivya_flows.extras import need
@@ -310,6 +322,6 @@ def _run_cases(
 
     async def work(interrupts: Interrupts) -> list[CaseResult]:
         interrupts.say = lambda _: tell("stopping (Ctrl-C again: stop at once)")
-        return await run_cases(chosen, PlainRunner(), hear)
+        return await run_cases(chosen, PlainRunner(), hear, keep)
 
     return run_interruptibly(work), []

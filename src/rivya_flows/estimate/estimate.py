@@ -584,7 +584,7 @@ def _perhaps(one: ItemEstimate, reason: str, times: int = 1) -> ItemEstimate:
     """What may run not at all, or up to so many times."""
     top = None if one.price.max is None else one.price.max * times
     if top is None:
-        reason += f": {one.price.assumption}"
+        reason = f"{one.price.assumption}; {reason}"
     if one.fallback:
         reason += f"; with fallbacks: {_names(one.fallback)}"
     return replace(one, price=Price(0, top, reason), reserve=0)

@@ -133,6 +133,12 @@ criteria: rubric criterion
 least: threshold min_score minimum
 sign: signature signed
 fallback: alternatives backup or_else
+bottom: bottom-center bottom_center bottom-centre bottom-middle center-bottom
+top: top-center top_center top-centre top-middle center-top
+left: center-left middle-left left-center left-middle
+right: center-right middle-right right-center right-middle
+center: middle centre
+middle: center centre
 string: str
 integer: int
 number: float

@@ -17,6 +17,7 @@ TEXT_SUFFIXES = (".csv", ".json", ".md", ".srt", ".txt", ".vtt")
 
 FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
 _OWN_NAMES = ("receipt.json", "contact-sheet.html")
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])\.", re.IGNORECASE)
 
 
 class OutputFile(SpecModel):
@@ -56,6 +57,8 @@ def wrong_name(file: Any) -> str | None:
         return f"end it with {', '.join(TEXT_SUFFIXES)}, or the suffix of a medium, such as .mp4"
     if file.lower() in _OWN_NAMES:
         return "every run has such a file: write another name"
+    if _DEVICES.match(file):
+        return "Windows has a device of that name: write another one"
     return None
 
 

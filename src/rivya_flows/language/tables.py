@@ -50,7 +50,9 @@ class Table:
     def __init__(self, text: str, *, file: str, names: Collection[str], what: str) -> None:
         self.problems: list[Diagnostic] = []
         self.file, self._text, self.what = file, text.removeprefix("\ufeff"), what
-        self._lines, self._most = self._text.splitlines(), most_rows(names)
+        # The lines that `csv` counts: others, such as U+2028, stay in their cell.
+        self._lines = [one.rstrip("\r\n") for one in io.StringIO(self._text, newline="")]
+        self._most = most_rows(names)
         header = self._lines[0] if self._lines else ""
         # Spreadsheets of some countries write semicolons.
         self._delimiter = max(

@@ -61,7 +61,7 @@ class _Counts:
         lists, seen = list[Sizes](), dict[str, Value]()
         for axis, one in axes.items():
             if axis not in SPECIAL:
-                lists.append(as_list(self.reader.written(planned, one, seen)) or Sizes())
+                lists.append(as_list(self.reader.read(planned, one, seen)) or Sizes())
                 seen[axis] = lists[-1].member
         least, most = _rows(lists) if loop == "zip" else _product(lists)
         if axes.get("exclude") or has_open_limit:

@@ -87,7 +87,7 @@ class ListReader:
         self._loops: dict[tuple[str, str], Value] = {}
         self._depth = 0
 
-    def written(self, planned: PlannedStep, written: Any, axes: Mapping[str, Value]) -> Value:
+    def read(self, planned: PlannedStep, written: Any, axes: Mapping[str, Value]) -> Value:
         """What is known of a value as a step writes it; `axes` are those before it in a `matrix`."""
         if self._depth >= _MAX_DEPTH:
             return None
@@ -139,7 +139,7 @@ class ListReader:
         seen = dict[str, Value]()
         for axis, one in axes.items():
             if axis not in SPECIAL:
-                sizes = as_list(self.written(planned, one, seen))
+                sizes = as_list(self.read(planned, one, seen))
                 seen[axis] = sizes and sizes.member
         if name in seen:
             # An added combination may have any value.
@@ -263,7 +263,7 @@ class _Tree:
             case "groupby":
                 return Sizes(min(1, sizes.least), sizes.most)
             case "map":
-                return replace(sizes, member=self._mapped(tree, sizes.member))
+                return replace(sizes, member=self._field_of_each(tree, sizes.member))
             case "flatten":
                 levels = [*tree.args, *(one.value for one in tree.kwargs)]
                 return _flat(sizes, _constant(levels[0]) if levels else MAX_ITEMS)
@@ -272,7 +272,7 @@ class _Tree:
                 return Sizes(max(sizes.least, other.least), min(tops, default=None))
         return None
 
-    def _mapped(self, tree: nodes.Filter, member: Value) -> Value:
+    def _field_of_each(self, tree: nodes.Filter, member: Value) -> Value:
         """A field of each member; nothing is known of what another filter gives for it."""
         written = {str(one.key): _constant(one.value) for one in tree.kwargs}
         if tree.args or written.keys() != {"attribute"}:

@@ -68,12 +68,15 @@ def total_of(found: Estimate) -> str:
 
 
 def without_bound(found: Estimate) -> str:
-    """``no upper bound is known for voice: metered by length …``."""
+    """``what voice will cost at most is not known: metered by length …``."""
     steps_of: dict[str, list[str]] = {}
     for step, why in found.unbounded:
         steps_of.setdefault(why, []).append(step)
-    named = [f"for {_first_of(steps)}: {why}" for why, steps in steps_of.items()]
-    return f"no upper bound is known {'; '.join(named)}"
+    named = (
+        f"what {_first_of(steps)} will cost at most is not known: {why}"
+        for why, steps in steps_of.items()
+    )
+    return "; ".join(named)
 
 
 def _first_of(steps: Sequence[str]) -> str:

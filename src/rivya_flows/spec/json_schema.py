@@ -124,6 +124,12 @@ _DECLARED: Mapping[str, Schema] = {
     "max": {"type": "number"},
     "pattern": {"type": "string"},
 }
+_ANSWER_MAP: Schema = {
+    "type": "object",
+    "if": {"required": ["type", "fields"], "properties": {"type": {"const": "map"}}},
+    "then": {"properties": _DECLARED, "additionalProperties": False},
+    "else": _ANSWERS,
+}
 _ANSWER_FIELD: Schema = {
     "title": "Field of an answer",
     "description": "A type, [type], a map of fields, or a map with `type` that says more.",
@@ -204,7 +210,7 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
         "anyOf": [{"type": ["string", "null"], "not": expression()}, {"$ref": "#/$defs/WorkPool"}]
     },
     ("ChatWith", "expect"): {
-        "anyOf": [_ANSWERS, {"type": "string", "not": expression()}, {"type": "null"}]
+        "anyOf": [_ANSWER_MAP, {"type": "string", "not": expression()}, {"type": "null"}]
     },
     ("ChatWith", "message"): {"anyOf": [{"type": "string"}, _BESIDE]},
     **{
@@ -477,8 +483,13 @@ def _common(model: Model, name: str) -> Schema:
     form = _param(takes.common)
     about: Schema = {key: form.pop(key) for key in ("description", "default") if key in form}
     forms = [*form.get("anyOf", [form]), {"enum": [None, MODELS_OWN]}]
+    options = "|".join(takes.common.options)
     if name == "seconds":
-        forms.append({"type": "string", "pattern": DURATION_PATTERN})
+        number = rf"^({options})(\.0+)?$" if options else r"^\d+(\.\d+)?$"
+        forms += [{"type": "string", "pattern": one} for one in (DURATION_PATTERN, number)]
+    elif name == "resolution" and options:
+        letters = options.replace("p", "[pP]").replace("K", "[kK]")
+        forms.append({"type": "string", "pattern": f"^({letters})$"})
     return {**about, "anyOf": forms}
 
 

@@ -101,10 +101,15 @@ class ExpectedOutput(SpecModel):
     Attributes:
         count: Number of its media; of an output without media, its values: 0 if it is empty.
         kind: Kind of all its media.
+        equals: The whole value of an output without media.
+        contains: A part of it: text in a text, a member of a list, fields of a map; a list of
+            those is each of them.
     """
 
     count: Number | None = None
     kind: MediaKind | None = None
+    equals: Any = None
+    contains: Any = None
 
 
 def _range_of(value: Any) -> Any:

@@ -153,7 +153,7 @@ def test_value_of_the_wrong_kind_is_an_error(written: str, says: str) -> None:
     [
         "''.__class__", "''.__class__.__mro__[1].__subclasses__()", "inputs.__class__", "inputs.holder.update",
         "inputs.styles.append('x')", "inputs['__init__']", "'a'.format", "'%s' % inputs",
-        "'{0.__class__}' | format", "range(9)", "lipsum()", "cycler", "self", "inputs | attr('__class__')",
+        "'%(__class__)s' | format(inputs)", "range(9)", "lipsum()", "cycler", "self", "inputs | attr('__class__')",
         "inputs | map('upper')", "now()", "[1, 2] | random", "2 ** 99999", "(1, 2)",
         "inputs.styles | join(*inputs.styles)", "'x' is callable", "1 }}${% import os %}${{ x",
         "1 %}{% for x in y %}{{ 1",

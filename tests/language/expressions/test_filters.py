@@ -84,9 +84,11 @@ SCOPE = {
         ("'a, b' | split(', ')", ["a", "b"]),
         ("' a  b ' | split", ["a", "b"]),
         ("items | join(', ', attribute='key')", "b, a, c"),
+        ("'%.2f' | format(49.9)", "49.90"),
+        ("'%d of %s at %5.1f%%' | format(2, words | first, 7)", "2 of pear at   7.0%"),
     ],
 )  # fmt: skip
-def test_filter_of_a_list_gives_what_jinja_would(written: str, worth: Any) -> None:
+def test_filter_gives_what_jinja_would(written: str, worth: Any) -> None:
     found = evaluate(f"${{{{ {written} }}}}", SCOPE)
     assert found == worth
     assert type(found) is type(worth)
@@ -115,6 +117,11 @@ def test_a_filter_keeps_the_items_themselves() -> None:
         ("'a' | split('')", "at least one character"),
         ("[1] | flatten(levels=0)", "from 1 on"),
         ("items | join(attribute='json')", "a map cannot be used in text"),
+        ("'%.2f' | format('a')", "%f takes a number, not text"),
+        ("'%d %d' | format(1)", "2 places for 1 value"),
+        ("'%9999d' | format(1)", "'%9999d' is no place for a value"),
+        ("'%.999f' | format(1)", "is no place for a value"),
+        ("'%*d' | format(1, 1)", "is no place for a value"),
     ],
 )
 def test_what_a_filter_of_lists_cannot_do_is_an_error(written: str, says: str) -> None:

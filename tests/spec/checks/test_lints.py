@@ -55,6 +55,10 @@ LINTED = {
     f"labels: {{c: '${{{{ inputs.c }}}}'}}\nsteps:\n{STILL.replace('a lamp', ONE)}{OUT}",
     "an empty default": f"{HEAD}inputs:\n  a: {{type: string, ☞empty-default☞default: }}\n"
     f"  b: {{type: date, required: false, default: }}\nsteps:\n{STILL.replace('a lamp', ALL)}{OUT}",
+    "an exclude of a value that the default lacks":
+    f"{HEAD}inputs: {{b: {{type: list, of: string, default: [Bergen, Turku]}}}}\nsteps:\n{STILL}    matrix:\n"
+    "      city: ${{ inputs.b }}\n      exclude: [{city: Turku}, {city: ☞useless-exclude☞Oslo}]\n"
+    "outputs: {still: '${{ steps.still.assets }}'}\n",
     "all inputs at once":
     f"{HEAD}inputs: {{a: {{type: string}}}}\nsteps:\n{STILL.replace('a lamp', ALL)}{OUT}",
 }  # fmt: skip

@@ -45,8 +45,15 @@ from rivya_flows.language.expressions.output_types import (
     of_data,
     of_text,
 )
-from rivya_flows.language.expressions.resolve import OPEN, bare_name, template
-from rivya_flows.language.expressions.values import ExpressionError, InferenceError, as_text
+from rivya_flows.language.expressions.resolve import OPEN, as_reference, bare_name, template
+from rivya_flows.language.expressions.values import (
+    FORMAT_HINT,
+    ExpressionError,
+    InferenceError,
+    as_text,
+    check_format,
+    format_letters,
+)
 from rivya_flows.language.wording import an, preview
 
 TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
@@ -106,7 +113,13 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
             held = field_of(scope.get(name, own), tree.attr)
             return own if held is None else held
         case nodes.Getattr():
-            return _field(tree, _holder(tree.node, scope), tree.attr)
+            try:
+                holder = _holder(tree.node, scope)
+            except InferenceError as error:
+                if error.fields_of_each and as_reference(tree):
+                    error.fields_of_each = (*error.fields_of_each, tree.attr)
+                raise
+            return _field(tree, holder, tree.attr)
         case nodes.Getitem(arg=nodes.Const(value=place)):
             held = _holder(tree.node, scope)
             if held.kind == "list" and type(place) is not int:
@@ -220,6 +233,8 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
     def find_hint() -> str | None:
         if name in holder.lacks:
             return holder.lacks[name]
+        if error.fields_of_each:
+            return _of_each(path, holder, error.fields_of_each)
         if otherwise is None:
             return _instead(holder, name)
         return suggest(name, holder.fields or ()) or otherwise
@@ -227,7 +242,21 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
     # What it lacks is not a misspelling: the `asset` of a fan-out.
     named = isinstance(tree, nodes.Getattr) and name not in holder.lacks
     among = holder.fields if named else None
-    raise InferenceError(code, message, about=about, find_hint=find_hint, among=among)
+    error = InferenceError(code, message, about=about, find_hint=find_hint, among=among)
+    if holder.kind == "list" and not is_place(name):
+        error.fields_of_each = (name,)
+    raise error
+
+
+def _of_each(path: str, holder: Shape, fields: Sequence[str]) -> str:
+    """What to write for fields of the members of a list."""
+    dotted, found = ".".join(fields), holder.member or ANY
+    for name in fields:
+        found = field_of(found, name) or ANY
+    hint = f"it is a list: write [0].{dotted} for one item, `| map(attribute={dotted!r})` for all"
+    if found.kind == "list":
+        hint += f""" with `| flatten`, or loops: `matrix: {{one: "${{{{ {path} }}}}", other: "${{{{ matrix.one.{dotted} }}}}"}}`"""
+    return hint
 
 
 def _instead(holder: Shape, name: str) -> str | None:
@@ -389,12 +418,35 @@ def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
         _need(("list",), value, tree.node, f"is not what `{tree.name}` takes")
         _check_arguments(tree, ("list",))
         return _of_list(tree, value, parts)
+    if tree.name == "format":
+        _check_format(tree, parts)
+        return TEXT
     fits, gives = _FILTERS[tree.name]
     _need(fits, value, tree.node, f"is not what `{tree.name}` takes")
     _check_arguments(tree, fits)
     if value.is_prose and tree.name == "split":
         return list_of(PROSE)
     return PROSE if value.is_prose and gives == TEXT and tree.name != "replace" else gives
+
+
+def _check_format(tree: nodes.Filter, parts: Sequence[Shape]) -> None:
+    value, text = parts[0], tree.node.value if isinstance(tree.node, nodes.Const) else None
+    if isinstance(text, str):
+        try:
+            check_format(text, len(tree.args))
+        except ExpressionError as error:
+            raise InferenceError("bad-expression", error.message, error.hint) from error
+        for letter, operand, shape in zip(format_letters(text), tree.args, parts[1:], strict=True):
+            takes = TEXTS if letter == "s" else ("number",)
+            _need(takes, shape, operand, f"is not what %{letter} takes")
+    elif value.kind not in ("any", "text") or any("%" in str(_constant(one)) for one in tree.args):
+        # As people write it who do not know Jinja's.
+        message = "`format` takes the text with the places first, and then the values"
+        raise InferenceError("bad-expression", message, FORMAT_HINT, tree.name)
+
+
+def _constant(tree: nodes.Node) -> Any:
+    return tree.value if isinstance(tree, nodes.Const) else None
 
 
 def _of_list(tree: nodes.Filter, value: Shape, parts: Sequence[Shape]) -> Shape:

@@ -44,6 +44,28 @@ _FOREIGN = (
     ("?", "write `A if CONDITION else B`"),
 )
 """Operators of other languages, with the hint for each."""
+_FILTERS_ELSEWHERE = {
+    "batch": "write slices: LIST[0:2], LIST[2:4]",
+    "capitalize": "write `| title`, or write it so",
+    "combine": "write a map of the fields: {'name': A.name, 'price': B.price}",
+    "count": "write `| length`",
+    "d": "write `| default(…)`",
+    "dict2items": "maps have no items: write a list of maps, with a field `key`",
+    "dictsort": "maps have no items: write a list of maps, then `| sort(attribute='NAME')`",
+    "float": "write `| int`, or declare the input as a number",
+    "from_json": "write `expect` in the chat step, and read .json.FIELD",
+    "items": "maps have no items: write a list of maps, with a field `key`",
+    "list": "a list is one already",
+    "number": "write `'%.2f' | format(VALUE)`",
+    "random": "write `| seed(1, 6)`, which gives the same number for the same value",
+    "reverse": "write `| sort(reverse=true)`",
+    "size": "write `| length`",
+    "slice": "write LIST[0:2]",
+    "strip": "write `| trim`",
+    "to_json": "write `| json`",
+    "tojson": "write `| json`",
+}
+"""Filters of Jinja, Ansible and Liquid that the language lacks, and what to write."""
 _STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 _TOKENS = re.compile(rf"{_STRINGS.pattern}|[{{}}'\"]", re.DOTALL)
 _BARE = re.compile(rf"({'|'.join(NAMESPACES[:-1])})\.([a-z][a-z0-9_]*)(?:\.\w+|\[[^\]]*\])*")
@@ -199,6 +221,7 @@ def _check_filter(node: nodes.Filter, offset: int) -> None:
     if node.name not in FILTERS:
         near = nearest(node.name, FILTERS)
         hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(FILTERS)}"
+        hint = _FILTERS_ELSEWHERE.get(node.name.lower(), hint)
         raise ExpressionError(f"unknown filter {node.name!r}", hint, offset, node.name)
     # Jinja2 types them as pairs of a map; its parser makes keywords, whose key is a str.
     named = [str(pair.key) for pair in node.kwargs]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json as json_module
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -55,6 +56,7 @@ class InferenceError(ExpressionError):
     """An unknown name or a value of the wrong type, found before anything runs.
 
     `find_hint` finds a hint that takes time to find; it is called only if the hint is shown.
+    `fields_of_each` are those that it reads of a list, which its members may have.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class InferenceError(ExpressionError):
         super().__init__(message, hint, about=about)
         self.args = (code, message, hint, about)  # for pickle, which passes them again
         self.code, self.find_hint, self.among = code, find_hint, among or ()
+        self.fields_of_each: tuple[str, ...] = ()
 
 
 class UsesNull(RivyaError):
@@ -245,6 +248,44 @@ def _round(value: Any, digits: Any = 0) -> Any:
     return round(value, digits) if digits else round(value)
 
 
+_PLACE = re.compile(r"%(?:%|[-+ 0]{0,4}\d{0,2}(?:\.\d{1,2})?([dfs])|)")
+
+
+def format_letters(text: str) -> list[str]:
+    """The letters of the places for values in a text, such as ``f`` of ``%.2f``."""
+    letters = []
+    for found in _PLACE.finditer(text):
+        if found[0] == "%":
+            message = f"{preview(text[found.start() :][:12])} is no place for a value"
+            raise ExpressionError(message, "write %d, %.2f or %s, and %% for the sign itself")
+        letters += [found[1]] if found[1] else []
+    return letters
+
+
+def check_format(text: str, values: int) -> None:
+    """Refuses so many values for a text with places."""
+    places = len(format_letters(text))
+    if places != values:
+        message = f"the text has {places} places for {values} value{'' if values == 1 else 's'}"
+        raise ExpressionError(message, FORMAT_HINT)
+
+
+FORMAT_HINT = "write `'%.2f' | format(VALUE)`"
+
+
+def _format(value: Any, *values: Any) -> str:
+    """The text with values in its places: `'%.2f' | format(49.9)` is `49.90`, `%d` a whole number, `%s` text."""
+    text = as_text(value)
+    check_format(text, len(values))
+    made: list[Any] = []
+    for letter, one in zip(format_letters(text), values, strict=True):
+        if letter != "s" and not is_number(one):
+            raise ExpressionError(f"%{letter} takes a number, not {an(type_name(one))}")
+        made.append(as_text(one) if letter == "s" else one)
+    check_length(len(text) + sum(len(one) for one in made if isinstance(one, str)))
+    return text % tuple(made)
+
+
 def _seed(value: Any, least: Any = 0, greatest: Any = 2_147_483_647) -> int:
     """A whole number from `least` to `greatest` that is always the same for the same value."""
     if not (isinstance(least, int) and isinstance(greatest, int) and least <= greatest):
@@ -321,6 +362,7 @@ def _members(value: Any) -> Sequence[Any]:
 BASIC_FILTERS: Mapping[str, Callable[..., Any]] = {
     "default": _default,
     "first": _member(0, "first"),
+    "format": _format,
     "int": _int,
     "json": as_json,
     "last": _member(-1, "last"),

@@ -33,6 +33,7 @@ from rivya_flows.language.expressions.values import ExpressionError, InferenceEr
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, preview
 from rivya_flows.language.workflow import PARTS, Part, Step, Workflow
+from rivya_flows.spec.checks.steps import is_never
 from rivya_flows.spec.inlining import included_by
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
 from rivya_flows.steps.cut_rules import drawn_texts
@@ -271,6 +272,7 @@ def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> 
     for step in spec.steps:
         _check_fonts(workflow, step, report)
         _check_text_condition(workflow, step, report)
+        _check_exclude(workflow, step, report)
     if not workflow.outputs:
         # A callback or a function may take the results elsewhere.
         if all(_is_for_results(workflow, one) for one in steps.values()):
@@ -319,6 +321,23 @@ def _check_text_condition(
         message = "this holds for every text but an empty one: for 'no' too"
         hint = f"compare it: `{field} == 'yes'`, or `{field} != ''` if any text will do"
         report.add((*step.path, "if"), "text-condition", message, hint)
+
+
+def _check_exclude(workflow: Workflow, step: WrittenStep, report: DiagnosticCollector) -> None:
+    """Reports rules that exclude nothing with the default of the input that an axis is."""
+    matrix = step.get("matrix")
+    rules = matrix.get("exclude") if isinstance(matrix, dict) else None
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+        for axis, value in rule.items() if isinstance(rule, dict) else ():
+            named = whole_reference(matrix.get(axis))
+            if named is None or named.namespace != "inputs" or len(named.path) != 1:
+                continue
+            default = workflow.inputs[named.path[0]].default
+            if is_never(value, default):
+                message = f"no {axis!r} is {preview(value)} by the default of {named.path[0]!r}"
+                hint = suggest(str(value), map(str, default or ()))
+                place: Path = (*step.path, "matrix", "exclude", index, axis)
+                report.add(place, "useless-exclude", message, hint)
 
 
 def _check_fonts(workflow: Workflow, step: WrittenStep, report: DiagnosticCollector) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
+from math import inf
 from typing import Any
 
 from rivya_flows.language.brand import TITLE
@@ -22,8 +23,14 @@ from rivya_flows.language.expressions.output_types import (
     map_of,
     of_input,
 )
-from rivya_flows.language.expressions.resolve import NAMESPACES, is_computed, references, template
-from rivya_flows.language.expressions.values import ExpressionError, InferenceError
+from rivya_flows.language.expressions.resolve import (
+    NAMESPACES,
+    evaluate,
+    is_computed,
+    references,
+    template,
+)
+from rivya_flows.language.expressions.values import ExpressionError, InferenceError, is_number
 from rivya_flows.language.field_types import fields_of
 from rivya_flows.language.final_cut import CUT_PARTS
 from rivya_flows.language.matrix import LOOPS, SPECIAL
@@ -96,6 +103,24 @@ def _check_limit(names: NamesInScope, step: WrittenStep, report: DiagnosticColle
     if shape.kind not in ("any", "number"):
         message = f"'limit' takes a number, but this is {an(shape.kind)}"
         report.add(path, "wrong-type", message, repair(("number",), shape))
+    else:
+        _check_constant(step.get("limit"), path, inf, report)
+
+
+def _check_constant(value: Any, path: Path, most: float, report: DiagnosticCollector) -> None:
+    """A number from 0 on that an expression gives whatever the inputs are."""
+    with suppress(ExpressionError):  # reported with the expressions
+        if not is_computed(value) or references(value):
+            return
+        try:
+            found = evaluate(value, {})
+        except ExpressionError as error:
+            report.add(path, "wrong-value", f"{path[-1]!r}: {error}", error.hint)
+            return
+        if not is_number(found) or not 0 <= found <= most:
+            wanted = "a number, 0 or more" if most == inf else f"a number, 0 to {most:g}"
+            message = f"{path[-1]!r} must be {wanted}, not {preview(found)}"
+            report.add(path, "out-of-range", message, "write the number itself, or read an input")
 
 
 def _check_labels(names: NamesInScope, report: DiagnosticCollector) -> None:
@@ -141,6 +166,8 @@ def _check_budgets(names: NamesInScope, report: DiagnosticCollector) -> None:
                 if shape.kind not in ("any", "number"):
                     message = f"{key!r} must be a number, but this is {an(shape.kind)}"
                     report.add((*path, key), "wrong-type", message, "use a number")
+                else:
+                    _check_constant(value, (*path, key), 1 if key == "warn_at" else inf, report)
 
 
 def _without(prompt: Any, fallback: dict[str, Any]) -> dict[str, Any]:

@@ -86,6 +86,8 @@ def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticColle
         wrong.append(("of", message, "write `of: string`"))
     if declared.is_table and not declared.fields:
         hint = "add `fields: {name: {type: string}}`"
+        if kind == "map":
+            hint += "; for a table, or a loop over it, write `type: list` and `of: map` too"
         wrong.append(("fields", "a map needs `fields`", hint))
     if "fields" in given and not declared.is_table:
         hint = "write `type: map`, or `type: list` and `of: map`"

@@ -14,7 +14,7 @@ from rivya_client.catalogue.common import COMMON
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.common_params import MODELS_OWN
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
-from rivya_flows.language.expressions.inference import is_bare, known_shape
+from rivya_flows.language.expressions.inference import is_bare, known_shape, repair
 from rivya_flows.language.expressions.output_types import TEXT, Scope, Shape, Unknown
 from rivya_flows.language.expressions.resolve import (
     NAMESPACES,
@@ -176,6 +176,10 @@ class _FanOutCheck:
                     self._add(
                         (*place, key), "unknown-variable", wrong, suggest(key, axes), key=True
                     )
+                elif is_never(rule[key], axes[key]):
+                    wrong = f"the axis {key!r} never has the value {preview(rule[key])}"
+                    known = suggest(str(rule[key]), map(str, axes[key]))
+                    self._add((*place, key), "wrong-choice", wrong, known)
 
     def _check_zip(self, rows: dict[str, Any]) -> None:
         if not rows:
@@ -211,11 +215,25 @@ class _FanOutCheck:
             shape = known_shape(values, scope)
             if shape.kind not in ("any", "list"):
                 message = f"{name!r} must be a list, but this is {an(shape.kind)}"
+                if shape.fields and "items" in shape.fields:
+                    hint = repair(("list",), shape) or hint
                 self._add(path, "wrong-type", message, hint)
         else:
+            if isinstance(values, dict) and values:
+                hint = f"write a list of maps with the name of each as its `key`, such as [{{key: {next(iter(values))}, …}}]"
             if isinstance(values, str) and bare_name(values):
                 hint = f'write "${{{{ {values} }}}}"'
             self._add(path, "wrong-type", f"{name!r} must be a list, not {preview(values)}", hint)
+
+
+def is_never(value: Any, values: Any) -> bool:
+    """Whether an axis with these values, as they are written, never has a value."""
+    if not isinstance(values, list) or is_computed(value) or is_computed(values):
+        return False
+    # As in a run: 1 is no `true`.
+    return all(
+        one != value or isinstance(one, bool) is not isinstance(value, bool) for one in values
+    )
 
 
 def check_order(spec: WrittenSpec, report: DiagnosticCollector) -> None:
