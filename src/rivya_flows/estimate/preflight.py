@@ -78,7 +78,7 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
     yield from failed
     state = _with_any_campaign(state.copy(plan=with_followed_items(state.plan)))
     certain, examined = dict(_certain_steps(state)), set[tuple[str, str]]()
-    told = set[tuple[str, str, str]]()
+    messages = set[tuple[str, str, str]]()
     for step_id, planned in state.plan.steps.items():
         if _is_never_made(state, step_id, planned):
             continue
@@ -119,11 +119,11 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
             found += [(item.key, reason) for reason in reasons]
             is_reported = True
             for key, reason in found:
-                # A later round is told only what the first does not have too.
+                # Of a later round, only what is not wrong in the first too.
                 one = (step.id.split(".")[0], key, reason)
-                if step_id in certain or one not in told:
+                if step_id in certain or one not in messages:
                     yield step_id, key, reason
-                told.add(one)
+                messages.add(one)
     for (step_id, key), film in films(state).items():
         named = state.planned_step(step_id)
         is_made = step_id in certain and named.step.if_ is None

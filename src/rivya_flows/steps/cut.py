@@ -280,14 +280,14 @@ def _without_nulls(key: str, value: Any) -> Any:
         return [one for one in members if one is not None]
     if not isinstance(value, Mapping):
         return value
-    shows = {*_SHOWN.get(key, ())} & value.keys()
-    kept = {name: one for name, one in value.items() if name not in shows or not _is_blank(one)}
-    if shows and not shows & kept.keys():
+    shows = {*_CONTENTS.get(key, ())} & value.keys()
+    rest = {name: one for name, one in value.items() if name not in shows or not _is_blank(one)}
+    if shows and not shows & rest.keys():
         return None
-    return {**value, **dict.fromkeys(shows - kept.keys())}
+    return {**value, **dict.fromkeys(shows - rest.keys())}
 
 
-_SHOWN: Mapping[str, Collection[str]] = {
+_CONTENTS: Mapping[str, Collection[str]] = {
     "clips": ("media",),
     "music": ("audio",),
     "overlays": ("image", "text"),
