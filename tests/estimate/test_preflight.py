@@ -165,6 +165,19 @@ CERTAIN: dict[str, tuple[str, dict[str, Any], str]] = {
         f'foreach: "${{{{ inputs.words }}}}", max_items: 1, {PICTURE}}}', {},
         "a: 2 items, but max_items is 1: raise it, or take the first with `limit: 1`"),
     "a parameter inside an included spec": (INCLUDED, {"word": "9:17"}, f"a__a: {NOT_9_17}"),
+    "under a condition that only the run decides": (
+        f"if: \"${{{{ steps.script.text == 'yes' }}}}\", {SHAPED}", {"word": "9:17"}, f"a: {NOT_9_17}"),
+    "what it uses may be skipped": (
+        SHAPED.replace("script.text", "maybe.text"), {"word": "9:17"}, f"a: {NOT_9_17}"),
+    "of an item whose condition only the run decides": (
+        f'matrix: {{r: ["1:1", "${{{{ inputs.word }}}}"]}}, if: "${{{{ matrix.r in steps.script.text }}}}", {PICTURE}, params: {{aspect_ratio: "${{{{ matrix.r }}}}"}}}}',
+        {"word": "7:7"}, "a[7:7]: 'aspect_ratio' cannot be '7:7'; one of 1:1, 4:3, 3:4, 16:9, 9:16"),
+    "inside an include that only the run decides": (
+        INCLUDED.replace("include,", "include, if: \"${{ steps.script.text == 'yes' }}\","), {"word": "9:17"}, f"a__a: {NOT_9_17}"),
+    "inside an include for each item of a list that only the run knows": (
+        'foreach: "${{ steps.script.text | split }}", ' + INCLUDED, {"word": "9:17"}, f"a__item__a: {NOT_9_17}"),
+    "in the rounds of a step": (
+        'repeat: {until: "${{ steps.a.asset.width > 9 }}", at_most: 2}, ' + SHAPED, {"word": "9:17"}, f"a.1: {NOT_9_17}"),
     "an input of an included spec": (INCLUDED, {"word": "too long"}, "a: the input 'shape' of a: 8 characters is more than 5"),
     "a film by its URL for a model of pictures": (
         RESTYLED.replace("REFERENCE", '"${{ inputs.word }}"'), {"word": "https://example.com/a.mp4?x=1"},
@@ -188,8 +201,14 @@ def test_failure_that_is_certain_is_told_before_anything_is_bought(
 
 
 POSSIBLE: dict[str, tuple[str, dict[str, Any]]] = {
-    "the step may be skipped": (f"if: \"${{{{ steps.script.text == 'yes' }}}}\", {SHAPED}", {"word": "9:17"}),
-    "what it uses may be skipped": (SHAPED.replace("script.text", "maybe.text"), {"word": "9:17"}),
+    "a part of the condition is false": (
+        f"if: \"${{{{ steps.script.text == 'yes' and inputs.word == '1:1' }}}}\", {SHAPED}", {"word": "9:17"}),
+    "the condition asks about the member": (
+        'if: "${{ steps.stills.items | length > 2 }}", ' + CUT.replace("OF", "steps.stills.items[2].asset"), {}),
+    "the condition asks how many there are": (
+        'if: "${{ steps.stills.items | length < 3 }}", ' + FILM.replace("OF", "steps.stills.assets"), {"words": ["a", "b", "c"]}),
+    "the condition of the include is false": (
+        INCLUDED.replace("include,", "include, if: \"${{ steps.script.text == 'yes' and not inputs.word }}\","), {"word": "9:17"}),
     "the item is skipped": (
         f'foreach: "${{{{ inputs.words }}}}", if: "${{{{ item == inputs.word }}}}", {PICTURE}, params: {{aspect_ratio: "${{{{ item }}}}"}}}}',
         {"words": ["1:1", "9:17"], "word": "1:1"}),

@@ -106,6 +106,20 @@ def test_nulls_in_lists_and_parts_without_their_medium_are_left_out() -> None:
     assert "music" not in made
 
 
+@pytest.mark.parametrize("nothing", [None, "", " "])
+def test_a_part_whose_texts_are_all_empty_is_left_out(nothing: str | None) -> None:
+    parts: dict[str, Any] = {
+        "overlays": [{"text": nothing, "position": "top"}, {"image": STILL, "text": nothing}],
+        "end_card": {"title": nothing, "line": nothing, "seconds": 3},
+        "captions": {"text": nothing, "position": "top"},
+    }
+    made = composed(clips=[FILM], **parts)
+    assert [one["image"] for one in made["overlays"]] == [STILL]
+    assert not {"end_card", "captions"} & made.keys()
+    card = composed(clips=[FILM], end_card={"title": "Aurora", "line": nothing})["end_card"]
+    assert (card["title"], card["line"]) == ("Aurora", None)
+
+
 def test_the_cues_of_a_file_and_the_look_of_a_brand_are_passed_on() -> None:
     cue = {"start": 0.0, "end": 1.5, "text": "Hello"}
     look = {"colours": ["#112233"], "font": "poppins"}

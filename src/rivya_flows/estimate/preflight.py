@@ -6,7 +6,8 @@ then. What depends on inputs and loop variables alone is checked here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +26,6 @@ from rivya_flows.language.expressions.resolve import (
     ExpressionError,
     UsesNull,
     as_reference,
-    condition,
     expressions_in,
     is_computed,
     whole_reference,
@@ -50,11 +50,13 @@ from rivya_flows.plans.requests import (
     examine,
     fallback_of,
     given_of,
+    is_false,
     known_arguments,
     known_part,
     known_result,
     written_arguments,
 )
+from rivya_flows.queue.evaluation import open_campaigns
 from rivya_flows.queue.item_counts import item_range
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.scope import item_scope, known_scope, namespace_facts
@@ -74,14 +76,18 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
         if item.phase is Phase.FAILED and item.code != "included"
     ]
     yield from failed
-    state = state.copy(plan=with_followed_items(state.plan))
-    certain = dict(_certain_steps(state))
-    for step_id, planned in certain.items():
+    state = _with_any_campaign(state.copy(plan=with_followed_items(state.plan)))
+    certain, examined = dict(_certain_steps(state)), set[tuple[str, str]]()
+    messages = set[tuple[str, str, str]]()
+    for step_id, planned in state.plan.steps.items():
+        if _is_never_made(state, step_id, planned):
+            continue
         if planned.includes:
             # A failed step of the included spec may have reported the same input already.
             reported = {reason for _, _, reason in failed}
             for key, space in planned.inside.items():
                 wrong = _unfit_inputs(state, state.plan.spaces[space])
+                key = "" if key == ANY_ITEM else key
                 yield from ((step_id, key, reason) for reason in wrong if reason not in reported)
             continue
         try:
@@ -98,7 +104,8 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
         step = planned.step
         written = [one.with_.model_dump() for one in alternatives_of(step)]
         shared = [step.key, step.fan_out[1]]
-        absent = [*missing_members(state.plan, planned.space, [*written, *shared], {})]
+        asked = steps_in(state.plan.spaces[planned.space], step.if_)
+        absent = [*missing_members(state.plan, planned.space, [*written, *shared], {}, asked)]
         is_reported = False
         for item in items:
             if item.phase is not Phase.WAITING:
@@ -107,11 +114,20 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
             reasons = _reasons(state, planned, item_scope(state, planned, item, scope), absent)
             if reasons is None:
                 continue
-            yield from ((step_id, "", reason) for reason in absent if not is_reported)
-            yield from ((step_id, item.key, reason) for reason in reasons)
+            examined.add((step_id, item.key))
+            found = [("", reason) for reason in absent if not is_reported]
+            found += [(item.key, reason) for reason in reasons]
             is_reported = True
+            for key, reason in found:
+                # Of a later round, only what is not wrong in the first too.
+                one = (step.id.split(".")[0], key, reason)
+                if step_id in certain or one not in messages:
+                    yield step_id, key, reason
+                messages.add(one)
     for (step_id, key), film in films(state).items():
-        if step_id in certain and certain[step_id].step.if_ is None:
+        named = state.planned_step(step_id)
+        is_made = step_id in certain and named.step.if_ is None
+        if is_made or ((step_id, key) in examined and named.upstream <= certain.keys()):
             yield from ((step_id, key, reason) for reason in film.wrong)
 
 
@@ -143,12 +159,41 @@ def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
             for item in _items(state, step_id, scope):
                 here = item_scope(state, planned, item, scope)
                 known = _known_arguments(state, planned, here)
-                if known is not None:
+                wanted = known_part(planned.step.if_, here)
+                if known is not None and not isinstance(wanted, Unknown):
                     given = (known[0].get(name) for name in ("url", "secret"))
                     url, secret = (None if has_unknown(one) else one for one in given)
                     yield step_id, url, secret
         except (UsesNull, ExpressionError):
             continue  # the run skips the step, or the failure is reported already
+
+
+def _with_any_campaign(state: State) -> State:
+    """The state with one more item of each `include` whose list only the run knows, whatever that item is."""
+    names = [*state.plan.steps]
+    for name in names:  # grows by what is included inside
+        planned = state.planned_step(name)
+        if planned.includes and not planned.skipped and not state.steps[name].expanded:
+            with suppress(ExpressionError):  # too many steps for a plan: the run says so
+                open_campaigns(state, name, [ANY_ITEM])
+                names += state.plan.steps.keys() - {*names}
+    return state
+
+
+def _is_never_made(state: State, step_id: str, planned: PlannedStep) -> bool:
+    """Whether a step is skipped, whatever the steps before it give."""
+    if planned.skipped or state.steps[step_id].status == "skipped":
+        return True
+    for space, _, include in state.plan.spaces[planned.space].inclusions():
+        try:
+            known = steps_of_include(space, include.if_)
+            scope = known_scope(state, state.planned_step(space.include))
+            variables = namespace_facts(state).variables(space.include, space.key)
+            if include.if_ is not None and known and is_false(include.if_, {**scope, **variables}):
+                return True
+        except (UsesNull, ExpressionError):
+            continue
+    return False
 
 
 def _certain_steps(state: State) -> Iterator[tuple[str, PlannedStep]]:
@@ -201,10 +246,12 @@ def _items(state: State, step_id: str, scope: Scope) -> Sequence[ItemState]:
 def _known_arguments(
     state: State, planned: PlannedStep, scope: Scope
 ) -> tuple[dict[str, Any], list[str]] | None:
-    """The known arguments of an item and what is wrong with others; None if it is or may be skipped."""
+    """The known arguments of an item and what is wrong with others; None if it is skipped.
+
+    An item whose condition only the run decides is looked at as if it was true.
+    """
     try:
-        wanted = known_part(planned.step.if_, scope)
-        if isinstance(wanted, Unknown) or not condition(wanted, scope):
+        if is_false(planned.step.if_, scope):
             return None
     except UsesNull:
         return None
@@ -222,7 +269,7 @@ def _reasons(
     state: State, planned: PlannedStep, scope: Scope, absent: Sequence[str]
 ) -> list[str] | None:
     """Why a request of an item will fail, but for what is `absent` in every item, with all that it may fall
-    back to; None if the item is or may be skipped.
+    back to; None if the item is skipped.
     """
     reasons: list[str] = []
     kind, plan = None, state.plan
@@ -239,7 +286,8 @@ def _reasons(
             mode = mode_of(arguments.get("mode"))
             if mode is not None and mode.needs == "by":
                 found += _unknown_values(planned.pick.by, scope)
-        missing = missing_members(plan, planned.space, written, scope)
+        asked = steps_in(plan.spaces[planned.space], step.if_)
+        missing = missing_members(plan, planned.space, written, scope, asked)
         found += (one for one in missing if one not in absent)
         named = arguments.get("model")
         model = plan.catalogue.get(named) if isinstance(named, str) else None
@@ -268,14 +316,18 @@ def _unknown_values(by: Any, scope: Scope) -> Iterator[str]:
 
 
 _MAX_SHOWN = 20
+ANY_ITEM = "item"
+"""The key of an item whatever its list gives."""
 
 
-def missing_members(plan: RunPlan, space: str, written: Any, scope: Scope) -> Iterator[str]:
+def missing_members(
+    plan: RunPlan, space: str, written: Any, scope: Scope, asked: Collection[str] = ()
+) -> Iterator[str]:
     """Why a value of a spec cannot be evaluated: members that a fan-out does not have, by names that are
     written or computed from the scope.
 
     Only certain reads count: no branch of a choice. What `default` or a test guards may be missing,
-    and may be no key that several items share.
+    and may be no key that several items share. So may what is read of steps that a condition `asked` about.
     """
     named: dict[tuple[str, ...], bool] = {}
     chains = (one for part in expressions_in(written) for one in _certain_reads(part.tree))
@@ -291,7 +343,8 @@ def missing_members(plan: RunPlan, space: str, written: Any, scope: Scope) -> It
             member = (*held.path, name)
             named[member] = named.get(member, True) and guarded
     for path, guarded in sorted(named.items()):
-        yield from _absent(plan, space, path, guarded=guarded)
+        if inlined_name(space, path[0]) not in asked:
+            yield from _absent(plan, space, path, guarded=guarded)
 
 
 def _known_name(tree: nodes.Getattr | nodes.Getitem, scope: Scope) -> str | None:
@@ -312,7 +365,8 @@ def as_planned(state: State, planned: PlannedStep, written: Any, known: Any) -> 
         return known
     name = inlined_name(planned.space, named.path[0])
     source = state.plan.steps.get(name)
-    if source is None:
+    # A condition that asks about a step may be about how many it made.
+    if source is None or name in steps_in(state.plan.spaces[planned.space], planned.step.if_):
         return known
     names = NamesInScope(WrittenSpec({}), state.plan.catalogue)
     single = source.kind.gives(written_arguments(source.step), names)

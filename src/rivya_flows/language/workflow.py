@@ -32,7 +32,7 @@ Inputs = Mapping[str, JsonValue]
 """The values of inputs by name, as JSON."""
 
 
-def _typed(value: Any) -> Any:
+def _declaration(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
@@ -86,7 +86,9 @@ class Input(SpecModel):
         return "file" in (self.type, self.of) or any(one.has_files for one in inside)
 
 
-InputForm = Annotated[Input, BeforeValidator(_typed, json_schema_input_type=InputType | Input)]
+InputForm = Annotated[
+    Input, BeforeValidator(_declaration, json_schema_input_type=InputType | Input)
+]
 Input.model_rebuild()  # with the form of its fields
 Change = Callable[[Input, Any], Any]
 

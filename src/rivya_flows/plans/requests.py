@@ -12,6 +12,7 @@ from rivya_flows.language.expressions.evaluation import Evaluation, result
 from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.resolve import (
     Reference,
+    condition,
     evaluate,
     is_computed,
     template,
@@ -117,6 +118,30 @@ def known_result(tree: nodes.Expr, scope: Scope) -> Any:
     if _is_all_known(tree, scope):
         return result(tree, Evaluation(scope))
     return Unknown()
+
+
+def is_false(value: Any, scope: Scope) -> bool:
+    """Whether an `if` is false whatever is not known yet; raises as `known_part`."""
+    known = known_part(value, scope)
+    if not isinstance(known, Unknown):
+        return not condition(known, scope)
+    parts = template(value)
+    return parts.whole and _is_never(parts.expressions[0].tree, scope)
+
+
+def _is_never(tree: nodes.Node, scope: Scope) -> bool:
+    if isinstance(tree, nodes.And):
+        return _is_never(tree.left, scope) or _is_never(tree.right, scope)
+    if isinstance(tree, nodes.Or):
+        return _is_never(tree.left, scope) and _is_never(tree.right, scope)
+    if not isinstance(tree, nodes.Expr) or not _is_all_known(tree, scope):
+        return False
+    try:
+        return not result(tree, Evaluation(scope))
+    except UsesNull:
+        return True
+    except ExpressionError:
+        return False
 
 
 def known_value(value: Any, scope: Scope) -> Any:

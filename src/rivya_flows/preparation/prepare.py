@@ -286,8 +286,8 @@ def refuse_known_failures(state: State, spec: spec_file.SpecFile) -> None:
 
 def _with_file_input(reason: str, state: State, step_id: str) -> str:
     """The reason, with what to do if it names a path that an input gives as text."""
-    planned = state.planned_step(step_id)
-    for name in sorted(planned.reads) if not planned.space else ():
+    planned = state.plan.steps.get(step_id)  # not of an item that stands for others
+    for name in sorted(planned.reads) if planned and not planned.space else ():
         given = state.plan.inputs.get(name)
         kind = kind_of(given) if isinstance(given, str) and written_path(given) else None
         if kind is not None and preview(given) in reason:

@@ -30,7 +30,6 @@ from rivya_flows.language.field_errors import report_error
 from rivya_flows.language.field_types import EVALUATED, Takes, fields_of, keys_of
 from rivya_flows.language.final_cut import (
     CUT_PARTS,
-    MEDIUM_IN,
     PART_OF_SPEC,
     SPEECH,
     CutMedium,
@@ -44,6 +43,7 @@ from rivya_flows.language.syntax.media_references import resolve
 from rivya_flows.similar_names import nearest
 from rivya_flows.steps.arguments import Arguments, World
 from rivya_flows.steps.cut_rules import (
+    CARD_KEYS,
     Speech,
     computed_problems,
     cut_problems,
@@ -316,15 +316,31 @@ def _with_speech(clip: Any) -> Any:
 
 
 def _without_nulls(key: str, value: Any) -> Any:
-    """A list without nulls, and without maps whose medium is null; such a map alone is null."""
+    """A list without nulls; null for a map of which all that it shows is null or an empty text."""
     if isinstance(value, list):
         members = (_without_nulls(key, one) for one in value)
         return [one for one in members if one is not None]
-    if isinstance(value, Mapping) and not value.get("text"):
-        medium = MEDIUM_IN.get(key) if key != "end_card" else None
-        if medium in value and value[medium] is None:
-            return None
-    return value
+    if not isinstance(value, Mapping):
+        return value
+    shows = {*_CONTENTS.get(key, ())} & value.keys()
+    rest = {name: one for name, one in value.items() if name not in shows or not _is_blank(one)}
+    if shows and not shows & rest.keys():
+        return None
+    return {**value, **dict.fromkeys(shows - rest.keys())}
+
+
+_CONTENTS: Mapping[str, Collection[str]] = {
+    "clips": ("media",),
+    "music": ("audio",),
+    "overlays": ("image", "text"),
+    "captions": ("text", "file", "cues"),
+    "end_card": CARD_KEYS,
+}
+"""What each part shows or plays: at least one of these."""
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _message(path: tuple[str | int, ...], found: Diagnostic) -> str:
