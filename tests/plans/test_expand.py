@@ -91,13 +91,21 @@ ADDITIONS = st.lists(
 )
 
 
+def _can_exclude(rule: Spec, axes: Spec) -> bool:
+    """Whether each value is one of its axis; any other is a mistake."""
+    return all(
+        any(type(one) is type(value) and one == value for one in axes.get(axis, ()))
+        for axis, value in rule.items()
+    )
+
+
 @st.composite
 def _matrices(draw: st.DrawFn) -> Spec:
     matrix: Spec = {"a": draw(st.lists(VALUES, min_size=1, max_size=3))}
     if draw(st.booleans()):
         matrix["b"] = draw(st.lists(VALUES, min_size=1, max_size=2))
     for name, rules in (("exclude", draw(RULES)), ("include", draw(ADDITIONS))):
-        fitting = [rule for rule in rules if name == "include" or rule.keys() <= matrix.keys()]
+        fitting = [rule for rule in rules if name == "include" or _can_exclude(rule, matrix)]
         if fitting:
             matrix[name] = fitting
     return matrix

@@ -213,7 +213,7 @@ SPEC: dict[str, Any] = {
     [
         ("spot", {"clips": ["${{ inputs.value[0] }}"] * 2, "transition": {"kind": "fade", "seconds": 5}},
          FILM, "clip 1 is shown for 4 s, which is shorter than its 5 s of transitions; show it longer"),
-        ("spot", {"overlays": [{"text": "a", "position": "${{ inputs.value[0] }}"}]}, "middle", "'position' cannot be 'middle'; there are: top-left"),
+        ("spot", {"overlays": [{"text": "a", "position": "${{ inputs.value[0] }}"}]}, "middle", "'position' cannot be 'middle'; did you mean 'center'"),
         ("spot", {"overlays": [{"text": "${{ inputs.value[0] }}"}]}, "a" * 201, "201 characters; shorten it to at most 200"),
         ("spot", {"narration": URL.replace("mp4", "mp3"), "captions": {"text": "a", "language": "${{ inputs.value[0] }}"}}, "Say yes to good things " * 9, "to …' is no language; write its code"),
         ("spot", {"overlays": [{"text": "a", "width": "${{ inputs.value[0] }}"}]}, 2, "'width' mus"),

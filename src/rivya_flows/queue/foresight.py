@@ -34,7 +34,7 @@ class Foreseen(NamedTuple):
 
 @dataclass(frozen=True)
 class Foresight:
-    """Looks ahead in one state, which must not change meanwhile, each item at most once."""
+    """Looks ahead in one state, each item at most once. The state must not change while it is used."""
 
     state: State
     _seen: dict[tuple[str, str], Foreseen] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Foresight:
             return Foreseen(item, item.phase is Phase.COMPLETED, item.reason or "")
         if item.requests:
             return Foreseen(item)
-        followed = self._followed(planned, item)
+        followed = self._followed_item(planned, item)
         if followed is not None and not item.variables:
             fields = self._fields(planned.itemwise or "", followed)
             item = item._replace(variables={planned.step.as_: fields})
@@ -72,7 +72,7 @@ class Foresight:
         reasons = {None: "only if its condition is met", False: "its condition is false"}
         return Foreseen(item, met, reasons.get(met, ""))
 
-    def _followed(self, planned: PlannedStep, item: ItemState) -> Foreseen | None:
+    def _followed_item(self, planned: PlannedStep, item: ItemState) -> Foreseen | None:
         """The item that one follows; None if it follows none, or that is not known yet."""
         if planned.itemwise is None:
             return None
