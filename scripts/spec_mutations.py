@@ -42,6 +42,7 @@ _PAGE = ROOT / "docs" / "reference" / "spec.md"
 _EXAMPLES = re.compile(
     r"^```yaml\n(version: 1\nname: ([a-z0-9-]+)\n.*?)^```", re.DOTALL | re.MULTILINE
 )
+_UNFIT = "no answer matched the schema"
 _MAIN = "main.yaml"
 
 
@@ -146,6 +147,8 @@ def _run(campaign: Campaign, text: str) -> tuple[str, tuple[str, ...], int]:
         [result] = asyncio.run(run_cases([(tested, case)], PlainRunner()))
         if result.status is None:
             return "refused", result.problems, result.credits
+        if any(_UNFIT in line for line in result.problems):  # a rehearsed one, for other bounds
+            return "answer unfit", result.problems, result.credits
         if result.status == "failed":
             verdict = "FAILED AFTER MONEY" if result.credits else "failed free"
             return verdict, result.problems, result.credits
