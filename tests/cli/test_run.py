@@ -258,7 +258,9 @@ def test_allowed_failures_are_collected_for_free_and_bought_with_more_budget(
     call: Terminal, service: Sandbox, tmp_path: Path
 ) -> None:
     set_faults(service.data, GONE)
-    spec = VOICES.replace("17, on_unfit: pause", "25").replace("two]", "two, three]")
+    spec = VOICES.replace("17, on_unfit: pause", "25, on_unfit: go_on").replace(
+        "two]", "two, three]"
+    )
     allowed = spec.replace("    foreach", "    allow_failures: 2\n    foreach")
     said = call("run", written(tmp_path, allowed), "--json")
     run_id = said.document["run_id"]

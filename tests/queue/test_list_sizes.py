@@ -148,3 +148,25 @@ def test_a_choice_of_lists_that_inputs_decide_has_the_count_of_the_chosen_one(
 ) -> None:
     text = CHOICES.replace("SELECT", select).replace("LIST", listed)
     assert item_range(replay([frozen(text)]), "last") == count
+
+
+@pytest.mark.parametrize(
+    "listed", ["steps.idea.json.some + steps.idea.json.all", "[steps.idea.json.one, 'x', 'y']"]
+)
+def test_a_list_that_a_null_makes_null_counts_for_nothing_at_least(listed: str) -> None:
+    text = f"""
+version: 1
+name: nulls
+steps:
+  idea:
+    uses: chat
+    with:
+      model: gpt-5-2-chat
+      message: Hi
+      expect:
+        one: {{type: string, required: false}}
+        some: {{type: list, of: string, required: false, max: 3}}
+        all: {{type: list, of: string, min: 3, max: 3}}
+  last: {{uses: chat, foreach: "${{{{ {listed} }}}}", with: {{model: gpt-5-2-chat, message: "${{{{ item }}}}"}}}}
+"""
+    assert counted_of(text)[0] == 0

@@ -94,7 +94,10 @@ def _holds(tree: nodes.Expr, scope: Scope) -> bool | None:
         decides = isinstance(tree, nodes.Or)  # the side that is enough
         sides = {_holds(tree.left, scope), _holds(tree.right, scope)}
         return decides if decides in sides else None if None in sides else not decides
-    known = known_result(tree, scope)
+    try:
+        known = known_result(tree, scope)
+    except UsesNull:
+        return False  # of this side alone: the other one may be true
     return None if isinstance(known, Unknown) else bool(known)
 
 

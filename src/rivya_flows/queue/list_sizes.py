@@ -200,10 +200,23 @@ class _Tree:
                     return None
                 tops = left.most, right.most
                 most = None if tops[0] is None or tops[1] is None else tops[0] + tops[1]
-                return Sizes(left.least + right.least, most)
+                # One that may be empty may be null too, and the sum with it.
+                least = left.least + right.least if left.least and right.least else 0
+                return Sizes(least, most)
             case nodes.List():
-                return Sizes(len(tree.items), len(tree.items))
+                sure = all(self._is_given(one) for one in tree.items)
+                return Sizes(len(tree.items) * sure, len(tree.items))
         return None
+
+    def _is_given(self, tree: nodes.Node) -> bool:
+        """Whether a member of a list cannot be null, which makes all of the list null."""
+        value = None if isinstance(tree, nodes.Const) else self.value(tree)
+        match value:
+            case AnswerField():
+                return value.required
+            case _Known(values):
+                return None not in values
+        return isinstance(tree, nodes.Const) and tree.value is not None
 
     def _test(self, tree: nodes.Expr) -> bool | None:
         """Whether a test holds; None if that is not known."""

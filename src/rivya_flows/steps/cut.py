@@ -312,7 +312,8 @@ def _with_speech(clip: Any) -> Any:
     bare = {key: one for key, one in medium.items() if key != SPEECH}
     if own.get("speaks") is False:
         return {**own, "media": bare}
-    return {**own, "media": bare, "speaks": True, **speech}
+    known = {key: speech[key] for key in ("cues", "captioned") if key in speech}
+    return {**own, "media": bare, "speaks": True, **known}
 
 
 def _without_nulls(key: str, value: Any) -> Any:

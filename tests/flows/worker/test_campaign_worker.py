@@ -22,7 +22,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 from prometheus_client.parser import text_string_to_metric_families
 
-from rivya_flows.flows.worker import campaign_worker
+from rivya_flows.flows.worker import prefect_internals
 from rivya_flows.flows.worker.campaign_worker import CampaignWorker
 from rivya_flows.preparation.deploy_blocks import ENTRYPOINT_MODULE
 from rivya_flows.processes.hosts import HostDiedError, Order, Report
@@ -196,7 +196,7 @@ async def test_a_run_whose_process_died_twice_gets_one_of_its_own(
 
     at_work = CampaignWorker(MORTAL, name="at work")
     entrypoint = f"{ENTRYPOINT_MODULE}.film"
-    monkeypatch.setattr(campaign_worker, "imported_from", lambda _: entrypoint)
+    monkeypatch.setattr(prefect_internals, "imported_from", lambda _: entrypoint)
     monkeypatch.setattr(ProcessWorker, "run", in_its_own)
     monkeypatch.setattr(at_work, "get_flow_run_logger", lambda _: logging.getLogger("of a run"))
     monkeypatch.setattr(at_work._hosts, "begin", die)
@@ -259,7 +259,7 @@ async def test_a_draining_worker_stops_at_once_when_it_is_told_again(
     monkeypatch.setattr(loop, "add_signal_handler", lambda _, stop: stops.append(stop))
     monkeypatch.setattr(loop, "remove_signal_handler", lambda _: None)
     monkeypatch.setattr(ProcessWorker, "start", work)
-    monkeypatch.setattr(campaign_worker, "ask_often", lambda: None)  # of this process
+    monkeypatch.setattr(prefect_internals, "ask_often", lambda: None)  # of this process
     draining = CampaignWorker(MORTAL, name="draining")
     draining._drain_seconds = 3600
     draining._limiter = anyio.CapacityLimiter(1)
