@@ -9,7 +9,7 @@ import pytest
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Event, RunEnded
 from rivya_flows.queue.queue import replay, step
 from rivya_flows.queue.reducer import initial_state
-from rivya_flows.receipt.news import news
+from rivya_flows.receipt.news import describe_event
 from support.judged_picks import Judging, judged
 from support.launch_runs import FIRST, SPEC, rehearsed
 from support.naive_service import NOON, NaiveService
@@ -22,7 +22,7 @@ def told(journal: Sequence[Event]) -> Iterator[str]:
     spent: int | None = None
     for event in journal[1:]:
         step(state, event)
-        yield from (one.text for one in news(spent, event, state))
+        yield from (one.text for one in describe_event(spent, event, state))
         spent = state.spent
 
 
@@ -81,7 +81,7 @@ def test_a_resumed_run_says_what_is_done(styles: int, done: str) -> None:
     begun = len(run.journal)
     run.feed(RunEnded(status="suspended", at=NOON))
     run.take_up()
-    [line] = news(None, run.journal[-1], replay(run.journal))
+    [line] = describe_event(None, run.journal[-1], replay(run.journal))
     assert len(run.journal) > begun
     assert line.text == f"done before: script, {done}"
 
@@ -117,7 +117,7 @@ def test_an_answer_of_the_deadline_is_shown_as_such() -> None:
     run = past_its_deadline()
     event = AnswerGiven(step="hero", key="", answer="studio", by=AnsweredBy(channel="deadline"))
     run.state.changed.clear()
-    [line] = news(run.state.spent, event, run.state)
+    [line] = describe_event(run.state.spent, event, run.state)
     assert line.text == "hero: studio, after its deadline"
 
 
@@ -128,7 +128,7 @@ def test_only_what_a_table_does_not_say_stays_above_it() -> None:
     stays: dict[str, bool] = {}
     for event in run.journal[1:]:
         step(state, event)
-        stays |= {one.text: one.stays for one in news(spent, event, state)}
+        stays |= {one.text: one.stays for one in describe_event(spent, event, state)}
         spent = state.spent
     assert stays["stills[neon] failed: it failed; 1 credit refunded"]
     assert not any(kept for words, kept in stays.items() if "bought" in words or "done" in words)

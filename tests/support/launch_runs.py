@@ -1,4 +1,4 @@
-"""Runs of a small launch, as far as they come with nobody to ask."""
+"""Rehearsed runs of a small launch."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from rivya_flows.flows.execution.local_runner import batch_ended
 from rivya_flows.queue.events import Event
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import resume_options
-from rivya_flows.receipt.news import news
+from rivya_flows.receipt.news import describe_event
 from rivya_flows.receipt.phrases import credits_of, seconds_text
 from rivya_flows.receipt.summary import is_owed
 from rivya_flows.runs.execution import Caller
@@ -67,7 +67,7 @@ class BatchProgress(Screen):
         Interrupts.begun = True
         self._interrupts.listen()  # Prefect takes SIGTERM whenever a flow begins
         if not self.alive:
-            self.tell_news(news(self._spent.get(name), event, state), f"{name}: ")
+            self.tell_news(describe_event(self._spent.get(name), event, state), f"{name}: ")
         self._begun.setdefault(name, self._clock())
         self._states[name], self._spent[name] = state, state.spent
 

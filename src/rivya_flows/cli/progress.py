@@ -18,7 +18,7 @@ from rivya_flows.plans.plan import PlannedStep
 from rivya_flows.queue import events
 from rivya_flows.queue.items import Phase
 from rivya_flows.queue.state import State, StepState
-from rivya_flows.receipt.news import News, news
+from rivya_flows.receipt.news import News, describe_event
 from rivya_flows.receipt.phrases import seconds_text
 from rivya_flows.steps.pick import mode_of
 
@@ -294,7 +294,7 @@ class Progress(Screen):
 
     def listen(self, event: events.Event, state: State) -> None:
         """Shows an event, and the state after it."""
-        self.tell_news(news(self._spent, event, state))
+        self.tell_news(describe_event(self._spent, event, state))
         self._note_times(state)
         self._state, self._spent = state, state.spent
 

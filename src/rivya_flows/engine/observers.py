@@ -22,7 +22,7 @@ from rivya_flows.plans.names import short_label
 from rivya_flows.queue import events
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.metrics import outcome_of
-from rivya_flows.receipt.news import news
+from rivya_flows.receipt.news import describe_event
 from rivya_flows.receipt.phrases import credits_of, open_jobs
 from rivya_flows.steps.registry import known_kind
 
@@ -37,7 +37,7 @@ def log_events(logger: Logger, *then: Listener) -> Listener:
     def listen(event: events.Event, state: State) -> None:
         nonlocal spent
         answered = isinstance(event, events.AnswerGiven)
-        for line in news(spent, event, state):
+        for line in describe_event(spent, event, state):
             level = logging.WARNING if line.stays and not answered else logging.INFO
             logger.log(level, "%s", line.text.removeprefix("warning: "))
         spent = state.spent

@@ -25,7 +25,7 @@ class News(NamedTuple):
     stays: bool = False
 
 
-def news(spent: int | None, event: events.Event, state: State) -> tuple[News, ...]:
+def describe_event(spent: int | None, event: events.Event, state: State) -> tuple[News, ...]:
     """One line for each notable change of an event; `spent`: before it, None if none was seen before."""
     if spent is None or isinstance(event, events.RunResumed):  # which begins an execution
         done: list[str] = []

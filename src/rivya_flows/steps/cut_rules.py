@@ -151,7 +151,7 @@ class Speech(NamedTuple):
 
 
 def speech_in(given: Values) -> Speech:
-    """The speech that a film has without captions of its own; of what is not known, that there is some."""
+    """Whether the clips or the sound of a film speak, and whether the text is known before its own captions."""
     clips = given.get("clips")
     found = [_clip_speech(one) for one in (clips if isinstance(clips, list | tuple) else [clips])]
     leads = given.get("narration") is not None or given.get("audio") is not None
