@@ -136,7 +136,7 @@ async def test_a_launch_is_shown_as_it_was_made(server: Server) -> None:
         "film collect": {"film buy"},
         "voice buy": {"script chat"},
         "voice collect": {"voice buy"},
-        "bed buy": {"film collect", "hero pick"},
+        "bed buy": {"film collect"},
         "bed collect": {"bed buy"},
         "spot compose": {
             "bed collect",
