@@ -132,7 +132,7 @@ def test_stopping_around_a_refusal_buys_one_picture_for_each_item(studio: Studio
         smooth, runs, given_up = Bomb(), ["run-smooth"], 0
         await studio.start(ONE, "run-smooth")
         await studio.execute("run-smooth", bomb=smooth)
-        for bomb in bombs_of(smooth, 4, 1, [1, 2, -smooth.posts]):
+        for bomb in bombs_of(smooth, 4, 2, [1, 2, -smooth.posts]):
             runs.append(f"run-{len(runs)}")
             await studio.start(ONE, runs[-1])
             assert await studio.ends(runs[-1], bomb=bomb) is None, "the bomb did not explode"
