@@ -9,10 +9,12 @@ from uuid import UUID
 
 import pytest
 from prefect import Flow, get_client
+from prefect.exceptions import ParameterTypeError
 from prefect.states import Cancelled
 
 from rivya_flows.flows.compiler import RunEndedError, compile_flow, outcome_of
 from rivya_flows.language.workflow import Input, Workflow
+from rivya_flows.plans.run_form import inputs_from, shown_parameters
 from rivya_flows.store.deployments import DeployedSpec
 
 WORKFLOW = Workflow(
@@ -57,6 +59,48 @@ def test_a_flow_bears_the_name_and_place_of_its_spec_and_the_version_of_its_text
     assert made.version.startswith("sha256:")
     assert len(made.version) == len("sha256:") + 12
     assert compiled(text="version: 1\n").version != made.version
+
+
+def test_a_description_is_text_for_the_server() -> None:
+    made = WORKFLOW.model_copy(
+        update={"description": "A *film* ![](https://evil.example/x.png)\n<b>new</b>"}
+    )
+
+    async def nothing(*_: Any) -> Any: ...
+
+    shown = compile_flow(made, spec_text="", execute=nothing).description
+    assert shown == (
+        r"A \*film\* \!\[\](https:" + "\u2060" + "//evil.example/x.png)\n&lt;b&gt;new&lt;/b&gt;"
+    )
+
+
+async def test_the_rows_of_a_form_reach_the_run_as_json_and_those_of_a_run_its_form() -> None:
+    row = {
+        "name": Input(type="string", max=9),
+        "price": Input(type="integer", default=3),
+        "schema": Input(type="date", required=False),
+        "photo": Input(type="file", required=False),
+    }
+    made = WORKFLOW.model_copy(
+        update={"inputs": {"products": Input(type="list", of="map", fields=row)}}
+    )
+
+    async def execute(inputs: Mapping[str, Any], _: Any) -> Any:
+        raise AssertionError(inputs)
+
+    flow = compile_flow(made, spec_text="", execute=execute)
+    given = {"products": [{"name": "Lamp", "schema": "2026-01-02", "price": None}]}
+    checked = flow.validate_parameters({**given, "credentials": None})
+    assert inputs_from(made, checked) == given
+    with pytest.raises(ParameterTypeError):
+        flow.validate_parameters({"products": [{"name": "Lamp", "prize": 3}]})
+    asset = {"kind": "image", "sha256": "a" * 64, "path": "/x.png", "url": None}
+    frozen: dict[str, Any] = {
+        "products": [{"name": "Lamp", "price": 3, "schema": None, "photo": asset}]
+    }
+    shown = shown_parameters(made, frozen)
+    assert shown["products"] == [{**frozen["products"][0], "photo": f"sha256:{'a' * 64}"}]
+    assert flow.validate_parameters(dict(shown))
 
 
 def test_an_error_of_a_run_can_be_pickled() -> None:
