@@ -110,7 +110,9 @@ def _film(given: Mapping[str, Any]) -> Film:
         lead = audio[0] if isinstance(audio, list | tuple) and audio else audio
     spoken = _length(lead.get("duration_seconds") if isinstance(lead, Mapping) else None)
     length = given.get("length")
-    if length == "speech" and lead is not None:
+    if length == "speech" and lead is None:
+        length = "picture"  # its clips are the speech
+    if length == "speech":
         least, most = spoken
     elif length is None and lead is not None:
         least, most = map(max, picture, spoken)
