@@ -17,6 +17,7 @@ from support.prepared_specs import prepared
 
 MADE = "${{ steps.films.assets }}"
 STILL = "${{ steps.still.asset }}"
+BEST = "${{ steps.best.asset }}"
 FREE = "${{ steps.free.asset }}"
 VOICE = "${{ steps.voice.asset }}"
 
@@ -38,6 +39,7 @@ STEPS: dict[str, Any] = {
     "free": {"uses": "generate", "with": {"model": "veo3-1-lite", "prompt": "a lamp"}},
     "line": {"uses": "chat", "with": {"model": "gpt-5-2-chat", "message": "A line"}},
     "voice": spoken("${{ inputs.line }}"),
+    "best": {"uses": "pick", "with": {"from": "${{ steps.films.items }}"}},
     "said": spoken("${{ steps.line.text }}"),
 }
 
@@ -93,6 +95,8 @@ FADE = {"kind": "fade", "seconds": 0.5}
         ({"clips": [STILL] * 4, "narration": VOICE, "length": "speech"}, "as long as the narration, about 10 s"),
         ({"clips": {"media": FREE, "seconds": 4, "speaks": True}, "audio": VOICE}, "4 s"),
         ({"clips": {"media": FREE, "seconds": 4, "speaks": True}, "audio": VOICE, "length": "speech"}, "4 s"),
+        ({"clips": {"media": BEST, "seconds": 4}, "audio": VOICE}, "as long as the narration, at least 4 s"),
+        ({"clips": {"media": BEST, "seconds": 4, "speaks": True}, "audio": VOICE}, "4 s"),
         ({"clips": [STILL, MADE, STILL]}, "16 s"),
         ({"clips": STILL, "narration": VOICE, "length": "15s", "end_card": {"title": "a"}}, "15 s"),
     ],

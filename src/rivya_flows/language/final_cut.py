@@ -238,7 +238,7 @@ _CUES: TypeAdapter[tuple[Cue, ...]] = TypeAdapter(Cues)
 
 
 def known_cues(medium: Any) -> list[dict[str, Any]] | None:
-    """What is said in a medium, as far as it is known; None if nobody is known to speak.
+    """What is said in a medium, as far as it is known; None if no speech in it is known.
 
     An asset may be of any origin, so cues that are wrong count as unknown.
     """
