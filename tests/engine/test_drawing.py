@@ -116,14 +116,18 @@ def test_a_joined_film_knows_what_its_scenes_say_and_when(
     quiet = {"cues": CUES, "style": "none"}
     scene = composed(run, clips=[clip], narration=voice, captions=quiet, extras=["clean"])
     shown = composed(run, clips=[clip], narration=voice, captions={"cues": CUES}, extras=["clean"])
-    assert scene["asset"]["speech"] == {"cues": CUES, "captioned": False}
-    assert shown["asset"]["speech"] == {"cues": CUES, "captioned": True}
-    assert shown["by"]["96x64"]["clean"]["speech"] == {"cues": CUES, "captioned": False}
+    clear, burned_in = ([{**CUES[0], "burned_in": one}] for one in (False, True))
+    assert scene["asset"]["speech"] == {"cues": clear}
+    assert shown["asset"]["speech"] == {"cues": burned_in}
+    assert shown["by"]["96x64"]["clean"]["speech"] == {"cues": clear}
     made, _ = cut_request(Compose(), {"clips": [scene["asset"], shown["asset"]]}, {})
     joined = composed(run, **made)
     later = {"start": 0.5, "end": 0.9, "text": "Wake up"}
     assert joined["captions"] == {"cues": [*CUES, later], "estimated": True, "language": None}
-    assert joined["asset"]["speech"] == {"cues": [*CUES, later], "captioned": True}
+    assert joined["asset"]["speech"] == {"cues": [*clear, {**later, "burned_in": True}]}
+    made, _ = cut_request(Compose(), {"clips": joined["asset"], "captions": {"style": "plate"}}, {})
+    whole = composed(run, **made)["asset"]["speech"]["cues"]
+    assert [one["burned_in"] for one in whole] == [True, True]
     assert "speech" not in composed(run, clips=[clip])["asset"]
 
 
@@ -142,7 +146,7 @@ def test_a_layout_gives_a_picture_of_each_format(run: Run, hero: dict[str, Any])
     ("arguments", "words"),
     [
         ({}, "there is no picture"),
-        ({"clips": [{"media": "HERO"}], "length": "speech"}, "there is no narration"),
+        ({"clips": [{"media": "HERO"}], "length": "speech"}, "there is no speech"),
         ({"clips": [{"media": "HERO"}], "formats": ["7:3"]}, r"formats\.0: .*'16:9'"),
         ({"clips": [{"media": "HERO", "motion": "fly"}]}, r"clips\.0\.motion: .*'push-in'"),
         ({"clips": [{"media": {"kind": "image"}}]}, "not a kept medium"),

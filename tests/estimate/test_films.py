@@ -12,10 +12,12 @@ from rivya_flows.errors import SpecError
 from rivya_flows.estimate.estimate import Estimate
 from rivya_flows.preparation.spec_file import SpecFile
 from rivya_flows.receipt.phrases import film_length
+from rivya_flows.steps.cut_rules import drawn_texts
 from support.prepared_specs import prepared
 
 MADE = "${{ steps.films.assets }}"
 STILL = "${{ steps.still.asset }}"
+BEST = "${{ steps.best.asset }}"
 FREE = "${{ steps.free.asset }}"
 VOICE = "${{ steps.voice.asset }}"
 
@@ -37,6 +39,7 @@ STEPS: dict[str, Any] = {
     "free": {"uses": "generate", "with": {"model": "veo3-1-lite", "prompt": "a lamp"}},
     "line": {"uses": "chat", "with": {"model": "gpt-5-2-chat", "message": "A line"}},
     "voice": spoken("${{ inputs.line }}"),
+    "best": {"uses": "pick", "with": {"from": "${{ steps.films.items }}"}},
     "said": spoken("${{ steps.line.text }}"),
 }
 
@@ -90,6 +93,11 @@ FADE = {"kind": "fade", "seconds": 0.5}
         ({"clips": STILL, "audio": VOICE}, "as long as the narration, about 10 s"),
         ({"clips": STILL, "narration": VOICE, "length": "picture"}, "3 s"),
         ({"clips": [STILL] * 4, "narration": VOICE, "length": "speech"}, "as long as the narration, about 10 s"),
+        ({"clips": {"media": FREE, "seconds": 4, "speaks": True}, "audio": VOICE}, "4 s"),
+        ({"clips": {"media": FREE, "seconds": 4, "speaks": True}, "audio": VOICE, "length": "speech"}, "4 s"),
+        ({"clips": {"media": BEST, "seconds": 4}, "audio": VOICE}, "as long as the narration, at least 4 s"),
+        ({"clips": {"media": BEST, "seconds": 4, "speaks": True}, "audio": VOICE}, "4 s"),
+        ({"clips": [STILL, MADE, STILL]}, "16 s"),
         ({"clips": STILL, "narration": VOICE, "length": "15s", "end_card": {"title": "a"}}, "15 s"),
     ],
 )  # fmt: skip
@@ -106,7 +114,8 @@ def test_a_joined_film_is_about_as_long_as_its_spoken_scenes(tmp_path: Path) -> 
     assert length(planned(tmp_path, {"clips": clips}, {}, steps=steps)) == "about 20 s"
     # The scenes speak, so the audio lies under them and does not lead.
     given = {"clips": clips, "audio": "${{ steps.said.asset }}"}
-    assert length(planned(tmp_path, given, {}, steps=steps)) == "about 20 s"
+    for chosen in ({}, {"length": "speech"}):
+        assert length(planned(tmp_path, given | chosen, {}, steps=steps)) == "about 20 s"
 
 
 def test_the_films_of_a_fan_out_are_as_long_as_their_clips(tmp_path: Path) -> None:
@@ -143,6 +152,14 @@ def test_clips_shorter_than_their_transition_are_refused_before_their_media_are_
     clips = ["${{ steps.films.assets[0] }}", {"media": STILL, "seconds": 1}]
     with pytest.raises(SpecError, match=r"clip 2 is shown for 1 s, which is shorter than its 2 s"):
         planned(tmp_path, {**given, "clips": clips}, {})
+
+
+@pytest.mark.parametrize(
+    "cues", ["茶", [1, None], [{}], [{"text": None}, {"start": 1}], {"text": "茶"}]
+)
+def test_cues_that_are_wrong_draw_nothing(cues: Any) -> None:
+    assert [*drawn_texts({"captions": {"cues": cues}})] == []
+    assert [*drawn_texts({"captions": {"text": "茶", "style": "none"}})] == []
 
 
 def test_characters_that_no_font_has_are_known_before(tmp_path: Path) -> None:

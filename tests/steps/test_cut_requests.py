@@ -45,13 +45,13 @@ def test_arguments_have_one_shape_with_all_defaults() -> None:
         length="12s",
     )
     clip: dict[str, Any] = {"seconds": None, "start": 0.0, "motion": "none"}
-    clip |= {"speaks": None, "cues": [], "captioned": False}
+    clip |= {"speaks": None, "cues": []}
     assert json.loads(json.dumps(made)) == {
         "clips": [{"media": FILM, **clip}, {"media": {"url": URL}, **clip}, {"media": STILL, **clip, "seconds": 3.0}],
         "narration": VOICE,
         "music": {"audio": VOICE, "level": -20.0, "duck": True},
         "transition": {"kind": "cut", "seconds": 0.4},
-        "captions": {"text": "Hello", "cues": [], "language": None, "position": "bottom", "style": "plain"},
+        "captions": {"text": "Hello", "cues": [], "estimated": False, "language": None, "position": "bottom", "style": "plain"},
         "overlays": [
             {"image": None, "text": "5", "position": "top-right", "width": None, "start": 0.0, "seconds": None}
         ],
@@ -82,8 +82,8 @@ def test_short_forms_make_the_same_request_as_whole_ones() -> None:
     assert hashed(**short, **end) == hashed(**whole, **same)
 
 
-CUE = {"start": 0.5, "end": 1.5, "text": "Hello"}
-SPEECH = {"cues": [CUE], "captioned": True}
+CUE = {"start": 0.5, "end": 1.5, "text": "Hello", "burned_in": True}
+SPEECH = {"cues": [CUE]}
 
 
 def test_a_clip_that_a_compose_made_with_speech_has_it_with_its_words() -> None:
@@ -92,10 +92,44 @@ def test_a_clip_that_a_compose_made_with_speech_has_it_with_its_words() -> None:
         clips=[spoken, {"media": spoken, "start": 1}, {"media": spoken, "speaks": False}]
     )["clips"]
     assert bare["media"] == timed["media"] == silent["media"] == FILM
-    assert (bare["speaks"], bare["cues"], bare["captioned"]) == (True, [CUE], True)
+    assert (bare["speaks"], bare["cues"]) == (True, [CUE])
     assert (timed["start"], timed["cues"]) == (1, [CUE])
     assert (silent["speaks"], silent["cues"]) == (False, [])
     assert hashed(clips=spoken) != hashed(clips=FILM)
+
+
+@pytest.mark.parametrize(
+    ("speech", "speaks"),
+    [
+        ({}, True),
+        ({"captioned": True}, True),
+        ({"cues": None}, True),
+        ({"cues": "Hello"}, True),
+        ({"cues": [CUE, CUE]}, True),
+        ({"cues": [{**CUE, "end": 0}]}, True),
+        ({"cues": [{**CUE, "colour": "red"}]}, True),
+        ("Hello", None),
+        (None, None),
+    ],
+)
+def test_speech_of_a_foreign_asset_that_is_wrong_refuses_no_clip(speech: Any, speaks: Any) -> None:
+    clip, still = composed(clips=[{**FILM, "speech": speech}, {**STILL, "speech": speech}])["clips"]
+    assert (clip["media"], clip["speaks"], clip["cues"]) == (FILM, speaks, [])
+    assert (still["media"], still["speaks"]) == (STILL, None)
+
+
+def test_captions_of_another_film_have_its_times() -> None:
+    output = {"cues": [{**CUE, "burned_in": False}], "estimated": True, "language": None}
+    captions = composed(clips=[FILM], captions=output)["captions"]
+    assert output.items() <= captions.items()
+
+
+def test_a_list_among_clips_is_its_clips() -> None:
+    nested = [STILL, [FILM, None, {"media": FILM, "seconds": 1}], [], STILL]
+    flat = [STILL, FILM, {"media": FILM, "seconds": 1}, STILL]
+    assert composed(clips=nested) == composed(clips=flat)
+    with pytest.raises(ItemRequestError, match="the limit is 100"):
+        composed(clips=[[FILM] * 60, [FILM] * 60])
 
 
 def test_nulls_in_lists_and_parts_without_their_medium_are_left_out() -> None:
@@ -121,7 +155,7 @@ def test_a_part_whose_texts_are_all_empty_is_left_out(nothing: str | None) -> No
 
 
 def test_the_cues_of_a_file_and_the_look_of_a_brand_are_passed_on() -> None:
-    cue = {"start": 0.0, "end": 1.5, "text": "Hello"}
+    cue = {"start": 0.0, "end": 1.5, "text": "Hello", "burned_in": False}
     look = {"colours": ["#112233"], "font": "poppins"}
     made = composed(clips=[FILM], captions={"file": "a.srt", "cues": [cue]}, look=look)
     assert made["captions"]["cues"] == [cue]
@@ -147,7 +181,7 @@ def test_a_file_beside_the_spec_is_its_asset() -> None:
         ({"clips": [VOICE]}, r"'clips\[0\]' takes an image or a video, but this is audio"),
         ({"clips": []}, "'clips' is empty"),
         ({"clips": 5}, "'clips"),
-        ({"clips": [FILM], "length": "speech"}, "there is no narration to take the length from"),
+        ({"clips": [FILM], "length": "speech"}, "there is no speech to take the length from"),
         ({"clips": [FILM], "length": "long"}, "'long' is not the length of a film"),
         ({"clips": ["a.mp4"]}, r"'clips\[0\]': a path such as 'a.mp4' is not allowed here"),
         ({"clips": [FILM], "narration": FILM}, "'narration' takes audio, but this is a video"),

@@ -18,7 +18,7 @@ from rivya_cut.captions import (
     vtt,
 )
 from rivya_cut.line_breaks import graphemes
-from rivya_cut.subtitles import MAX_SUBTITLE_CHARACTERS, Cue, parse_subtitles
+from rivya_cut.subtitles import MAX_SUBTITLE_CHARACTERS, Cue, in_order, parse_subtitles
 
 ENGLISH = (
     "Meet Aurora, the kettle that knows your morning. It boils in ninety seconds, keeps your tea at exactly "
@@ -117,6 +117,11 @@ def test_cues_keep_order_gaps_and_the_end_of_the_film(
         assert cue.end <= seconds
         assert least - 0.002 <= cue.end - cue.start <= MAX_SECONDS + 0.002
     assert all(a.end <= b.start - gap + 0.002 for a, b in pairwise(cues))
+
+
+def test_captions_without_a_millisecond_of_room_are_left_out() -> None:
+    cues = time_captions(["a"] * 1_500, [], 1.0)
+    assert in_order(cues) == cues != ()
 
 
 CUES = (Cue(0.5, 2.0, "Tea < coffee & more\n-->"), Cue(3661.25, 3662.0, "चाय"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -518,22 +519,40 @@ def _greys(image: Image.Image) -> bytes:
     return image.convert("L").tobytes()
 
 
-def _scene(path: Path, cue: Cue, *, speaks: bool | None = True, captioned: bool = False) -> Clip:
+def _scene(path: Path, *cues: Cue) -> Clip:
     """A film of 2 s with a tone, and what is said in it."""
     media = film(path, seconds=2, size=(96, 64), rate=10, sound=0.2)
-    return Clip(media=media, speaks=speaks, cues=(cue,), captioned=captioned)
+    return Clip(media=media, speaks=True, cues=cues)
 
 
 def test_a_joined_film_has_the_captions_of_its_clips_at_their_places(tmp_path: Path) -> None:
-    first = _scene(tmp_path / "a.mp4", Cue(0.5, 1.5, "One"))
-    second = _scene(tmp_path / "b.mp4", Cue(0.5, 1.9, "Two"), captioned=True)
-    cut = second.model_copy(update={"start": 1.0, "seconds": 0.5})
-    made = Composition(clips=(first, second, cut), captions=Captions(), extras=("clean",))
+    joined = (Cue(0.0, 0.9, "One"), Cue(1.0, 1.9, "Two", burned_in=True))
+    first, cut = _scene(tmp_path / "a.mp4", *joined), _scene(tmp_path / "b.mp4", *joined)
+    cut = cut.model_copy(update={"start": 0.5, "seconds": 1.0})
+    made = Composition(clips=(first, cut), captions=Captions(), extras=("clean",))
     found = _rendered(made, tmp_path / "out")
-    assert found.cues == (Cue(0.5, 1.5, "One"), Cue(2.5, 3.9, "Two"), Cue(4.0, 4.5, "Two"))
-    shown = [[_image(tmp_path / "out" / name, at) for name in found.media] for at in (10, 30)]
-    differ = [max(_greys(ImageChops.difference(*both))) > 40 for both in shown]
-    assert differ == [True, False], "the second shows its own"
+    shown = (Cue(2.0, 2.4, "One"), Cue(2.5, 3.0, "Two", burned_in=True))
+    assert (found.cues, found.lost) == ((*joined, *shown), ())
+    assert _drawn(tmp_path / "out", 5, 15, 22, 28) == [True, False, True, False]
+
+
+def _drawn(folder: Path, *frames: int) -> list[bool]:
+    """Whether a film shows captions at these frames that it has not without them."""
+    names = ("film.mp4", "film-clean.mp4")
+    both = [[_image(folder / name, at) for name in names] for at in frames]
+    return [max(_greys(ImageChops.difference(*one))) > 40 for one in both]
+
+
+def test_own_captions_are_drawn_over_those_of_a_clip_and_it_is_said(tmp_path: Path) -> None:
+    scene = _scene(tmp_path / "a.mp4", Cue(0.0, 0.9, "One", burned_in=True))
+    own = (Cue(0.5, 1.2, "Uno"), Cue(1.4, 1.9, "Due"))
+    captions = Captions(cues=own, estimated=True)
+    found = _rendered(
+        Composition(clips=(scene,), captions=captions, extras=("clean",)), tmp_path / "out"
+    )
+    assert (found.cues, found.estimated) == ((replace(own[0], burned_in=True), own[1]), True)
+    assert found.lost == ("captions lie on those of a clip from 0.5 s on",)
+    assert _drawn(tmp_path / "out", 7, 16) == [True, True]
 
 
 def test_captions_without_a_style_to_draw_are_known_and_not_seen(tmp_path: Path) -> None:
@@ -541,6 +560,22 @@ def test_captions_without_a_style_to_draw_are_known_and_not_seen(tmp_path: Path)
     made = Composition(clips=(scene,), captions=Captions(style="none"), extras=("clean",))
     found = _rendered(made, tmp_path / "out")
     assert (found.cues, [*found.media]) == ((Cue(0.5, 1.5, "One"),), ["film.mp4"])
+
+
+@pytest.mark.parametrize("length", [None, "speech"])
+def test_audio_under_clips_that_speak_does_not_decide_the_length(
+    length: Any, tmp_path: Path
+) -> None:
+    audio, silent = tone(tmp_path / "a.wav", seconds=3), film(tmp_path / "a.mp4", seconds=1)
+    spoken = Clip(media=film(tmp_path / "b.mp4", seconds=1, sound=0.2), speaks=True)
+    for clip, lost in (
+        (spoken, ()),
+        (Clip(media=silent, speaks=True), ("clips[0] does not speak: it has no sound",)),
+    ):
+        made = Composition(clips=(clip,), audio=(audio,), length=length)
+        found = _rendered(made, tmp_path / f"out{len(lost)}")
+        assert seconds(found.media["film.mp4"]) == pytest.approx(1, abs=0.1)
+        assert found.lost == lost
 
 
 def test_a_transition_shows_no_caption_twice_at_a_time(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_a_signal_ends_a_render_with_its_code_and_leaves_nothing(
     ("given", "words"),
     [
         ({}, "there is no picture"),
-        ({"clips": "lamp.png", "length": "speech"}, "length: there is no narration"),
+        ({"clips": "lamp.png", "length": "speech"}, "length: there is no speech"),
         ({"clips": ["lamp.png"], "overlays": [{}]}, r"overlays\[0\]: expected `image` or `text`"),
         ({"clips": ["lamp.png"], "captions": {"file": "lamp.srt"}}, r"captions\.file: lamp\.srt: cannot be read"),
         ({"clips": ["lamp.png"], "captions": {"file": "lamp.png"}}, r"captions\.file: lamp\.png: .*utf-8"),

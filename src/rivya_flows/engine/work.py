@@ -9,7 +9,7 @@ import json
 import shutil
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 from functools import partial
@@ -21,6 +21,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rivya_cut.composition import Captions, Composition, Layout
 from rivya_cut.results import GIF, POSTER, Rendered, clean_name, film_names
+from rivya_cut.subtitles import Cue
 from rivya_flows.assets import Asset, Outputs, as_asset, looks_like_asset
 from rivya_flows.callbacks import Revealed, post_callback
 from rivya_flows.engine.files import fetch_files, keep_in_thread, take
@@ -343,9 +344,11 @@ def _outputs(
     found = {name: asset.as_json() for name, asset in assets.items()}
     is_film = isinstance(film, Composition)
     if isinstance(film, Composition):
-        for name, captioned in _films(film):
-            if name in found and (speech := _speech(film, made, captioned)):
-                found[name][SPEECH] = speech
+        is_drawn = film.captions is not None and film.captions.style != "none"
+        for name in film_names(film.formats):
+            for file, shows in ((name, is_drawn), (clean_name(name), False)):
+                if file in found and _speaks(film, made):
+                    found[file][SPEECH] = {"cues": [_clip_cue(one, shows) for one in made.cues]}
     names = film_names(film.formats, ".mp4" if is_film else ".png")
     first = assets[names[0]]
     formats = film.formats or [f"{first.width}x{first.height}"]
@@ -361,9 +364,9 @@ def _outputs(
     }
     if isinstance(film, Composition):
         captions = film.captions or (Captions() if made.cues else None)
-        cues = {"cues": [asdict(cue) for cue in made.cues], "estimated": made.estimated}
+        captioned = {"cues": [*map(_cue, made.cues)], "estimated": made.estimated}
         outputs |= {
-            "captions": captions and {**cues, "language": captions.language},
+            "captions": captions and {**captioned, "language": captions.language},
             "poster": found.get(POSTER),
             "gif": found.get(GIF),
             "loudness": made.loudness and asdict(made.loudness),
@@ -371,20 +374,18 @@ def _outputs(
     return {**outputs, "lost": lost}
 
 
-def _films(film: Composition) -> Iterator[tuple[str, bool]]:
-    """The file of each film, and whether its captions are in its picture."""
-    own = film.captions is not None and film.captions.style != "none"
-    of_clips = any(clip.captioned for clip in film.clips)
-    for name in film_names(film.formats):
-        yield name, own or of_clips
-        yield clean_name(name), of_clips
+def _speaks(film: Composition, made: Rendered) -> bool:
+    """Whether somebody speaks in a film, for one that has it as a clip."""
+    return bool(film.narration or film.audio or made.cues or any(one.speaks for one in film.clips))
 
 
-def _speech(film: Composition, made: Rendered, captioned: bool) -> dict[str, JsonValue] | None:
-    """What a film that has this one as a clip knows of its speech; None without any."""
-    if not (film.narration or film.audio or made.cues or any(clip.speaks for clip in film.clips)):
-        return None
-    return {"cues": [asdict(cue) for cue in made.cues], "captioned": captioned and bool(made.cues)}
+def _cue(cue: Cue) -> dict[str, JsonValue]:
+    return {"start": cue.start, "end": cue.end, "text": cue.text}
+
+
+def _clip_cue(cue: Cue, is_drawn: bool) -> dict[str, JsonValue]:
+    """A cue of a film that is a clip of another."""
+    return {**_cue(cue), "burned_in": is_drawn or cue.burned_in}
 
 
 def _without_nulls(value: Any) -> Any:

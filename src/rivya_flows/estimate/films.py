@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from rivya_client.catalogue.catalogue import Model
 from rivya_cut.fonts import missing_characters
 from rivya_flows.language.common_params import asked_seconds
+from rivya_flows.language.expressions.output_types import has_unknown
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.final_cut import SPEECH
@@ -104,13 +105,15 @@ def _asset(kind: str | None, seconds: float | None = None) -> dict[str, JsonValu
 def _film(given: Mapping[str, Any]) -> Film:
     least, most = picture = _picture(given)
     problems = (*start_problems(given), *length_problems(given))
-    lead = given.get("narration")
-    talks = speech_in({"clips": given.get("clips")}).speaks
-    if lead is None and not talks and (audio := given.get("audio")) is not None:
+    lead, audio, clips = given.get("narration"), given.get("audio"), given.get("clips")
+    if lead is None and audio is not None and not _speaks_surely(clips):
         lead = audio[0] if isinstance(audio, list | tuple) and audio else audio
+        lead = {} if speech_in({"clips": clips}).speaks else lead  # only the run knows which leads
     spoken = _length(lead.get("duration_seconds") if isinstance(lead, Mapping) else None)
     length = given.get("length")
-    if length == "speech" and lead is not None:
+    if length == "speech" and lead is None:
+        length = "picture"  # its clips are the speech
+    if length == "speech":
         least, most = spoken
     elif length is None and lead is not None:
         least, most = map(max, picture, spoken)
@@ -122,9 +125,18 @@ def _film(given: Mapping[str, Any]) -> Film:
     if length not in (None, "speech", "picture"):
         least, most = _length(length)
     about = narrated and isinstance(lead, Mapping) and bool(lead.get("about"))
-    about = about or (length in (None, "picture") and _is_about(given.get("clips")))
+    about = about or (length in (None, "picture") and _is_about(clips))
     wrong = tuple(one.sentence for one in problems)
     return Film(round(least, 2), None if most == inf else round(most, 2), narrated, about, wrong)
+
+
+def _speaks_surely(clips: Any) -> bool:
+    """Whether a clip speaks, whatever is not known yet."""
+    return any(
+        speech_in({"clips": one}).speaks
+        and (not has_unknown(one) or (isinstance(one, Mapping) and one.get("speaks") is True))
+        for one in (clips if isinstance(clips, list | tuple) else [clips])
+    )
 
 
 def _is_about(clips: Any) -> bool:

@@ -55,6 +55,7 @@ _MAPS = {
 """Hints for keys that must be maps."""
 _MAPS_IN = {
     "fallback": _MAPS["fallback"],
+    "clips": "write its clips without the inner [ ]",
     "inputs": "write `string`, or {type: string} and more keys",
     "overlays": "write {text: …}, or {image: logo.png}",
 }

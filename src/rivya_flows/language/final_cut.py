@@ -6,14 +6,22 @@ import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import reduce
 from operator import or_
 from pathlib import Path
 from types import GenericAlias, UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationInfo, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+)
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
@@ -29,12 +37,14 @@ from rivya_cut.composition import (
 )
 from rivya_cut.durations import DurationError, seconds_of
 from rivya_cut.fields import DrawnText
+from rivya_cut.subtitles import Cue
 from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.values import as_text, is_number
 from rivya_flows.language.field_types import (
     COMPUTABLE,
     Computable,
+    Flag,
     SpecModel,
     Takes,
     Value,
@@ -144,7 +154,6 @@ ClipWith = computable(
     "ClipWith",
     "A clip of `compose`. Only its media: write them without a map.",
     cues=SkipJsonSchema[Cues],
-    captioned=SkipJsonSchema[bool],
 )
 TransitionWith = computable(
     Transition,
@@ -158,9 +167,11 @@ CaptionsWith = computable(
     Captions,
     "CaptionsWith",
     "Captions of `compose`: `text`, `file`, or without both what the clips of `compose` steps know is\n"
-    "said in them. Only their text: write that without a map.",
+    "said in them. Only their text: write that without a map. The `captions` of another `compose`\n"
+    "have their times.",
     file=str | None,
     cues=SkipJsonSchema[Cues],
+    estimated=SkipJsonSchema[Flag],
     language=Annotated[Language | None, COMPUTABLE],
 )
 OverlayWith = computable(
@@ -220,8 +231,24 @@ MEDIA_KINDS: Mapping[tuple[str, ...], tuple[str, ...]] = {
 
 
 SPEECH = "speech"
-"""The key of an asset of a film in which somebody speaks: the `cues` of what is said, if that is known,
-and whether the picture is `captioned` with them. A film that this one is a clip of has them too."""
+"""The key of an asset of a film in which somebody speaks: a map with the `cues` of what is said, if that is
+known. A film that this one is a clip of has them too."""
+
+_CUES: TypeAdapter[tuple[Cue, ...]] = TypeAdapter(Cues)
+
+
+def known_cues(medium: Any) -> list[dict[str, Any]] | None:
+    """What is said in a medium, as far as it is known; None if no speech in it is known.
+
+    An asset may be of any origin, so cues that are wrong count as unknown.
+    """
+    speech = medium.get(SPEECH) if isinstance(medium, Mapping) else None
+    if not isinstance(speech, Mapping) or medium.get("kind") != "video":
+        return None
+    try:
+        return [asdict(one) for one in _CUES.validate_python(speech.get("cues", ()))]
+    except ValidationError:
+        return []
 
 
 class CutMedium(NamedTuple):
@@ -241,8 +268,8 @@ def is_medium(value: Any) -> bool:
 
 
 def whole_forms(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a `compose` or `layout` without short forms: one clip is a list, a text or a
-    medium alone is a map, and `2s` is a number of seconds.
+    """The arguments of a `compose` or `layout` without short forms: one clip is a list, a list of clips
+    among clips is its clips, a text or a medium alone is a map, and `2s` is a number of seconds.
     """
     made = dict(arguments)
     for key, value in arguments.items():
@@ -251,6 +278,10 @@ def whole_forms(arguments: Mapping[str, Any]) -> dict[str, Any]:
         is_one = is_text or not isinstance(value, list | tuple | str | Unknown | None)
         if key == "clips" and (is_one or shape in ("asset", "text", "map")):
             made[key] = [value]
+        elif key == "clips" and isinstance(value, list | tuple):
+            made[key] = [
+                clip for one in value for clip in (one if isinstance(one, list | tuple) else (one,))
+            ]
         elif key in SHORT and (
             shape in TEXTS or is_text or (key == "music" and (shape == "asset" or is_medium(value)))
         ):

@@ -35,6 +35,7 @@ from rivya_flows.language.final_cut import (
     CutMedium,
     computable,
     is_medium,
+    known_cues,
     media_in,
     whole_forms,
     with_media,
@@ -137,7 +138,7 @@ class Cut(Kind):
             speech = speech_in({**arguments, "clips": _with_shapes(arguments.get("clips"), names)})
         has_text = speech.has_text or arguments.get("captions") is not None
         if speech.speaks or has_text:
-            spoken = map_of({"captioned": BOOLEAN, **({"cues": _CUES} if has_text else {})})
+            spoken = map_of({"cues": _CUES} if has_text else {})
             made = replace(made, fields={**(made.fields or {}), SPEECH: spoken})
         formats, extras = arguments.get("formats"), arguments.get("extras") or ()
         plain = isinstance(extras, list | tuple) and not any("${{" in str(one) for one in extras)
@@ -306,14 +307,15 @@ def _with_speech(clip: Any) -> Any:
     """A clip with what is known to be said in its medium, unless it says itself that it does not speak."""
     own = clip if isinstance(clip, Mapping) and not is_medium(clip) else {"media": clip}
     medium = own.get("media")
-    speech = medium.get(SPEECH) if isinstance(medium, Mapping) else None
-    if not isinstance(speech, Mapping) or not isinstance(medium, Mapping):
+    if not isinstance(medium, Mapping) or SPEECH not in medium:
         return clip
-    bare = {key: one for key, one in medium.items() if key != SPEECH}
-    if own.get("speaks") is False:
-        return {**own, "media": bare}
-    known = {key: speech[key] for key in ("cues", "captioned") if key in speech}
-    return {**own, "media": bare, "speaks": True, **known}
+    cues = known_cues(medium)
+    bare = {**own, "media": {key: one for key, one in medium.items() if key != SPEECH}}
+    return (
+        bare
+        if cues is None or own.get("speaks") is False
+        else {**bare, "speaks": True, "cues": cues}
+    )
 
 
 def _without_nulls(key: str, value: Any) -> Any:

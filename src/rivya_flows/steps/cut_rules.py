@@ -10,15 +10,21 @@ from rivya_cut.terms import STILL_SECONDS, TransitionKind
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import (
-    ANY,
     Kind as ShapeKind,
     Shape,
     Unknown,
     has_unknown,
 )
 from rivya_flows.language.expressions.values import as_text, is_number
-from rivya_flows.language.field_types import is_later
-from rivya_flows.language.final_cut import CUT_PARTS, MEDIA_KINDS, SPEECH, is_medium, media_in
+from rivya_flows.language.field_types import is_later, keys_of
+from rivya_flows.language.final_cut import (
+    CUT_PARTS,
+    MEDIA_KINDS,
+    SPEECH,
+    is_medium,
+    known_cues,
+    media_in,
+)
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, preview
@@ -26,7 +32,7 @@ from rivya_flows.steps.arguments import any_of, place_name, word_problems, wrong
 
 _FILE: tuple[ShapeKind, ...] = ("asset", "text")
 _FITS: Mapping[str, tuple[ShapeKind, ...]] = {
-    "clips": ("asset", "text", "map"),
+    "clips": ("asset", "text", "map", "list"),
     "overlays": ("map",),
     "formats": ("text",),
     "extras": ("text",),
@@ -78,15 +84,18 @@ def cut_problems(uses: str, arguments: Values) -> Iterator[Diagnostic]:
                 yield _needless(
                     ("clips", index, "start"), "'start' has no effect on an image", hint
                 )
+            if kind == "image" and clip.get("speaks") is True:
+                hint = "remove it, and write `narration:` for a voice over the image"
+                yield _needless(("clips", index, "speaks"), "an image does not speak", hint)
 
 
 def _pictures(given: Values) -> Iterator[Diagnostic]:
     if "clips" not in given:
         hint = 'write `clips: "${{ steps.NAME.asset }}"`'
         yield _missing(("clips",), "'clips' is missing", hint)
-    if given.get("length") == "speech" and not {"narration", "audio"} & given.keys():
+    if given.get("length") == "speech" and not speech_in(given).speaks:
         hint = "add `narration:`, or remove it: then the film is as long as its clips"
-        yield _wrong(("length",), "there is no narration to take the length from", hint)
+        yield _wrong(("length",), "there is no speech to take the length from", hint)
     transition = given.get("transition")
     if isinstance(transition, Mapping) and "seconds" in transition and "kind" not in transition:
         message = "'seconds' has no effect on a cut, which a transition without 'kind' is"
@@ -166,9 +175,8 @@ def _clip_speech(clip: Any) -> Speech:
     if clip.get("speaks") is False:
         return Speech()
     known = _clip_speech(clip["media"]) if "media" in clip else Speech()
-    made = clip.get(SPEECH)
-    if isinstance(made, Mapping):
-        known = Speech(True, bool(made.get("cues")))
+    if (cues := known_cues(clip)) is not None:
+        known = Speech(True, bool(cues))
     return Speech(
         known.speaks or bool(clip.get("speaks")), known.has_text or bool(clip.get("cues"))
     )
@@ -254,8 +262,9 @@ def drawn_texts(given: Values) -> Iterator[str]:
     """The texts that are drawn, as far as they are known."""
     captions, card = given.get("captions"), given.get("end_card")
     found = [one.get("text") for _, one in _maps(given.get("overlays"))]
-    if isinstance(captions, Mapping):
-        found += [captions.get("text"), *(one["text"] for one in captions.get("cues") or ())]
+    if isinstance(captions, Mapping) and captions.get("style") != "none":
+        cues = _maps(captions.get("cues"))
+        found += [captions.get("text"), *(one.get("text") for _, one in cues)]
     if isinstance(card, Mapping):
         found += [card.get("title"), card.get("line")]
     yield from (as_text(one) for one in found if isinstance(one, str) or is_number(one))
@@ -337,7 +346,7 @@ def computed_problems(key: str, value: Any) -> Iterator[Diagnostic]:
         path = (key, *place)
         fits = _FITS.get(place_name(path), ())  # the model reports a list where there is none
         if key == "clips" and len(place) == 1:
-            yield from _clip_problems(inner.shape, path)
+            yield from _list_problems(key, inner.shape, path)
         if fits[:2] == ("number", "text") and inner.shape.is_prose:
             fits = ("number",)  # words of a model are no time
         if fits and inner.shape.kind not in ("any", *fits):
@@ -352,19 +361,26 @@ def computed_problems(key: str, value: Any) -> Iterator[Diagnostic]:
             message = f"{name!r} takes {any_of(_FILE)}, but this is {preview(medium.value)}"
             hint = "give one asset, without { } or [ ]"
             yield Diagnostic("wrong-type", message, hint, path=medium.path)
-    shape = value.shape if isinstance(value, Unknown) else ANY
+    if isinstance(value, Unknown):
+        yield from _list_problems(key, value.shape, (key,))
+        if key == "clips":
+            yield from word_problems(key, value.shape, (key,)) if value.shape.kind == "list" else ()
+            yield from _wrong_media((key,), value.shape, MEDIA_KINDS[(key,)])
+
+
+def _list_problems(key: str, shape: Shape, path: Path) -> Iterator[Diagnostic]:
+    """A computed part of a film, or a list of them, of another kind or with keys that no part has."""
     listed = shape.member if shape.kind == "list" else None
     if listed is not None and key in _LISTS and listed.kind not in ("any", *_FITS[key]):
         fits = _FITS[key]
         message = (
             f"{key!r} takes a list of {fits[0]} values, but this is a list of {listed.kind} values"
         )
-        yield Diagnostic("wrong-type", message, _LISTS[key], path=(key,))
-    if key == "clips" and isinstance(value, Unknown):
-        if listed is not None:
-            yield from _clip_problems(listed, (key,))
-            yield from word_problems(key, shape, (key,))
-        yield from _wrong_media((key,), shape, MEDIA_KINDS[(key,)])
+        yield Diagnostic("wrong-type", message, _LISTS[key], path=path)
+    if key in CUT_PARTS:
+        yield from _unknown_keys(key, listed or shape, path)
+    if key == "clips" and (listed is not None or len(path) > 1):
+        yield from _clip_problems(listed or shape, path)
 
 
 def _expressions(key: str, value: Any) -> Iterator[tuple[Path, Unknown]]:
@@ -379,6 +395,17 @@ def _expressions(key: str, value: Any) -> Iterator[tuple[Path, Unknown]]:
                     yield (*at, name), part
         elif index is not None and isinstance(one, Unknown):
             yield at, one
+
+
+def _unknown_keys(part: str, shape: Shape, path: Path) -> Iterator[Diagnostic]:
+    """The keys of a computed map, or of each in a list, that a part of a film does not have."""
+    fields = shape.fields if shape.kind == "map" else None
+    if not fields or is_medium_map(fields) or (part == "clips" and "media" not in fields):
+        return
+    known = CUT_PARTS[part]
+    for name in (one for one in fields if one not in known.model_fields):
+        hint = f"there are: {', '.join(keys_of(known))}"
+        yield Diagnostic("unknown-key", f"unknown key {name!r} in {part!r}", hint, path=path)
 
 
 def _clip_problems(shape: Shape, path: Path) -> Iterator[Diagnostic]:

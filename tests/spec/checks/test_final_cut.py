@@ -21,7 +21,7 @@ FILM, PHOTO, VOICE = (f"${{{{ steps.{name}.asset }}}}" for name in ("film", "sti
 def test_every_key_of_compose_and_layout_has_a_wrong_value() -> None:
     texts = [text for _, text, _ in TOPICS["final_cut"].values()]
     models: list[type[SpecModel]] = [ComposeWith, LayoutWith, *CUT_PARTS.values()]
-    keys = {key for model in models for key in model.model_fields} - {"cues", "captioned"}
+    keys = {key for model in models for key in model.model_fields} - {"cues", "estimated"}
     old = {"audio"}  # in arguments.txt
     marked = " ".join(text.partition("with: {")[2] for text in texts)
     assert [key for key in sorted(keys - old) if f"{key}: " not in marked] == []
@@ -53,6 +53,9 @@ GOOD = {
       formats: ["${{ inputs.ratio }}", "16:9"]
       reframe: "${{ 'pad' }}"
       extras: "${{ ['gif'] }}"
+""",
+    "lists among clips": """
+      clips: [intro.mp4, "${{ [steps.film.asset] }}", outro.png]
 """,
     "notes and nulls": """
       clips: [{media: a.mp4, x-why: it is short}]
@@ -122,6 +125,12 @@ def test_a_film_knows_the_speech_of_the_films_that_it_joins(
     assert [problem.message for problem in diagnostics_of(text)] == messages
 
 
+def test_captions_are_those_of_another_film() -> None:
+    film = 'narration: a.mp3, captions: "${{ steps.scene.items[0].captions }}"'
+    text = SCENES.replace("SCENE", f"{SPOKEN}, captions: Hello").replace("FILM", film)
+    assert diagnostics_of(text.replace("OUTPUT", "captions.cues")) == ()
+
+
 def test_the_words_of_clips_are_an_output_of_the_film_that_joins_them() -> None:
     text = SCENES.replace("FILM", "extras: [poster]").replace("OUTPUT", "captions.cues")
     assert diagnostics_of(text.replace("SCENE", f"{SPOKEN}, captions: Hello")) == ()
@@ -129,17 +138,14 @@ def test_the_words_of_clips_are_an_output_of_the_film_that_joins_them() -> None:
     assert problem.hint == "add `captions:` to that step"
 
 
-def test_a_clip_may_say_whether_it_speaks() -> None:
-    text = (
-        SCENES.replace("SCENE", SPOKEN)
-        .replace("FILM", "captions: Hello")
-        .replace("OUTPUT", "asset")
-    )
+@pytest.mark.parametrize("film", ["captions: Hello", "length: speech"])
+def test_a_clip_may_say_whether_it_speaks(film: str) -> None:
+    text = SCENES.replace("SCENE", SPOKEN).replace("FILM", film).replace("OUTPUT", "asset")
     whole = 'clips: "${{ steps.scene.assets }}"'
     assert diagnostics_of(text.replace(whole, "clips: {media: a.mp4, speaks: true}")) == ()
     silent = 'clips: {media: "${{ steps.scene.assets[0] }}", speaks: false}'
     [problem] = diagnostics_of(text.replace(whole, silent))
-    assert problem.message == "there is no speech to time the captions by"
+    assert problem.message.startswith("there is no speech to ")
 
 
 NO_URL = "it is made on your machine: a step with `uses: upload` gives it a .url"
@@ -177,7 +183,9 @@ def test_a_file_beside_the_spec_must_exist(tmp_path: Any) -> None:
 
 
 def test_characters_that_no_font_has_are_no_mistake_and_are_told(tmp_path: Path) -> None:
-    (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nTea 茶\n")
+    subtitles = "1\n00:00:01,000 --> 00:00:02,000\nTea 茶\n"
+    (tmp_path / "a.srt").write_text(subtitles)
+    (tmp_path / "hidden.srt").write_text(subtitles)
     spec = """\
 version: 1
 name: a
@@ -192,11 +200,12 @@ steps:
       clips: ["${{ steps.film.asset }}"]
       overlays: [{text: "Sale 🔥 ${{ inputs.x | default('日') }}"}]
   plain: {uses: compose, with: {clips: ["${{ steps.film.asset }}"], overlays: [{text: Sale}]}}
+  hidden: {uses: compose, with: {clips: ["${{ steps.film.asset }}"], captions: {file: hidden.srt, style: none}}}
 """
     workflow, found = check(spec, file="a.yaml", catalogue=shipped(), folder=tmp_path)
     assert found == ()
     assert workflow is not None
-    warned = [one for one in lint(spec, file="a.yaml", workflow=workflow) if one.line in (7, 8)]
+    warned = [one for one in lint(spec, file="a.yaml", workflow=workflow) if one.line in (7, 8, 14)]
     assert [(one.code, one.message) for one in warned if one.code == "missing-characters"] == [
         ("missing-characters", "no font has '茶', '光': left out of the picture"),
         ("missing-characters", "no font has '🔥': left out of the picture"),

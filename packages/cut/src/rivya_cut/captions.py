@@ -77,7 +77,8 @@ def time_captions(
         seconds: Length of the film, above 0.
 
     Returns:
-        A cue for each text, in order, without overlap, none after the end of the film.
+        A cue for each text, in order, without overlap, none after the end of the film; without those
+        that would last no millisecond.
     """
     if not texts:
         return ()
@@ -101,7 +102,7 @@ def time_captions(
         )
         end = min(wanted, following, start + MAX_SECONDS)
         cues.append(Cue(round(start, 3), min(round(end, 3), seconds), text))
-    return tuple(cues)
+    return tuple(cue for cue in cues if cue.start < cue.end)
 
 
 def srt(cues: Iterable[Cue]) -> str:

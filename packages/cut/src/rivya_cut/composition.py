@@ -52,7 +52,7 @@ def is_medium_map(value: Mapping[str, Any]) -> bool:
 def _clip_of(value: Any) -> Any:
     """A clip as a map, where only its media are written."""
     is_map = isinstance(value, dict) and not is_medium_map(value)
-    return value if is_map or isinstance(value, BaseModel) else {"media": value}
+    return value if is_map or isinstance(value, BaseModel | list) else {"media": value}
 
 
 def _alone(key: str) -> BeforeValidator:
@@ -85,8 +85,8 @@ class Clip(_Part):
         motion: Movement of the camera over the picture.
         speaks: Whether its own sound is speech, which music gives way to and captions are timed by;
             left out, where that is known of its video.
-        cues: What is said in it, by the times of its video.
-        captioned: Whether its picture shows the cues already.
+        cues: What is said in it, by the times of its video; one that is `burned_in` is in its
+            picture already.
     """
 
     media: Medium
@@ -95,7 +95,6 @@ class Clip(_Part):
     motion: Motion = "none"
     speaks: Flag | None = None
     cues: Cues = ()
-    captioned: Flag = False
 
 
 class Transition(_Part):
@@ -132,6 +131,7 @@ class Captions(_Part):
         text: What is said, timed by the pauses of the speech.
         file: A subtitle file beside this file, SRT or WebVTT, with its own times.
         cues: Captions with their times, as a subtitle file has them.
+        estimated: Whether these times are estimates.
         language: Language of the text, such as `hi` or `en-GB`.
         position: Where they are.
         style: `plain` has an outline, `plate` a dark plate under the text, `none` is not drawn.
@@ -140,6 +140,7 @@ class Captions(_Part):
     text: Annotated[str | None, DrawnText(MAX_CAPTION_TEXT)] = None
     file: Medium | None = None
     cues: Cues = ()
+    estimated: Flag = False
     language: str | None = None
     position: CaptionPosition = "bottom"
     style: CaptionStyle = "plain"

@@ -65,8 +65,9 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], o
     """Render the films of a composition, and its poster and loop, into a folder.
 
     Clips follow each other as `rendering.timeline.arrange` says. The narration leads, else the clips
-    that speak, else the first `audio`. A narration or an `audio` that leads: if it is longer than the clips, these last as long, and the end card comes after
-    it, unless `length` says otherwise. Overlays end where the end card begins.
+    that speak, else the first `audio`. If a narration or an `audio` that leads is longer than the clips,
+    these last as long, and the end card comes after it, unless `length` says otherwise. Overlays end
+    where the end card begins.
 
     `progress` is called with the share that is done, from 0 to 1, never less than before; one call at a
     time, from several threads.
@@ -230,9 +231,7 @@ def _cut(
     _check_images(composition)
     sounds = _sounds(composition)
     media = [_medium(index, clip.media) for index, clip in enumerate(composition.clips)]
-    talks = composition.narration is None and any(
-        clip.speaks and one.has_sound for clip, one in zip(composition.clips, media, strict=True)
-    )
+    talks = composition.narration is None and any(clip.speaks for clip in composition.clips)
     leads = ("narration",) if talks else ("narration", "audio[0]")
     lead = next((name for name in leads if name in sounds), None)
     lengths = {name: _sound_seconds(name, path, name == lead) for name, path in sounds.items()}
@@ -260,7 +259,10 @@ def _cut(
     if "gif" in composition.extras:
         write_loop(work / first, sizes[first], work / GIF)
         names.append(GIF)
-    lost = [*_short_transitions(timeline), *_unseen(composition, timeline), *sorted(crowded)]
+    lost = [*_short_transitions(timeline), *_unseen(composition, timeline)]
+    if doubled := [cue.start for cue in captions.drawn if cue.burned_in]:
+        lost.append(f"captions lie on those of a clip from {doubled[0]:g} s on")
+    lost += sorted(crowded)
     return {name: probe(work / name) for name in names}, captions, lost
 
 
@@ -278,9 +280,11 @@ def _short_transitions(timeline: Timeline) -> Iterator[str]:
 
 
 def _unseen(composition: Composition, timeline: Timeline) -> Iterator[str]:
-    for index, begin in enumerate(timeline.begins()):
+    for index, (clip, begin) in enumerate(zip(composition.clips, timeline.begins(), strict=True)):
         if begin >= timeline.picture_frames:
             yield f"clips[{index}] is not seen: the film ends before it"
+        if clip.speaks and not timeline.shots[index].medium.has_sound:
+            yield f"clips[{index}] does not speak: it has no sound"
     for index, overlay in enumerate(composition.overlays):
         appearance = of_overlay(overlay, timeline)
         if appearance.end <= appearance.start:
@@ -339,38 +343,40 @@ class _Captions(NamedTuple):
 def _captions(composition: Composition, speech: Intervals, timeline: Timeline) -> _Captions:
     """Captions before the end card: those that are given, or else what the clips know."""
     captions, end = composition.captions, float(timeline.picture_frames / timeline.rate)
-    is_drawn = captions is not None and captions.style != "none"
-    if captions is None or not (captions.text or captions.cues):
-        placed = _clip_cues(composition, timeline)
-    else:
+    cues: Sequence[Cue] = _clip_cues(composition, timeline)
+    is_own = captions is not None and bool(captions.text or captions.cues)
+    if captions is not None and is_own:
+        burned_in = [cue for cue in cues if cue.burned_in]
         texts = cut_text(captions.text or "", captions.language)
-        cues = captions.cues or time_captions(texts, speech, end)
-        placed = [(cue, False) for cue in cues]
-    found = [
-        (replace(cue, end=min(cue.end, end)), captioned)
-        for cue, captioned in placed
-        if cue.start < end
-    ]
-    drawn = tuple(cue for cue, captioned in found if not captioned) if is_drawn else ()
-    estimated = bool(found) and not (captions and captions.cues)
-    return _Captions(tuple(cue for cue, _ in found), drawn, estimated)
+        cues = [
+            replace(cue, burned_in=any(map(partial(_overlap, cue), burned_in)))
+            for cue in captions.cues or time_captions(texts, speech, end)
+        ]
+    found = tuple(replace(cue, end=min(cue.end, end)) for cue in cues if cue.start < end)
+    is_drawn = captions is not None and captions.style != "none"
+    drawn = tuple(cue for cue in found if is_drawn and (is_own or not cue.burned_in))
+    estimated = captions.estimated if captions is not None and captions.cues else bool(found)
+    return _Captions(found, drawn, estimated)
 
 
-def _clip_cues(composition: Composition, timeline: Timeline) -> list[tuple[Cue, bool]]:
-    """The cues of all clips at their places, and whether the picture of the clip shows them."""
-    found: list[tuple[Cue, bool]] = []
+def _overlap(one: Cue, other: Cue) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+def _clip_cues(composition: Composition, timeline: Timeline) -> list[Cue]:
+    """The cues of all clips at their places."""
+    found: list[Cue] = []
     for clip, shot, (begin, end) in zip(
         composition.clips, timeline.shots, _spans(timeline), strict=True
     ):
         shift = begin - shot.start
         for cue in clip.cues:
-            last = (
-                found[-1][0].end if found else 0.0
-            )  # a transition shows the end of the clip before
+            # A transition shows the end of the clip before.
+            last = found[-1].end if found else 0.0
             start = max(cue.start + shift, begin, last)
             until = min(cue.end + shift, end)
             if until - start > _LEAST_CUE:
-                found.append((Cue(round(start, 3), round(until, 3), cue.text), clip.captioned))
+                found.append(replace(cue, start=round(start, 3), end=round(until, 3)))
     return found[:MAX_SUBTITLES]
 
 

@@ -24,8 +24,9 @@ def check(work: Composition | Layout) -> None:
 def _check_picture(work: Composition) -> None:
     if not work.clips:
         raise MediaError("there is no picture: `clips` has no medium", "give one")
-    if work.length == "speech" and work.narration is None and not work.audio:
-        raise MediaError("length: there is no narration", "give a `narration`")
+    speaks = work.narration or work.audio or any(clip.speaks for clip in work.clips)
+    if work.length == "speech" and not speaks:
+        raise MediaError("length: there is no speech", "give a `narration`")
 
 
 def _check_captions(work: Composition) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from rivya_cut.fields import DrawnText, Number
+from rivya_cut.fields import DrawnText, Flag, Number
 
 MAX_SUBTITLE_BYTES = 1_000_000
 """Of a subtitle file, as UTF-8."""
@@ -31,13 +31,18 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff\ud800-\ud
 
 @dataclass(frozen=True)
 class Cue:
-    """One subtitle or caption; times in seconds of the film, its lines joined by line breaks."""
+    """One subtitle or caption; times in seconds of the film, its lines joined by line breaks.
+
+    Attributes:
+        burned_in: Whether the picture of a clip shows it already.
+    """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     start: Annotated[Number, Field(ge=0, le=MAX_SUBTITLE_SECONDS)]
     end: Annotated[Number, Field(ge=0, le=MAX_SUBTITLE_SECONDS)]
     text: Annotated[str, DrawnText(MAX_SUBTITLE_CHARACTERS)]
+    burned_in: Flag = False
 
 
 def in_order(cues: tuple[Cue, ...]) -> tuple[Cue, ...]:

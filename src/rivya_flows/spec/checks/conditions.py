@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from math import prod
-from pathlib import PurePosixPath
 from typing import Any
 
 from jinja2 import nodes
@@ -36,6 +35,7 @@ from rivya_flows.language.workflow import PARTS, Part, Step, Workflow
 from rivya_flows.spec.checks.steps import is_never
 from rivya_flows.spec.inlining import included_by
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
+from rivya_flows.steps.branding import Branding
 from rivya_flows.steps.cut_rules import drawn_texts
 from rivya_flows.steps.kind import WrittenStep
 from rivya_flows.steps.registry import kind_of_step
@@ -345,13 +345,8 @@ def _check_fonts(workflow: Workflow, step: WrittenStep, report: DiagnosticCollec
     if not (step.kind and step.kind.takes_brand):
         return
     arguments = workflow.all_steps[step.id].with_.model_dump()
-    texts = list(drawn_texts(arguments))
-    if isinstance(captions := arguments.get("captions"), dict):
-        texts.append(workflow.texts.get(str(PurePosixPath(captions.get("file") or "")), ""))
-    brand = workflow.branding and workflow.branding.end_card
-    if brand and arguments.get("end_card") is not None:
-        texts += filter(None, (brand.title, brand.line))
-    if missing := missing_characters(_EXPRESSION.sub("", "".join(texts))):
+    drawn = Branding(workflow.branding, workflow.texts).complete_arguments(arguments)
+    if missing := missing_characters(_EXPRESSION.sub("", "".join(drawn_texts(drawn)))):
         message = f"no font has {name_characters(missing)}: left out of the picture"
         hint = "write other characters, or draw these in an image"
         report.add(step.path, "missing-characters", message, hint, key=True)
