@@ -19,7 +19,7 @@ from pydantic_core import to_jsonable_python
 from rivya_client.mime_types import suffix_of
 from rivya_cut.captions import srt
 from rivya_cut.results import file_stem
-from rivya_flows.assets import as_asset, assets_in
+from rivya_flows.assets import assets_in
 from rivya_flows.errors import StoreError
 from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.outputs import free_name
