@@ -106,8 +106,8 @@ CODES: Mapping[str, tuple[str, str]] = json.loads(
 """What each code means, and how to fix it, as `scripts/reference` takes it from docs/reference/errors.md."""
 
 LINTS = (
-    "budget-too-small", "empty-default", "missing-characters", "no-outputs", "text-condition",
-    "unused-input", "unused-step", "useless-exclude",
+    "budget-too-small", "empty-default", "missing-characters", "no-outputs", "plain-braces",
+    "text-condition", "unused-input", "unused-step", "useless-exclude",
 )  # fmt: skip
 """Codes of warnings: such a spec does less than it seems to."""
 

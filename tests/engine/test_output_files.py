@@ -106,6 +106,24 @@ def test_each_named_file_is_written_also_of_a_medium_that_two_outputs_have(
     assert {name: Path(outputs[name]["path"]).name for name in files} == files
 
 
+def test_each_output_that_is_one_medium_has_its_own_file_also_where_their_bytes_are_equal(
+    studio: Studio, tmp_path: Path
+) -> None:
+    still = '"${{ steps.still.asset }}"'
+    spec = (
+        SPEC.partition("outputs:")[0]
+        + f"outputs: {{all: [{still}], a: {still}, b: {still}, c: {{value: {still}, file: A.png}}}}"
+    )
+    assert studio.started(spec)["status"] == "completed"
+    with studio.context(Bomb()) as context:
+        entries = context.journal.entries("run-1")
+        outputs = write_report(entries, tmp_path / "out", context.assets).receipt.outputs
+    found = {name: Path(outputs[name]["path"]).name for name in ("a", "b", "c")}
+    assert found == {"a": "a-2.png", "b": "b.png", "c": "A.png"}
+    assert outputs["all"][0]["path"] == outputs["a"]["path"]
+    assert {one.name for one in (tmp_path / "out").glob("**/*.png")} == {*found.values()}
+
+
 def test_captions_beside_a_film_leave_the_file_of_an_output(studio: Studio, tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "teal").save(tmp_path / "card.png")
     (tmp_path / "words.srt").write_text("1\n00:00:00,100 --> 00:00:00,400\nWake up\n")

@@ -183,8 +183,11 @@ CERTAIN: dict[str, tuple[str, dict[str, Any], str]] = {
         RESTYLED.replace("REFERENCE", '"${{ inputs.word }}"'), {"word": "https://example.com/a.mp4?x=1"},
         "a: 'nano-banana' does not take video references; it takes image"),
     "lists of different lengths": (
-        f'zip: {{a: "${{{{ inputs.words }}}}", b: [1, 2, 3]}}, {PICTURE}}}', {"words": ["x"]},
-        "a: the lists of a zip differ in length: a has 1, b has 3"),
+        f'zip: {{a: "${{{{ inputs.words }}}}", b: [1, 2]}}, {PICTURE}}}', {"words": ["x"]},
+        "a: the lists of a zip differ in length: a has 1, b has 2"),
+    "items and a list of another length": (
+        f'zip: {{a: "${{{{ steps.stills.items }}}}", b: [1, 2, 3]}}, {PICTURE}}}', {},
+        "a: the lists of a zip differ in length: one has at least 3 members, another at most 2"),
     "more work than one text may take": (
         MUCH, {"word": "a long word " * 50_000}, "a: the expression handles more than 16,777,216 characters"),
 }  # fmt: skip

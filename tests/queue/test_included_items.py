@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from rivya_flows.assets import as_asset
 from rivya_flows.estimate.estimate import estimate, rehearse, remaining
 from rivya_flows.questions.open_questions import open_questions
+from rivya_flows.questions.question import Answer
 from rivya_flows.queue import queue
 from rivya_flows.queue.actions import AskCache
 from rivya_flows.queue.budget import reserve_for
@@ -100,6 +102,27 @@ def run_of(text: str, service: NaiveService | None = None, **inputs: Any) -> Reh
 
 def facts(state: State) -> dict[str, Any]:
     return {name: (step.status, [*step.items]) for name, step in state.steps.items()}
+
+
+def test_the_items_of_an_include_are_picked_by_their_one_medium() -> None:
+    one = {"market.yaml": MARKET.replace("  still: ${{ steps.still.asset }}\n", "")}
+    picked = WRITTEN.partition("  poster:")[0] + (
+        "  best:\n    uses: pick\n    with: {from: '${{ steps.market.items }}', mode: human}\n"
+        "outputs: {film: '${{ steps.best.asset }}', country: '${{ steps.best.item.country }}'}\n"
+    )
+    run = played(picked, NaiveService(), includes=one)
+    [question] = open_questions(run.state)
+    assert question.choices == ("de", "São Tomé", "日本")
+    assert {candidate.asset.kind for candidate in question.candidates if candidate.asset} == {
+        "video"
+    }
+    run.feed(Answer(("日本",)).event(question, NOON))
+    run.execute()
+    outputs = outputs_of(run.state).values
+    assert outputs["country"] == "日本"
+    inside = run.state.planned_step("market").inside["日本"]
+    made = fields_of(run.state, f"{inside}__film")["asset"]
+    assert as_asset(outputs["film"]) == as_asset(made)
 
 
 def test_each_item_has_the_steps_of_the_included_spec_and_its_outputs() -> None:

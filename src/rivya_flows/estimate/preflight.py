@@ -240,6 +240,10 @@ def _items(state: State, step_id: str, scope: Scope) -> Sequence[ItemState]:
     step, space = planned.step, state.plan.spaces[planned.space]
     if planned.itemwise is None and not steps_in(space, [step.fan_out[1], step.key, step.limit]):
         items_from(step, scope)  # raises the reason
+    least, most = item_range(state, step_id)
+    if least > most:
+        sizes = f"one has at least {least:,} members, another at most {most:,}"
+        raise ExpressionError(f"the lists of a zip differ in length: {sizes}")
     return (ItemState("", {}),)
 
 

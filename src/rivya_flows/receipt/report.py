@@ -8,7 +8,7 @@ import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,7 @@ from pydantic_core import to_jsonable_python
 from rivya_client.mime_types import suffix_of
 from rivya_cut.captions import srt
 from rivya_cut.results import file_stem
-from rivya_flows.assets import as_asset, assets_in
+from rivya_flows.assets import assets_in
 from rivya_flows.errors import StoreError
 from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.outputs import free_name
@@ -211,12 +211,12 @@ def _write(
     named = copies_of(receipt, folder)
     copies = _export(named, folder, assets, copied)
     _write_subtitles(receipt, state, copies, copied)
-    declared = _declared_media(receipt)
+    own = _own_files(receipt)
     receipt = with_paths(receipt, {**dict.fromkeys(named), **copies})
     outputs = dict(receipt.outputs)
-    for name, digest in declared.items():  # also what is the medium of another output
-        own = _export({digest: folder / receipt.output_files[name]}, folder, assets, copied)
-        outputs[name] = with_paths(outputs[name], own)
+    for name, (digest, file) in own.items():  # also what is the medium of another output
+        copy = _export({digest: folder / file}, folder, assets, copied)
+        outputs[name] = with_paths(outputs[name], copy)
     receipt = receipt.model_copy(update={"outputs": outputs})
     _write_outputs(receipt, folder, copied)
     report = RunReport(state, receipt, folder)
@@ -258,10 +258,11 @@ def media_of(receipt: Receipt, folder: Path, assets: AssetStore) -> AssetPath:
 
 def copies_of(receipt: Receipt, folder: Path) -> dict[str, Path]:
     """Where the folder of a run has each of its media, by hash; equal names get a number."""
-    taken, copies = {one.lower() for one in receipt.output_files.values()}, dict[str, Path]()
-    for output, digest in _declared_media(receipt).items():
-        copies.setdefault(digest, folder / receipt.output_files[output])
-    for digest, name in _names(receipt):
+    own = _own_files(receipt)
+    files = (*(file for _, file in own.values()), *receipt.text_files.values())
+    taken = {*map(str.lower, files)}
+    copies = {digest: folder / file for digest, file in reversed(own.values())}
+    for digest, name in _names(receipt, {*copies}):
         if digest not in copies:
             free = free_name(name, taken)
             taken.add(free.lower())
@@ -269,12 +270,17 @@ def copies_of(receipt: Receipt, folder: Path) -> dict[str, Path]:
     return copies
 
 
-def _declared_media(receipt: Receipt) -> dict[str, str]:
-    """The hash of the medium of each output that names its file."""
-    found = {
-        name: recorded_asset(receipt.outputs[name], receipt.media) for name in receipt.output_files
-    }
-    return {name: asset.sha256 for name, asset in found.items() if asset}
+def _own_files(receipt: Receipt) -> dict[str, tuple[str, str]]:
+    """The hash and the file of each output that is one medium, whatever other outputs are."""
+    found = dict[str, tuple[str, str]]()
+    taken = {one.lower() for one in receipt.output_files.values()}
+    for name, value in receipt.outputs.items():
+        if asset := recorded_asset(value, receipt.media):
+            free = free_name(file_name(name, asset.mime_type), taken)
+            file = receipt.output_files.get(name, free)
+            taken.add(file.lower())
+            found[name] = asset.sha256, file
+    return found
 
 
 def _is_copy(path: Path, digest: str) -> bool:
@@ -308,10 +314,10 @@ def _export(
     return copies
 
 
-def _names(receipt: Receipt) -> Iterator[tuple[str, str]]:
-    """The hash of each medium, with a path for people; outputs have the name of the output.
+def _names(receipt: Receipt, named: Set[str]) -> Iterator[tuple[str, str]]:
+    """The hash of each medium, with a path for people; those in an output have the name of the output.
 
-    A medium may come several times: its first path counts.
+    A medium may come several times: its first path counts. Of those that are `named`, outputs give none.
     """
     items = [*receipt.each()]
     rendered = {
@@ -325,20 +331,17 @@ def _names(receipt: Receipt) -> Iterator[tuple[str, str]]:
             key = keys[digest] = "-".join(filter(None, (item.key, keys.get(digest))))
             if digest in rendered:
                 rendered[digest] = key, rendered[digest][1]
-    seen = set[str]()
+    seen = {*named}
     for name, value in receipt.outputs.items():
         used: Counter[str] = Counter()
-        # What is in a list bears its key, though it may be alone there before a resume.
-        several = as_asset(value) is None
         for one in assets_in(value):
             asset = recorded_asset(one, receipt.media)
             if asset is None or asset.sha256 in seen:
                 continue
             seen.add(asset.sha256)
             key, formats = rendered.get(asset.sha256, (keys.get(asset.sha256, ""), ()))
-            # The name of an output with one medium says which it is.
-            stem = _stem(name, formats, used, key) if several else name
-            yield asset.sha256, file_name(stem, asset.mime_type)
+            # It bears its key, though it may be alone there before a resume.
+            yield asset.sha256, file_name(_stem(name, formats, used, key), asset.mime_type)
     for step, item in items:
         used = Counter()
         for asset in item.media:

@@ -204,7 +204,7 @@ class Pick(Kind):
         return question_of(_in_use(given))
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
-        picked = names.member(arguments.get("from"))
+        picked = _with_medium(names.member(arguments.get("from")))
         known = picked.fields if picked.kind == "map" else None
         fields: dict[str, Shape] = {}
         lacks: dict[str, str] = {}
@@ -290,13 +290,23 @@ def _key_problems(arguments: Mapping[str, Any]) -> Iterator[Diagnostic]:
 
 def _candidate_shapes(written: Any) -> list[Shape]:
     """The shapes of what is chosen from: each has a key, which it may get there."""
-    shapes = [shape for _, shape in member_shapes(written)] or [ANY]
+    shapes = [_with_medium(shape) for _, shape in member_shapes(written)] or [ANY]
     return [
         shape
         if shape.kind != "map" or shape.fields is None
         else map_of({"key": TEXT, **shape.fields}, shape.lacks)
         for shape in shapes
     ]
+
+
+def _with_medium(shape: Shape) -> Shape:
+    """An item of an included spec has the one medium among its outputs as its asset."""
+    fields = shape.fields or {}
+    outputs = fields.get("outputs", ANY).fields or {}
+    media = [one for one in outputs.values() if one.kind not in TEXTS]
+    if len(media) != 1 or media[0].kind != "asset" or "assets" not in fields:
+        return shape
+    return map_of({"asset": media[0], **fields}, shape.lacks)
 
 
 _PICKED = {"asset", "text", "json"}
@@ -309,6 +319,7 @@ def _candidate_problems(written: Any, candidates: list[Shape]) -> Iterator[Diagn
         return
     for index, shape in member_shapes(written):
         path = ("from",) if index is None else ("from", index)
+        shape = _with_medium(shape)
         fields = shape.fields if shape.kind == "map" else None
         is_step = fields is not None and {"items", "by"} <= fields.keys()
         if is_step or shape.kind not in ("any", "map"):
@@ -322,6 +333,12 @@ def _candidate_problems(written: Any, candidates: list[Shape]) -> Iterator[Diagn
         else:
             message = "there is nothing to pick from: these items have no asset and no text"
             hint = "pick from a step that makes images, videos or audio, or from a chat"
+            if "outputs" in fields:
+                message = (
+                    "their spec must have just one output that is a medium, to be picked by it"
+                )
+                hint = """name it: [{key: a, asset: "${{ steps.NAME.by['a'].outputs.NAME }}"}]"""
+                hint += ", or leave one in the outputs of their spec"
         yield Diagnostic("wrong-type", message, hint, path=path)
     # A value of a matrix hides what was made.
     hidden = [(shape.fields or {}).get("asset", ANY) for shape in candidates]
@@ -388,12 +405,16 @@ def _candidates(written: Any) -> Any:
     """
     if not isinstance(written, list):
         raise ItemRequestError(f"'from' must be a list of items, not a {type_name(written)}")
+    found = list[Mapping[str, Any]]()
     for one in written:
         if not isinstance(one, Mapping):
             raise ItemRequestError(f"'from' takes items with an `asset`, not a {type_name(one)}")
+        media = one.get("assets") if "outputs" in one else None
+        one = {"asset": media[0], **one} if isinstance(media, list) and len(media) == 1 else one
+        found.append(one)
         if asset := one.get("asset"):
             if not isinstance(asset, Mapping):
                 raise ItemRequestError(f"a candidate's `asset` must not be a {type_name(asset)}")
             medium_of(asset, "image", {}, "from")  # raises on other values
-    keys = item_keys(written, [one.get("key", i) for i, one in enumerate(written)])
-    return [{**one, "key": OwnKey(key.text)} for one, key in zip(written, keys, strict=True)]
+    keys = item_keys(found, [one.get("key", i) for i, one in enumerate(found)])
+    return [{**one, "key": OwnKey(key.text)} for one, key in zip(found, keys, strict=True)]

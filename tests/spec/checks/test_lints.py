@@ -14,6 +14,8 @@ from support.wrong_specs import HEAD, SCRIPT, STILL
 ROOT = Path(__file__).parents[3]
 OUT = 'outputs: {still: "${{ steps.still.asset }}"}\n'
 DRAFT = "  draft:\n    uses: generate\n    with: {model: z-image, prompt: a lamp}\n"
+MESSAGE = "  still: {uses: chat, with: {model: gpt-5-2-chat, message: TEXT}}\n"
+TEXT = 'outputs: {text: "${{ steps.still.text }}"}\n'
 ONE = "'${{ inputs.b }}'"
 ALL = "'${{ inputs | json }}'"
 CALL = "  call:\n    uses: notify\n    with: {url: https://a.b/c}\n"
@@ -59,6 +61,13 @@ LINTED = {
     f"{HEAD}inputs: {{b: {{type: list, of: string, default: [Bergen, Turku]}}}}\nsteps:\n{STILL}    matrix:\n"
     "      city: ${{ inputs.b }}\n      exclude: [{city: Turku}, {city: ☞useless-exclude☞Oslo}]\n"
     "outputs: {still: '${{ steps.still.assets }}'}\n",
+    "braces without a dollar sign":
+    f"{HEAD}inputs: {{b: {{type: string}}}}\nsteps:\n"
+    + MESSAGE.replace("TEXT", '"a ${{ inputs.b }} ☞plain-braces☞{{ b }} on {{c | upper}}"') + TEXT,
+    "braces that hold no name, or that an expression writes":
+    f"{HEAD}steps:\n" + MESSAGE.replace("TEXT", """'{{}} {{1}} {{"a"}} ${{ "{{ a }}" }}'""") + TEXT,
+    "braces that a receiver fills in":
+    f"{HEAD}steps:\n{STILL}" + CALL.replace("c}", "c, body: '{{ name }}'}") + OUT,
     "all inputs at once":
     f"{HEAD}inputs: {{a: {{type: string}}}}\nsteps:\n{STILL.replace('a lamp', ALL)}{OUT}",
 }  # fmt: skip

@@ -61,6 +61,48 @@ def test_a_pick_may_have_what_its_mode_needs(arguments: str) -> None:
     assert errors_of(text) == []
 
 
+SPOT = """
+version: 1
+name: spot
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: a lamp}}
+outputs:
+  still: ${{ steps.still.asset }}
+  words: a lamp
+"""
+SPOTS = """
+version: 1
+name: spots
+steps:
+  spots: {uses: include, foreach: [a, b], with: {spec: spot.yaml}}
+  hero: {uses: pick, with: {from: "${{ steps.spots.items }}"}}
+outputs: {hero: "${{ steps.hero.asset }}"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("named", "more", "hints"),
+    [
+        ("items", "", []),
+        (
+            "items",
+            "  other: ${{ steps.still.asset }}\n",
+            [
+                """name it: [{key: a, asset: "${{ steps.NAME.by['a'].outputs.NAME }}"}], or leave one in the outputs of their spec""",
+                "these items have no asset: use .item",
+            ],
+        ),
+        ("still", "", ["the step has several items: use .items, .by['KEY'].outputs.still"]),
+    ],
+)
+def test_an_item_of_an_include_is_picked_by_the_one_medium_among_its_outputs(
+    named: str, more: str, hints: list[str]
+) -> None:
+    text, includes = SPOTS.replace("spots.items", f"spots.{named}"), {"spot.yaml": SPOT + more}
+    _, found = check(text, file="spots.yaml", catalogue=shipped(), includes=includes)
+    assert [one.hint for one in found] == hints
+
+
 def test_defaults_of_picks_hold_where_the_mode_has_them() -> None:
     judge = "judge: {model: gpt-5-2-chat, criteria: [a]}"
     defaults = f"defaults: {{pick: {{with: {{{judge}, question: Which?, by: '${{{{ item.weight }}}}'}}}}}}\n"

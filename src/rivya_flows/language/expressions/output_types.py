@@ -245,10 +245,12 @@ def of_fan_out(
         fields["assets"] = list_of(single.fields["asset"])
     elif "assets" in single.fields:  # of an included spec
         fields["assets"] = single.fields["assets"]
+    paths = {name: f"outputs.{name}" for name in single.fields.get("outputs", ANY).fields or ()}
+    paths |= {name: name for name in given or single.fields}
     lacks = {
-        name: f"the step has several items: use .items, .by['KEY'].{name}"
+        name: f"the step has several items: use .items, .by['KEY'].{path}"
         + (", or .assets" if name == "asset" else "")
-        for name in given or single.fields
+        for name, path in paths.items()
         if name not in (*fields, "key")
     }
     lacks["same"] = "only a step that fans out has it, inside `with`, `if` and `fallback`"

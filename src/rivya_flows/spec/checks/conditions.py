@@ -32,6 +32,7 @@ from rivya_flows.language.expressions.values import ExpressionError, InferenceEr
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, preview
 from rivya_flows.language.workflow import PARTS, Part, Step, Workflow
+from rivya_flows.spec.checks.expressions import computed_arguments
 from rivya_flows.spec.checks.steps import is_never
 from rivya_flows.spec.inlining import included_by
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
@@ -248,6 +249,7 @@ def _truth(tree: nodes.Node, name: str, status: str) -> bool | None:
 
 
 _EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
+_BRACES = re.compile(r"\{\{\s*([A-Za-z_]\w*)[^{}']{0,80}\}\}")
 
 
 def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> None:
@@ -272,6 +274,10 @@ def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> 
     for step in spec.steps:
         _check_fonts(workflow, step, report)
         _check_text_condition(workflow, step, report)
+        # What a callback or a function is given may be a template of theirs.
+        if step.kind and step.arguments and step.kind.is_for_results:
+            for key in (key for key, is_sent in computed_arguments(step.kind) if is_sent):
+                _check_braces(step.arguments.get(key), (*step.path, "with", key), spec, report)
         _check_exclude(workflow, step, report)
     if not workflow.outputs:
         # A callback or a function may take the results elsewhere.
@@ -321,6 +327,18 @@ def _check_text_condition(
         message = "this holds for every text but an empty one: for 'no' too"
         hint = f"compare it: `{field} == 'yes'`, or `{field} != ''` if any text will do"
         report.add((*step.path, "if"), "text-condition", message, hint)
+
+
+def _check_braces(value: Any, path: Path, spec: WrittenSpec, report: DiagnosticCollector) -> None:
+    """Reports `{{ x }}` in texts that are sent."""
+    if isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_braces(part, (*path, key), spec, report)
+    elif isinstance(value, str) and (found := _BRACES.search(_EXPRESSION.sub("", value))):
+        name = f"inputs.{found[1]}" if found[1] in spec.inputs else found[1]
+        message = f"{preview(found[0])} is plain text and is sent as is"
+        hint = f"write ${{{{ {name} }}}}, or ${{{{ '{found[0]}' }}}} if the braces are meant"
+        report.add(path, "plain-braces", message, hint, at=found[0])
 
 
 def _check_exclude(workflow: Workflow, step: WrittenStep, report: DiagnosticCollector) -> None:

@@ -18,7 +18,9 @@ from rivya_flows.language.expressions.inference import is_bare, known_shape, rep
 from rivya_flows.language.expressions.output_types import TEXT, Scope, Shape, Unknown
 from rivya_flows.language.expressions.resolve import (
     NAMESPACES,
+    UsesNull,
     bare_name,
+    evaluate,
     is_computed,
     is_whole,
     references,
@@ -188,10 +190,21 @@ class _FanOutCheck:
         for axis, values in rows.items():
             self._check_axis_name(("zip", axis))
             self._check_list(values, ("zip", axis))
-        sizes = {axis: len(values) for axis, values in rows.items() if isinstance(values, list)}
+        found = {axis: self._length(values) for axis, values in rows.items()}
+        sizes = {axis: length for axis, length in found.items() if length is not None}
         if len(set(sizes.values())) > 1:
             hint = "make the lists equally long, or use `matrix` for every combination"
             self._add(("zip",), "unequal-lists", unequal(sizes), hint)
+
+    def _length(self, values: Any) -> int | None:
+        """How many members a list has, if inputs have their defaults; None if that is not known."""
+        if isinstance(values, list):
+            return len(values)
+        inputs = {name: one.get("default") for name, one in self._names.spec.inputs.items()}
+        with suppress(ExpressionError, UsesNull):
+            evaluated = evaluate(values, {"inputs": inputs})
+            return len(evaluated) if isinstance(evaluated, list) else None
+        return known_shape(values, self._names.everywhere(self._step.part)).length
 
     def _check_axis_name(self, path: Path) -> None:
         axis = str(path[-1])
