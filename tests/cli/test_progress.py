@@ -19,6 +19,7 @@ from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.phrases import not_downloaded, open_jobs, seconds_text
 from support.launch_runs import FIRST, SPEC, rehearsed
+from support.many_spots import spots_of
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.screens import Screens
 
@@ -42,6 +43,23 @@ def test_a_round_of_a_pick_is_a_row_once_it_is_asked_for() -> None:
     names.insert(2, "stills, round 2")
     assert [(row.name, row.detail) for row in rows(run.state)][2] == ("stills, round 2", "2 of 2")
     assert [row.name for row in rows(run.state)] == names
+
+
+def test_an_include_and_a_repeat_are_one_row_each_whatever_is_inside() -> None:
+    run = spots_of()
+    while run.state.steps["spots__oslo__clip"].tally.phases[Phase.RUNNING] == 0:
+        assert run.advance(0)
+    shown = {row.name: row for row in rows(run.state)}
+    assert [*shown] == ["still", "variants", "spots", "sketch"]
+    spots = shown["spots"]
+    assert spots.status == "running"
+    assert re.fullmatch(r"0 of 3, (\d .+, )*\d at work", spots.detail)
+    paid = [step.tally.spent for name, step in run.state.steps.items() if "spots" in name]
+    assert spots.credits == sum(paid) > 0
+    run.run()
+    assert {row.name: row.detail for row in rows(run.state)} == {
+        "still": "", "variants": "2 skipped", "spots": "3 of 3", "sketch": "",
+    }  # fmt: skip
 
 
 def test_open_jobs_are_named_with_price_and_id() -> None:

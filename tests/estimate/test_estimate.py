@@ -228,7 +228,7 @@ def test_a_plan_evaluates_what_the_rows_of_inputs_decide_through_the_steps_that_
         ("sora-2", 6, 6),
     ]
     assert films[1].price.assumption == "scenes is not made"
-    assert priced(start).steps[2].items[1].price.assumption == "its condition is false"
+    assert priced(start).steps[2].items[1].price.assumption == "its `if` is false"
 
 
 @pytest.mark.parametrize(("allowed", "least"), [(0, 1 + 9 + 16), (1, 1 + 6 + 6), (2, 1 + 3)])

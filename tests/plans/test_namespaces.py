@@ -132,7 +132,7 @@ def test_a_condition_that_is_false_skips_all_of_it() -> None:
     later = spec.replace("inputs.calm }}\n    with", "steps.photo.status == 'cached' }}\n    with")
     run = run_of(started(later))
     assert {run.statuses[name] for name in ("logo", "logo__idea")} == {"skipped"}
-    assert run.item("logo__idea").reason == "the condition of logo is false"
+    assert run.item("logo__idea").reason == "the `if` of logo is false"
     assert run.ended == ["completed"]
 
 

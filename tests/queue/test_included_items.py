@@ -210,12 +210,12 @@ def test_a_condition_and_a_null_decide_for_each_item() -> None:
     text = WRITTEN.replace("    allow_failures: 1\n", "    if: ${{ matrix.country != 'de' }}\n")
     run = run_of(text)
     assert run.state.plan.steps["market__de__still"].skipped == (
-        "the condition of market is false for these inputs"
+        "the `if` of market is false for these inputs"
     )
     assert [one.phase for one in run.items("market")] == ["skipped", "completed", "completed"]
     found = FOUND.replace("    max_items: 4\n", "    if: ${{ item != 'light' }}\n")
     later = run_of(found)
-    assert later.item("market__light__still").reason == "the condition of market[light] is false"
+    assert later.item("market__light__still").reason == "the `if` of market[light] is false"
     assert later.item("market", "light").phase == "skipped"
     assert later.ended == ["completed"]
 

@@ -108,7 +108,7 @@ def test_what_a_failure_skips_counts_as_failed_and_what_its_condition_skips_does
     run = played(NEEDS, NaiveService(failing=1.0))
     reasons = {name: item.reason for name, item in run.state.each()}
     assert reasons["large"] == reasons["bed"] == "still failed"
-    assert reasons["spare"] == "its condition is false"
+    assert reasons["spare"] == "its `if` is false"
     assert run.statuses["after"] == "failed"
     assert len(run.service.charges) == 2
 

@@ -186,7 +186,7 @@ def test_a_condition_skips_all_rounds() -> None:
         run = slogan(spec=spec)
         assert run.ended == ["completed"]
         assert {status for name, status in run.statuses.items() if name != "first"} == {"skipped"}
-        assert "its condition is false" in (run.item("slogan").reason or "")
+        assert "its `if` is false" in (run.item("slogan").reason or "")
 
 
 def test_an_include_runs_again_as_a_whole() -> None:

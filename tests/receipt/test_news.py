@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Event, RunEnded
+from rivya_flows.queue.items import Phase
 from rivya_flows.queue.queue import replay, step
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.receipt.news import describe_event
 from support.judged_picks import Judging, judged
 from support.launch_runs import FIRST, SPEC, rehearsed
+from support.many_spots import CITIES, spots_of
 from support.naive_service import NOON, NaiveService
 from support.picks import past_its_deadline
 
@@ -33,6 +35,29 @@ def test_each_notable_event_is_one_line() -> None:
     assert any(line.startswith("stills[neon] bought (1 credit, task_") for line in lines)
     assert "stills[studio] done (1 credit)" in lines
     assert not any("hero" in line for line in lines)
+
+
+def test_many_campaigns_say_what_is_skipped_in_one_line_and_what_each_has_cost() -> None:
+    run = spots_of()
+    run.run()
+    lines = list(told(run.journal))
+    assert "variants[day] and 1 more skipped: its `if` is false for these inputs" in lines
+    spots = [line for line in lines if "spots" in line and "bought" not in line]
+    assert [line for line in spots if "skipped" in line] == [
+        "spots__oslo__variants[day] and 5 more skipped: its `if` is false for these inputs"
+    ]
+    inside = [run.state.steps[f"spots__oslo__{one}"].tally.spent for one in ("look", "clip")]
+    assert f"spots[oslo] done ({sum(inside)} credits)" in spots
+
+
+def test_a_resumed_run_counts_what_is_done_inside_an_unfinished_include() -> None:
+    run = spots_of()
+    while run.state.item("spots__graz__look", "").phase is not Phase.COMPLETED:
+        assert run.advance(0)
+    looks = sum(run.state.steps[f"spots__{one}__look"].status == "completed" for one in CITIES)
+    [line] = describe_event(None, run.journal[-1], replay(run.journal))[:1]
+    assert f"{looks} inside spots" in line.text
+    assert "spots__" not in line.text
 
 
 def test_a_warning_about_the_budget_comes_once_and_at_four_fifths_of_one_of_the_command_line() -> (

@@ -17,6 +17,7 @@ from rivya_flows.receipt.sheet_story import (
     Drawing,
     Stretch,
     Timeline,
+    fold_steps,
     graph,
     length,
     levels_of,
@@ -27,7 +28,8 @@ from rivya_flows.receipt.sheet_story import (
     without,
 )
 from support.contact_sheets import DAY, at
-from support.receipts import parsed, whole
+from support.many_spots import spots_of
+from support.receipts import parsed, receipt_of, whole
 
 MOMENTS = st.floats(0, 10**7, allow_nan=False)
 STRETCHES = st.lists(st.tuples(MOMENTS, MOMENTS).map(lambda one: (min(one), max(one))), max_size=12)
@@ -199,6 +201,38 @@ def test_before_anything_has_begun_there_is_no_timeline(
 ) -> None:
     made = parsed({"execution_times": executions, "steps": [{"items": items}]})
     assert timeline(made, made.steps) is None
+
+
+def test_what_is_inside_an_include_or_a_repeat_is_one_row_and_one_node() -> None:
+    run = spots_of()
+    run.run()
+    receipt = parsed(receipt_of(run))
+    folded = [step for step, _ in fold_steps(receipt.steps)]
+    assert [step.id for step in folded] == ["still", "variants", "spots", "sketch"]
+    assert sum(step.credits for step in folded) == receipt.credits.spent
+    drawn = timeline(receipt, receipt.steps)
+    assert drawn is not None
+    spots = drawn.rows[2]
+    assert spots.label.startswith("spots: worked for ")
+    assert {bar.title.partition(":")[0] for bar in spots.bars} >= {
+        "spots__oslo__look", "spots__pune__clip",
+    }  # fmt: skip
+
+
+def test_an_include_runs_while_anything_inside_does_and_needs_what_that_needs() -> None:
+    step = {"uses": "generate", "status": "running", "credits": 2}
+    steps = [
+        step | {"id": "still", "status": "completed"},
+        step | {"id": "spots__oslo__clip", "part_of": "spots", "needs": ["still"]},
+        step | {"id": "spots", "status": "waiting", "credits": 0, "needs": ["spots__oslo__clip"]},
+    ]
+    receipt = parsed({"steps": [one | {"status": "running"} for one in steps]})
+    parts = [
+        one.model_copy(update={"status": wanted["status"]})
+        for one, wanted in zip(receipt.steps, steps, strict=True)
+    ]
+    [_, (spots, _)] = fold_steps(parts)
+    assert (spots.status, spots.credits, spots.needs) == ("running", 2, ("still",))
 
 
 def test_a_clock_that_was_put_back_breaks_nothing() -> None:

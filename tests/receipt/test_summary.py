@@ -23,6 +23,7 @@ from rivya_flows.receipt.summary import (
     troubles,
 )
 from support.campaigns import a_set, until
+from support.many_spots import spots_of
 from support.naive_service import NaiveService, Rehearsal, frozen
 from support.receipts import parsed, receipt_of, whole
 
@@ -82,6 +83,27 @@ def test_a_round_that_was_not_needed_is_neither_counted_nor_a_trouble() -> None:
     assert troubles(parsed(receipt)) == []
     receipt["steps"][-1] = unused | {"items": [skipped | {"status": "failed"}]}
     assert troubles(parsed(receipt)) == ["pick.stills.2 failed: not asked for"]
+
+
+def test_an_include_and_a_repeat_are_one_part_each_and_what_an_if_skips_one_line() -> None:
+    run = spots_of()
+    run.run()
+    receipt = parsed(receipt_of(run))
+    spent = receipt.credits.spent
+    assert sentence(receipt) == f"still, 3 of 3 spots, sketch in 2 rounds; {spent} credits"
+    assert troubles(receipt) == [
+        "variants skipped: its `if` is false for these inputs",
+        "spots__oslo__variants[day] and 5 more skipped: its `if` is false for these inputs",
+    ]
+
+
+def test_of_a_failed_include_only_what_failed_inside_is_named() -> None:
+    run = spots_of(NaiveService(refusing_models={"veo3-1-lite"}))
+    run.run()
+    receipt = parsed(receipt_of(run))
+    failed = "spots__oslo__clip, spots__graz__clip, spots__pune__clip"
+    assert sentence(receipt).startswith(f"{failed}; done: still, 0 of 3 spots, sketch in 2 rounds")
+    assert troubles(receipt)[2:] == ["spots__oslo__clip and 2 more failed: no"]
 
 
 def test_what_failed_is_named_with_its_reason_and_code() -> None:

@@ -86,11 +86,11 @@ def test_a_plan_has_one_item_for_each_purchase_and_the_steps_that_are_skipped() 
     still = ItemEstimate("neon", "z-image", Price(1, 1, "fixed"))
     steps = (
         StepEstimate("stills", "generate", (still,), None),
-        StepEstimate("film", "generate", (), "its condition is false"),
+        StepEstimate("film", "generate", (), "its `if` is false"),
     )
     plan = plan_of(Estimate("launch", steps, 1, 1, spent=0, budget=None, balance=5))
     [item] = plan.items
     assert (item.step, item.key, item.model) == ("stills", "neon", "z-image")
     assert (item.min, item.max) == (1, 1)
-    assert plan.skipped == {"film": "its condition is false"}
+    assert plan.skipped == {"film": "its `if` is false"}
     assert (plan.min, plan.max, plan.balance, plan.verdict) == (1, 1, 5, "ok")

@@ -16,7 +16,7 @@ from rivya_flows.cli.output import COLOURS, columns_of, draws, has_colours, live
 from rivya_flows.plans.names import label, round_title
 from rivya_flows.plans.plan import PlannedStep
 from rivya_flows.queue import events
-from rivya_flows.queue.items import Phase
+from rivya_flows.queue.items import TERMINAL, Phase
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.receipt.news import News, describe_event
 from rivya_flows.receipt.phrases import seconds_text
@@ -30,13 +30,14 @@ _NOTHING: Mapping[tuple[str, str], float] = {}
 
 @dataclass(frozen=True)
 class StepRow:
-    """One step as the live view shows it."""
+    """One step as the live view shows it, together with all that is inside an `include` or a `repeat`."""
 
     step: str
     status: str
     items: str  # how many of them are done, such as ``2 of 4``; empty for a single one
     now: str
     credits: int
+    inside: tuple[str, ...] = ()  # it, and the steps inside that have begun
 
     @property
     def name(self) -> str:
@@ -68,18 +69,25 @@ def rendering(share: float) -> str:
 def rows(state: State, shares: Mapping[tuple[str, str], float] = _NOTHING) -> tuple[StepRow, ...]:
     """The begun steps; `shares` says how much of an item is rendered, 0 to 1, by step and key."""
     rendered, found = _shares_by_step(state, shares), []
-    for step_id in begun_steps(state):
-        current = state.steps[step_id]
-        tally, many, status = current.tally, len(current.items) > 1, current.status
-        if status == "running" and not (tally.in_flight or tally.ended):
+    for step_id, inside in begun_steps(state).items():
+        current, tallies = state.steps[step_id], [state.steps[one].tally for one in inside]
+        many, status, own = len(current.items) > 1, current.status, current.tally.phases
+        if status == "running" and not any(one.in_flight or one.ended for one in tallies):
             status = "waiting"
-        counts = [(tally.phases[phase], text) for phase, text in _PHASES.items()]
-        parts = [f"{number} {text}" if many else text for number, text in counts if number]
-        if step_shares := rendered.get(step_id):  # together, since those of a step render at once
-            mean = rendering(sum(step_shares) / len(step_shares))
-            parts = [*parts, mean] if many else [mean]
-        items = f"{tally.phases[Phase.COMPLETED]} of {len(current.items)}" if many else ""
-        found.append(StepRow(step_id, status, items, ", ".join(parts), tally.spent))
+        counts = [
+            (own[phase] if phase in TERMINAL else sum(one.phases[phase] for one in tallies), text)
+            for phase, text in _PHASES.items()
+        ]
+        numbered = many or len(inside) > 1
+        parts = [f"{number} {text}" if numbered else text for number, text in counts if number]
+        # Together, since those of a step render at once.
+        if shares_inside := [share for one in inside for share in rendered.get(one, ())]:
+            mean = rendering(sum(shares_inside) / len(shares_inside))
+            parts = [*parts, mean] if numbered else [mean]
+        is_counted = many and status != "skipped"
+        items = f"{own[Phase.COMPLETED]} of {len(current.items)}" if is_counted else ""
+        spent = sum(one.spent for one in tallies)
+        found.append(StepRow(step_id, status, items, ", ".join(parts), spent, tuple(inside)))
     return tuple(found)
 
 
@@ -94,14 +102,14 @@ def _shares_by_step(
     return found
 
 
-def begun_steps(state: State) -> list[str]:
-    """The steps of the plan, in its order, without rounds that have not begun."""
-    rounds = {step_id: state.planned_step(step_id).round_of for step_id in state.plan.order}
-    return [
-        step_id
-        for step_id, of in rounds.items()
-        if of is None or state.item(of[0], "").round >= of[1]
-    ]
+def begun_steps(state: State) -> dict[str, list[str]]:
+    """The steps of the spec, without rounds that have not begun, and what belongs to each in the plan."""
+    found: dict[str, list[str]] = {}
+    for step_id in state.plan.order:
+        of = state.planned_step(step_id).round_of
+        if of is None or state.item(of[0], "").round >= of[1]:
+            found.setdefault(state.plan.owners.get(step_id, step_id), []).append(step_id)
+    return found
 
 
 _FOLDED = ("completed", "cached", "skipped", "waiting", "running")
@@ -317,8 +325,9 @@ class Progress(Screen):
             status = (row.status, _COLOURS.get(row.status, ""))
             usual = self._usual.get(row.step) if row.now.endswith("at work") else None
             doing = f"{row.now}, usually {seconds_text(int(max(1, usual)))}" if usual else row.now
-            began, ended = self._times.get(row.step, (None, None))
-            time = "" if began is None else clock((now if ended is None else ended) - began)
+            spans = [self._times[one] for one in row.inside if one in self._times]
+            ends = [now if row.status == "running" or end is None else end for _, end in spans]
+            time = clock(max(ends) - min(begin for begin, _ in spans)) if spans else ""
             cells.append((row.name, status, row.items, doing, time, str(row.credits or "")))
         at_work = {step: now - began for step, (began, end) in self._times.items() if end is None}
         left = time_left(state, self._usual, at_work, shares)

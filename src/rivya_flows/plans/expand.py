@@ -256,9 +256,9 @@ class _Expansion:
             if (steps_of_include if inside else steps_in)(place, guard.if_):
                 conditional = True
                 if not inside and self._is_never(place, guard.if_):
-                    skipped = "its condition is false for these inputs"
+                    skipped = "its `if` is false for these inputs"
             elif not self._try(place, guard.if_, partial(condition, guard.if_), True, inside):
-                whose = "its condition" if guard is step else f"the condition of {guard.id}"
+                whose = "its `if`" if guard is step else f"the `if` of {guard.id}"
                 skipped = f"{whose} is false for these inputs"
         name = inlined_name(space.id, step.id)
         read = [*_arguments_of(step), step.fan_out[1], step.limit]

@@ -49,10 +49,10 @@ def short_label(step: str, key: str) -> str:
     return label(step, cut(key, _LONGEST_KEY))
 
 
-def first_of(step: str, keys: Sequence[str]) -> str:
-    """Items of a step that fared alike, for messages: ``stills[neon] and 2 more``."""
-    more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-    return short_label(step, keys[0]) + more
+def first_of(items: Sequence[tuple[str, str]]) -> str:
+    """Items that fared alike, by step and key, for messages: ``stills[neon] and 2 more``."""
+    more = f" and {len(items) - 1} more" if len(items) > 1 else ""
+    return short_label(*items[0]) + more
 
 
 def subject_of(workflow: Workflow, inputs: Inputs, *, prose: bool = True) -> str:

@@ -366,6 +366,20 @@ class RunPlan:
             found[planned.space].append(name)
         return {space: tuple(names) for space, names in found.items()}
 
+    @cached_property
+    def owners(self) -> Mapping[str, str]:
+        """The step of the run's own spec that each step inside an `include` or a `repeat` belongs to."""
+        rounds = {one: name for name, planned in self.steps.items()
+                  if planned.step.repeat is not None for one in planned.rounds}  # fmt: skip
+        found = dict[str, str]()
+        for name, planned in self.steps.items():
+            owner = name
+            for space, _, _ in self.spaces[planned.space].inclusions():
+                owner = space.include
+            if (owner := rounds.get(owner, owner)) != name:
+                found[name] = owner
+        return found
+
     def follows(self, name: str) -> tuple[str, ...]:
         """The steps before a step in a graph, in plan order: a round follows what was looked at."""
         planned = self.steps[name]

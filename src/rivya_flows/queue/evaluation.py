@@ -261,10 +261,10 @@ def _evaluate_item(
     step, requests = planned.step, list[ItemRequest]()
     try:
         if around.shut:
-            return item.skip(f"the condition of {around.shut} is false")
+            return item.skip(f"the `if` of {around.shut} is false")
         scope = item_scope(state, planned, item, around.scope)
         if step.if_ is not None and not condition(step.if_, scope):
-            return item.skip("its condition is false")
+            return item.skip("its `if` is false")
         # With all that it may fall back to: nothing is bought if one of them is wrong.
         for one in around.alternatives:
             request = build_request(one, scope, around.world, room)

@@ -69,7 +69,7 @@ class Foresight:
         met = self._condition(step_id, planned, item)
         if met and is_lost and self._uses_null(step_id, planned, item):
             return Foreseen(item, False, f"{planned.itemwise} is not made")
-        reasons = {None: "only if its condition is met", False: "its condition is false"}
+        reasons = {None: "only if its condition is met", False: "its `if` is false"}
         return Foreseen(item, met, reasons.get(met, ""))
 
     def _followed_item(self, planned: PlannedStep, item: ItemState) -> Foreseen | None:

@@ -29,8 +29,8 @@ from rivya_flows.receipt.embedding import (
 from rivya_flows.receipt.model import Card, Choice, EarlierCandidate, Item, Receipt, Step
 from rivya_flows.receipt.pages import moment_text, render, value_text
 from rivya_flows.receipt.questions import answering_command, blank_answer
-from rivya_flows.receipt.sheet_story import graph, timeline
-from rivya_flows.receipt.summary import DONE, manner
+from rivya_flows.receipt.sheet_story import fold_steps, graph, timeline
+from rivya_flows.receipt.summary import DONE, alike, manner, name_alike
 
 _NOT_NEEDED = ("skipped", "suspended", "running")
 _MAX_ROW_MEDIA = 6
@@ -76,6 +76,8 @@ def contact_sheet(
     if receipt.status in _UNFINISHED:
         outputs = [one for one in outputs if one[2] or value_text(one[1])]
     steps = [_as_begun(step) for step in receipt.steps if _has_place(step)]
+    whole = [step for step, _ in fold_steps(steps)]
+    troubles = ((step, item) for step in steps for item in step.items if _is_trouble(item))
     cards = [[(item, *_media_of(item, embedder)) for item in step.items] for step in steps]
     blanks = {one.name: blank_answer(one.choice.keys, one.choice.count) for one in questions}
     ended = not questions and receipt.status in ("failed", "cancelled")
@@ -91,9 +93,10 @@ def contact_sheet(
         "files": {} if beside is None else receipt.text_files,
         "steps": [*zip(steps, cards, strict=True)],
         "origins": Origins(receipt, embedder, [step.id for step in steps]),
+        "whole_steps": whole,
         "timeline": timeline(receipt, steps),
-        "graph": graph(steps),
-        "troubles": [(step, item) for step in steps for item in step.items if _is_trouble(item)],
+        "graph": graph(whole),
+        "troubles": [(*same[0], name_alike(same)) for same in alike(troubles)],
         "served": asset_url is not None,
     }
     return render("contact_sheet.html", view)

@@ -361,6 +361,8 @@ class Step(Part):
     """Its kind."""
     title: str | None
     """Of the spec; null without one."""
+    part_of: str | None = None
+    """The `include` or `repeat` of the spec that it belongs to; null for a step of the spec itself."""
     needs: tuple[str, ...]
     """Ids of the steps before it in the graph, in the order of the plan."""
     status: Outcome

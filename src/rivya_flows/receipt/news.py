@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 from typing import NamedTuple
 
 from rivya_flows.plans.names import first_of, join_keys, short_label
@@ -28,13 +28,17 @@ class News(NamedTuple):
 def describe_event(spent: int | None, event: events.Event, state: State) -> tuple[News, ...]:
     """One line for each notable change of an event; `spent`: before it, None if none was seen before."""
     if spent is None or isinstance(event, events.RunResumed):  # which begins an execution
-        done: list[str] = []
-        for step_id, items in groupby(state.each(), key=lambda one: one[0]):
-            keys = [item.key for _, item in items if item.phase is Phase.COMPLETED]
-            many = len(keys) > _MOST_NAMED
-            done += (
-                [f"{len(keys)} {step_id}"] if many else [short_label(step_id, key) for key in keys]
-            )
+        done, inside = list[str](), Counter[str]()
+        for step_id, step in state.steps.items():
+            keys = [key for key, item in step.items.items() if item.phase is Phase.COMPLETED]
+            if owner := state.plan.owners.get(step_id):
+                inside[owner] += len(keys)
+            elif inside[step_id] and not step.settled:
+                done.append(f"{inside[step_id]} inside {step_id}")
+            elif len(keys) > _MOST_NAMED:
+                done.append(f"{len(keys)} {step_id}")
+            else:
+                done += [short_label(step_id, key) for key in keys]
         rest = (one for one in state.each() if one[1].phase is not Phase.COMPLETED)
         return (
             *([News(f"done before: {', '.join(done)}")] if done else []),
@@ -91,19 +95,19 @@ def _changes(
     state: State, changed: Iterable[tuple[str, ItemState | None, ItemState]]
 ) -> Iterator[News]:
     """A line for each item that ended, and one for items that ended alike."""
-    alike: dict[tuple[str, Phase, str | None], list[str]] = {}
+    alike: dict[tuple[str, Phase, str | None], list[tuple[str, str]]] = {}
     for step_id, earlier, item in changed:
         if item.phase not in TERMINAL or (earlier and earlier.phase is item.phase):
             continue
         if item.phase is Phase.SKIPPED and state.planned_step(step_id).round_of:
             continue  # a round that was not asked for
         if item.phase is not Phase.COMPLETED:
-            alike.setdefault((step_id, item.phase, item.reason), []).append(item.key)
+            owner = state.plan.owners.get(step_id, step_id)
+            alike.setdefault((owner, item.phase, item.reason), []).append((step_id, item.key))
         else:
             yield News(f"{short_label(step_id, item.key)} done{_cost(item)}")
-    for (step_id, phase, reason), keys in alike.items():
-        text = f"{first_of(step_id, keys)} {phase.value}: {reason}"
-        yield News(text, stays=phase is Phase.FAILED)
+    for (_, phase, reason), items in alike.items():
+        yield News(f"{first_of(items)} {phase.value}: {reason}", stays=phase is Phase.FAILED)
 
 
 def _cost(item: ItemState) -> str:
@@ -111,4 +115,5 @@ def _cost(item: ItemState) -> str:
         return f" (from {item.taken_from or 'the cache'}, saved {credits_of(item.saved)})"
     if item.answered_by and item.answered_by.channel == "fork":
         return f" ({join_keys(item.picked or ())}, as picked in {item.answered_by.name})"
-    return f" ({credits_of(item.credits)})" if item.purchases else ""
+    paid = item.purchases or item.inside
+    return f" ({credits_of(item.credits + item.inside)})" if paid else ""

@@ -128,7 +128,9 @@ def draw_progress(state: State) -> Artifact:
     if state.ended:
         now = f", {state.ended}"
     else:
-        active = [_active(*one) for one in state.steps.items() if one[1].tally.in_flight]
+        working = (one for one, step in state.steps.items() if step.tally.in_flight)
+        owners = dict.fromkeys(state.plan.owners.get(one, one) for one in working)
+        active = [_active(one, state.steps[one]) for one in owners]
         names = [*active[:_MOST_STEPS], *_more(active, _MOST_STEPS, "{} more steps")]
         now = f"; {', '.join(names)}" if names else ""
     saved = f", {state.saved} saved" if state.saved else ""

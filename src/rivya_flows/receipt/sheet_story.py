@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from rivya_flows.plans.names import label
 from rivya_flows.receipt.model import Execution, Item, Receipt, Step
 from rivya_flows.receipt.phrases import seconds_text
 
@@ -84,12 +85,38 @@ class _Item(NamedTuple):
     waits: list[Stretch]
 
 
+def fold_steps(steps: Sequence[Step]) -> list[tuple[Step, list[Step]]]:
+    """The steps of the spec itself, each with credits and needs of all that is inside an `include` or a `repeat`, and that."""
+    owners = {step.id: step.part_of or step.id for step in steps}
+    inside: dict[str, list[Step]] = {}
+    for step in steps:
+        inside.setdefault(owners[step.id], []).append(step)
+    found = []
+    for step in steps:
+        if step.part_of is None:
+            parts = inside[step.id]
+            needs = dict.fromkeys(owners.get(one, one) for part in parts for one in part.needs)
+            begun = next((one.status for one in parts if one.status != "waiting"), step.status)
+            status = "running" if step.status == "waiting" != begun else step.status
+            whole = {
+                "status": status,
+                "credits": sum(one.credits for one in parts),
+                "needs": tuple(one for one in needs if one != step.id),
+            }
+            found.append((step.model_copy(update=whole), parts))
+    return found
+
+
 def timeline(receipt: Receipt, steps: Sequence[Step]) -> Timeline | None:
-    """The timeline of these steps of a receipt; None before anything has begun."""
+    """The timeline of these steps of a receipt, as of `fold_steps`; None before anything has begun."""
     now = _last_moment(receipt)
     executions = [_stretch(one.began_at, one.ended_at, now) for one in receipt.execution_times]
     driven = merge(executions)
-    of_steps = [[*_items(step, driven, now)] for step in steps]
+    folded = fold_steps(steps)
+    of_steps = [
+        [item for one in inside for item in _items(one, driven, now, named=len(inside) > 1)]
+        for _, inside in folded
+    ]
     items = [item for of_step in of_steps for item in of_step]
     if not executions or not items:
         return None
@@ -100,7 +127,7 @@ def timeline(receipt: Receipt, steps: Sequence[Step]) -> Timeline | None:
     waits = merge([*asked, *(wait for item in items for wait in item.waits)])
     most = _MAX_BARS // len(steps)
     return Timeline(
-        [_row(step.id, of_step, axis, most) for step, of_step in zip(steps, of_steps, strict=True)],
+        [_row(step.id, of, axis, most) for (step, _), of in zip(folded, of_steps, strict=True)],
         [(round(x, 2), text) for x, text in axis.ticks()],
         [_gap(gap, axis, waits, driven) for gap in axis.gaps],
         waited=any(item.waits for item in items),
@@ -122,7 +149,9 @@ def _stretch(begin: datetime, end: datetime | None, now: float) -> Stretch:
     return begun, max(begun, now if end is None else end.timestamp())
 
 
-def _items(step: Step, driven: Sequence[Stretch], now: float) -> Iterator[_Item]:
+def _items(
+    step: Step, driven: Sequence[Stretch], now: float, *, named: bool = False
+) -> Iterator[_Item]:
     for item in step.items:
         if item.began_at is not None:
             is_open = item.ended_at is None and item.status in ("running", "suspended")
@@ -130,7 +159,8 @@ def _items(step: Step, driven: Sequence[Stretch], now: float) -> Iterator[_Item]
             waits = [_stretch(one.asked_at, one.answered_at, now) for one in item.waits]
             # Between two executions nothing drives it.
             works = within(without(whole, waits), driven) or [(whole[0], whole[0])]
-            yield _Item(item.key, item.status, whole, works, waits)
+            name = label(step.id, item.key) if named else item.key
+            yield _Item(name, item.status, whole, works, waits)
 
 
 def _row(step_id: str, items: Sequence[_Item], axis: Axis, most: int) -> StepBars:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from rivya_flows.plans.names import first_of, is_round, join_keys, label
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.questions.question import Candidate
 from rivya_flows.receipt import questions
-from rivya_flows.receipt.model import Choice, Receipt
+from rivya_flows.receipt.model import Choice, Item, Receipt, Step
 from rivya_flows.receipt.phrases import credits_of, measures, pool_left
 from rivya_flows.steps.pick import MODES
 
@@ -50,22 +51,28 @@ def run_json(receipt: Receipt, *, receipt_path: str, report_path: str) -> dict[s
 def sentence(receipt: Receipt) -> str:
     """How the run ended, to be read after its status: "4 of 4 stills, hero, film; 21 credits, 3 saved".
 
-    Of a failed run it names the failed steps first: "film; done: 4 of 4 stills, hero; 4 credits".
+    What is inside an `include` or a `repeat` is not counted. Of a failed run it names the failed steps
+    first, inside ones too: "film; done: 4 of 4 stills, hero; 4 credits".
     """
-    failed, parts = "", []
+    failed, parts, rounds = "", [], Counter[str | None]()
     if receipt.status == "failed":
-        names = [step.id for step in receipt.steps if step.status == "failed"]
+        names = [
+            step.id for step in receipt.steps if step.status == "failed" and not _by_inside(step)
+        ]
         names += [f"output {name}" for name in receipt.failed_outputs]
         more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
         failed = f"{', '.join(names[:_MAX_NAMED])}{more}; " if names else ""
     for step in receipt.steps:
         done = sum(item.status in DONE for item in step.items)
-        if is_round(step.id) and not done:
+        rounds[step.part_of] += done > 0 and step.id.removeprefix(f"{step.part_of}.").isdigit()
+        unused = is_round(step.id) or all(item.status == "skipped" for item in step.items)
+        if step.part_of or (unused and not done):
             continue
         if len(step.items) > 1:
             parts.append(f"{done} of {len(step.items)} {step.id}")
         elif done:
-            parts.append(step.id)
+            many = f" in {rounds[step.id]} rounds" if rounds[step.id] > 1 else ""
+            parts.append(f"{step.id}{many}")
     made = ", ".join(parts) or "nothing was made"
     if failed and parts:
         made = f"done: {made}"
@@ -73,27 +80,51 @@ def sentence(receipt: Receipt) -> str:
     return f"{failed}{made}; {credits_of(receipt.credits.spent)}{saved}"
 
 
+def _by_inside(step: Step) -> bool:
+    """Whether a step failed only because one inside it did, which is named instead."""
+    return all(one.code == "included" for one in step.items if one.status == "failed")
+
+
 def full_sentence(receipt: Receipt) -> str:
     """As `sentence`; says that credits were those of the sandbox, where nothing else says so."""
     return sentence(receipt) + (" (sandbox)" if receipt.sandbox else "")
 
 
+def alike(items: Iterable[tuple[Step, Item]]) -> list[list[tuple[Step, Item]]]:
+    """Items of a step, or of all that is inside one, that have the same status and reason, together.
+
+    Without those that only follow from what failed inside an `include`.
+    """
+    found: dict[tuple[str, str, str | None], list[tuple[Step, Item]]] = {}
+    failed = set[str]()
+    for step, item in items:
+        follows = item.status == "skipped" and not failed.isdisjoint(step.needs)
+        if item.status == "failed" or follows:
+            failed.add(step.id)
+        if item.code != "included" and not (follows and step.part_of):
+            about = step.part_of or step.id, item.status, item.reason
+            found.setdefault(about, []).append((step, item))
+    return [*found.values()]
+
+
+def name_alike(same: Sequence[tuple[Step, Item]]) -> str:
+    """What to call items that are `alike`: the step, where all of it was skipped."""
+    step, item = same[0]
+    whole = item.status == "skipped" and len(same) == len(step.items)
+    return step.id if whole else first_of([(one.id, of.key) for one, of in same])
+
+
 def troubles(receipt: Receipt) -> list[str]:
-    """A line for all items of a step that failed or were skipped for one reason, for each output that failed,
+    """A line for all items that failed or were skipped and are `alike`, for each output that failed,
     each difference in the books but the wallet's (see `notes`), and a budget that was passed.
     """
-    lines, with_reason = [], set[tuple[str | None, str | None]]()
-    for step in receipt.steps:
-        alike: dict[tuple[str, str], list[str]] = {}
-        for item in step.items:
-            if item.status in DONE or not item.reason:
-                continue
-            with_reason.add((step.id, item.key))
-            if is_round(step.id) and item.status == "skipped":
-                continue
-            alike.setdefault((item.status, item.reason), []).append(item.key)
-        for (status, reason), keys in alike.items():
-            lines.append(f"{first_of(step.id, keys)} {status}: {reason}")
+    lines = []
+    reasons = [one for one in receipt.each() if one[1].status not in DONE and one[1].reason]
+    with_reason = {(step.id, item.key) for step, item in reasons}
+    asked = (one for one in reasons if one[1].status != "skipped" or not is_round(one[0].id))
+    for same in alike(asked):
+        _, item = same[0]
+        lines.append(f"{name_alike(same)} {item.status}: {item.reason}")
     lines += [f"output {name} failed: {why}" for name, why in receipt.failed_outputs.items()]
     for one in receipt.agreement.differences if receipt.agreement else ():
         is_listed = one.kind == "uncertain" and (one.step, one.key) in with_reason
