@@ -105,13 +105,12 @@ class DiagnosticCollector:
         *,
         key: bool = False,
         instead: str | float | bool | None = None,
-        value: str | None = None,
         at: str = "",
     ) -> None:
         """Adds a mistake in the value at `path`, or in its key; where it does not exist, in what should hold it.
 
-        `instead` is the value or key that was surely meant: it becomes the fix, with the `value` of the
-        key as it must be written, if that changes too. `at` is what is wrong of a long text.
+        `instead` is the value or key that was surely meant: it becomes the fix. `at` is what is wrong of a
+        long text.
         """
         key_mark, node = self._find(path)
         if isinstance(node, FileText) and not key:
@@ -121,8 +120,6 @@ class DiagnosticCollector:
         fix = None
         if instead is not None and key and node is not None:
             fix = key_fix(self._text, mark, str(path[-1]), str(instead))
-            if fix and value is not None:
-                fix = pair_fix(self._text, fix, node, value)
         elif instead is not None and isinstance(node, Scalar):
             fix = value_fix(self._text, node, instead)
         if at and isinstance(node, Scalar):
@@ -293,15 +290,6 @@ def key_fix(text: str, mark: Mark, old: str, new: str) -> Fix | None:
     return Fix(start, start + len(old), new, _summary(old, new), column)
 
 
-def pair_fix(text: str, fix: Fix, node: Node, value: str) -> Fix | None:
-    """Writes another key and another value; None for a value that is not on the line of the key."""
-    old = text[fix.start : node.end if isinstance(node, Scalar) else fix.end].rstrip()
-    if not isinstance(node, Scalar) or BREAK.search(old):
-        return None
-    new = f"{fix.text}: {value}"
-    return Fix(fix.start, fix.start + len(old), new, _summary(old, new), fix.column, 2)
-
-
 def value_fix(text: str, node: Scalar, new: str | float | bool) -> Fix | None:
     """Writes another value with the quotes of the old one; None for a value of several lines."""
     old = text[node.mark.index : node.end].rstrip()
@@ -402,9 +390,7 @@ def _is_better(before: _Found, after: _Found, fixes: list[Diagnostic]) -> bool:
     """Whether the fixes changed just their keys and values, and gave no other mistake there."""
     if before.tree is None:
         return after.tree is not None or len(after.diagnostics) < len(before.diagnostics)
-    if after.tree is None or _differences(before.tree, after.tree) > sum(
-        one.fix.changes for one in fixes if one.fix
-    ):
+    if after.tree is None or _differences(before.tree, after.tree) > len(fixes):
         return False
     known = {(one.line, one.code, one.message) for one in before.diagnostics}
     known -= {(one.line, one.code, one.message) for one in fixes}
