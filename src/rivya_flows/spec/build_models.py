@@ -32,7 +32,7 @@ from rivya_flows.language.workflow import (
     Workflow,
 )
 from rivya_flows.spec.model_names import medium_of, write_out_models
-from rivya_flows.spec.other_tools import other_word
+from rivya_flows.spec.schema_fragments import attribute_texts
 from rivya_flows.steps import registry
 from rivya_flows.steps.connections import Include
 from rivya_flows.steps.function import BrokenKindError
@@ -350,13 +350,12 @@ def drop_unknown_keys(
                 )
             pairs[key] = (mark, held)
         elif not key.startswith("x-"):
-            fix, other = (hints or {}).get(key), other_word(model.__name__, key)
-            if other is not None and (fix is None or model is not Step):
-                fix = other.hint
-                if other.key and other.key not in node.pairs:
-                    pairs[other.key] = mark, held  # so that it is the only mistake
-            if fix is None and (own := own_word(key, known)):
-                fix = f"did you mean {own!r}? there are: {', '.join(known)}"
+            fix, own = (hints or {}).get(key), own_word(key, known)
+            if own is not None and (fix is None or model is not Step):
+                says = attribute_texts(model).get(own, "").partition(". ")[0].removesuffix(".")
+                fix = f"did you mean {own!r}? {says or ', '.join(known)}"
+                if own not in node.pairs and own in fields and fields[own].info.is_required():
+                    pairs[own] = mark, held  # so that it is the only mistake
             report.unknown((*path, key), "unknown-key", "key", known, fix=fix)
     return Mapping(node.mark, pairs)
 
