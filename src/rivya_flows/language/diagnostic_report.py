@@ -326,8 +326,11 @@ def apply_fixes(text: str, file: str, check: Check) -> Fixed:
     found, applied = _Found(text, check(text)), list[Diagnostic]()
     refused, left = set[_Mistake](), _MAX_CHECKS
     while left > 0 and (first := found.surely(file, refused)):
-        after, one, done = found, first, list[Diagnostic]()
-        while one and len(done) < _MAX_CHAIN and (not done or after.count >= found.count):
+        after, done = found, list[Diagnostic]()
+        one: Diagnostic | None = first
+        while (
+            one is not None and len(done) < _MAX_CHAIN and (not done or after.count >= found.count)
+        ):
             fixed = _fixed(after.text, one.fix)
             after, left = _Found(fixed, check(fixed)), left - 1
             done.append(one)

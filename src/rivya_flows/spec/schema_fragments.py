@@ -12,7 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from rivya_cut.durations import DURATION_PATTERN, seconds_of
-from rivya_flows.language.field_types import COMPUTED, WHOLE, fields_of, seconds
+from rivya_flows.language.field_types import COMPUTED, fields_of, seconds
 from rivya_flows.language.final_cut import ComputableText
 
 Schema = dict[str, Any]
@@ -26,11 +26,6 @@ _ATTRIBUTE = re.compile(r"    (\w+(?:, \w+)*): (.*)")
 def expression() -> Schema:
     """A text with an expression in it."""
     return {"$ref": "#/$defs/expression"}
-
-
-def or_whole(*types: str, **keywords: Any) -> Schema:
-    """A value of one of the types, or one expression that gives it."""
-    return {"type": [*types, "string"], "pattern": WHOLE, **keywords}
 
 
 def one_of(choices: Collection[Any], **keywords: Any) -> Schema:
