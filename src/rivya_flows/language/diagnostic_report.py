@@ -331,7 +331,7 @@ def apply_fixes(text: str, file: str, check: Check) -> Fixed:
         while (
             one is not None and len(done) < _MAX_CHAIN and (not done or after.count >= found.count)
         ):
-            fixed = _fixed(after.text, one.fix)
+            fixed = _apply(after.text, one.fix)
             after, left = _Found(fixed, check(fixed)), left - 1
             done.append(one)
             one = after.surely(file, found.mistakes)
@@ -370,5 +370,5 @@ def _mistake(one: Diagnostic) -> _Mistake:
     return one.line, one.column, one.code, one.message
 
 
-def _fixed(text: str, fix: Fix | None) -> str:
+def _apply(text: str, fix: Fix | None) -> str:
     return text if fix is None else text[: fix.start] + fix.text + text[fix.end :]

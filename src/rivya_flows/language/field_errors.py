@@ -340,7 +340,9 @@ def _expected_form(place: Path, kind: str, value: Any) -> tuple[str, str]:
 def own_word(word: str, choices: Collection[str]) -> str | None:
     """The one of the choices that a word of another tool means."""
     word = word.lower().replace("-", "_")
-    return next((own for own, words in _SYNONYMS if word in words.split() and own in choices), None)
+    return next(
+        (own for own, synonyms in _SYNONYMS if word in synonyms.split() and own in choices), None
+    )
 
 
 def surely(kind: str, key: str, value: Any) -> str | float | bool | None:
