@@ -15,8 +15,7 @@ from rivya_client.printable import one_line
 class Fix:
     """What was surely meant: a text for a part of the line of the diagnostic.
 
-    `start` and `end` are indexes in the whole text, without a byte order mark; `column` counts from 1;
-    `changes` are the keys and values that it changes.
+    `start` and `end` are indexes in the whole text, without a byte order mark; `column` counts from 1.
     """
 
     start: int
@@ -24,7 +23,6 @@ class Fix:
     text: str
     summary: str
     column: int
-    changes: int = 1
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ CERTAIN: dict[str, tuple[str, dict[str, Any], str]] = {
     "a key that a fan-out will not have": (
         CUT.replace("OF", "steps.stills.by['neon'].asset"), {"words": ["studio", "noir"]}, "a: steps.stills.by has no 'neon'; it has: studio, noir"),
     "an item that a fan-out will not have": (
-        CUT.replace("OF", "steps.stills.items[2].asset"), {}, "a: steps.stills.items has 2 members, so there is no [2]"),
+        CUT.replace("OF", "steps.stills.items[2].asset"), {}, "a: steps.stills.items has 2 items, so there is no [2]"),
     "more references than a model takes": (
         FILM.replace("OF", "steps.stills.assets"), {"words": ["a", "b", "c"]},
         "a: 3 reference files; 'veo3-1-lite' takes at most 2; Up to 2 images of at most 10 MB each."),
@@ -302,9 +302,9 @@ CARDS = """\
         ("steps.cards.by['old'].asset", "steps.cards.by has no 'old'; it has: neon, noir"),
         ("steps.cards.by['noir'].asset", ""),
         ("steps.poster.by[inputs.word].asset", "steps.poster.by has no '9:16'; it has: 1:1, 4:5"),
-        ("steps.cards.assets[4]", "steps.cards.assets has 4 members, so there is no [4]"),
+        ("steps.cards.assets[4]", "steps.cards.assets has 4 items, so there is no [4]"),
         ("steps.cards.assets[3]", ""),
-        ("steps.poster.assets[-3]", "steps.poster.assets has 2 members, so there is no [-3]"),
+        ("steps.poster.assets[-3]", "steps.poster.assets has 2 items, so there is no [-3]"),
         ("steps.poster.assets[4] | default('none')", ""),
     ],
 )

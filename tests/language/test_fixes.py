@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.diagnostic_report import DiagnosticCollector, Fixed, apply_fixes
+from rivya_flows.language.diagnostic_report import Fixed, apply_fixes
 from rivya_flows.spec.load import check as check_spec
 from support.wrong_specs import HEAD, STILL, diagnostics_of
 
@@ -91,42 +91,6 @@ def test_arguments_are_fixed(wrong: str, right: str) -> None:
         head = head.replace("generate", "compose")
         wrong, right = (one.replace("{", "{clips: [a.mp4], ", 1) for one in (wrong, right))
     assert apply_fixes(f"{head}{wrong}\n", "spec.yaml", diagnostics_of).text == f"{head}{right}\n"
-
-
-def test_old_keys_are_rewritten() -> None:
-    head = GOOD.partition("{model")[0].replace("generate", "compose")
-    for old in "video: a.mp4", '"video": a.mp4', "images: [a.png, b.png]":
-        assert len(diagnostics_of(f"{head}{{{old}}}\n")) == 1
-        found = apply_fixes(f"{head}{{{old}}}\n", "spec.yaml", diagnostics_of)
-        key = old.partition(":")[0]
-        assert found.text == f"{head}{{{old.replace(key.strip(chr(34)), 'clips')}}}\n"
-    for two in "clips: [a.mp4], video: a.mp4", "video: a.mp4, images: [a.png]":
-        both = f"{head}{{{two}}}\n"
-        assert apply_fixes(both, "spec.yaml", diagnostics_of) == Fixed(both, ())
-        assert {one.hint for one in diagnostics_of(both)} == {
-            "write one `clips:` with what all of them have"
-        }
-
-
-@pytest.mark.parametrize(
-    ("written", "fixed"),
-    [
-        ("{a: 1, on_none: regenerate, b: 2}", "{a: 1, none: {rounds: 1}, b: 2}"),
-        ("a: 1\non_none: regenerate  # why\nb: 2", "a: 1\nnone: {rounds: 1}  # why\nb: 2"),
-        ("a: 1\non_none:\n  regenerate\nb: 2", None),
-    ],
-)
-def test_an_old_key_is_rewritten_with_its_value(written: str, fixed: str | None) -> None:
-    def check_old(text: str) -> tuple[Diagnostic, ...]:
-        report = DiagnosticCollector("spec.yaml", text)
-        tree = report.read_map("not-a-map", "", "")
-        if tree and "on_none" in tree.pairs:
-            report.add(
-                ("on_none",), "unknown-key", "", key=True, instead="none", value="{rounds: 1}"
-            )
-        return report.diagnostics
-
-    assert apply_fixes(written, "spec.yaml", check_old).text == (fixed or written)
 
 
 GUESSES = {

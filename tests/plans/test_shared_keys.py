@@ -105,7 +105,7 @@ def test_the_key_that_an_item_has_names_it_though_another_was_given_the_same() -
         ("steps.stills.by['z' ~ 'z'].asset", "steps.stills.by has no 'zz'"),
         ("steps.stills.by[inputs.hooks[0]].asset", TOLD),
         ("steps.stills.by['snow'].asset", "steps.stills.by has no 'snow'"),
-        ("steps.stills.items[inputs.hooks | length].asset", "steps.stills.items has 3 members"),
+        ("steps.stills.items[inputs.hooks | length].asset", "steps.stills.items has 3 items"),
         ("steps.stills.by['z' ~ 'z'].asset | default(none)", None),
         ("steps.stills.by[inputs.hooks[0]].asset | default(none)", TOLD),
         ("'a' if steps.stills.by[inputs.hooks[0]] is defined else 'b'", TOLD),

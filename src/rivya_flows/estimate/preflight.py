@@ -6,33 +6,22 @@ then. What depends on inputs and loop variables alone is checked here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from jinja2 import nodes
-
 from rivya_flows.estimate.films import films
-from rivya_flows.language.expressions.output_types import (
-    ANY,
-    Made,
-    Unknown,
-    has_unknown,
-    is_place,
-    list_of,
-)
+from rivya_flows.language.expressions.evaluation import KnownKeys, KnownPlaces, PartlyKnown
+from rivya_flows.language.expressions.output_types import ANY, Made, Unknown, has_unknown, list_of
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
     UsesNull,
-    as_reference,
-    expressions_in,
     is_computed,
     whole_reference,
 )
-from rivya_flows.language.expressions.values import as_text
+from rivya_flows.language.matrix import OwnKey
 from rivya_flows.language.outputs import read_output
-from rivya_flows.language.wording import cut, preview
 from rivya_flows.plans.expand import items_from, with_followed_items
 from rivya_flows.plans.plan import (
     PlannedStep,
@@ -50,16 +39,15 @@ from rivya_flows.plans.requests import (
     examine,
     fallback_of,
     given_of,
-    is_false,
     known_arguments,
+    known_condition,
     known_part,
-    known_result,
     written_arguments,
 )
 from rivya_flows.queue.evaluation import open_campaigns
 from rivya_flows.queue.item_counts import item_range
 from rivya_flows.queue.items import ItemState, Phase
-from rivya_flows.queue.scope import item_scope, known_scope, namespace_facts
+from rivya_flows.queue.scope import ItemsByKey, item_scope, known_scope, namespace_facts
 from rivya_flows.queue.state import State
 from rivya_flows.spec.inlining import inlined_name
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
@@ -102,10 +90,13 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
             yield step_id, "", str(error)
             continue
         step = planned.step
-        written = [one.with_.model_dump() for one in alternatives_of(step)]
-        shared = [step.key, step.fan_out[1]]
         asked = steps_in(state.plan.spaces[planned.space], step.if_)
-        absent = [*missing_members(state.plan, planned.space, [*written, *shared], {}, asked)]
+        fields = _planned_fields(state.plan, planned.space, asked)
+        written = [
+            one for each in alternatives_of(step) for one in each.with_.model_dump().values()
+        ]
+        absent = dict.fromkeys(_absent([*written, step.key, step.fan_out[1]], fields))
+        scope = {**scope, "steps": {**fields, **scope["steps"]}}
         is_reported = False
         for item in items:
             if item.phase is not Phase.WAITING:
@@ -139,14 +130,13 @@ def failing_outputs(state: State) -> Iterator[tuple[str, str]]:
     scope = {"inputs": plan.inputs, "run": plan.run, **brand_in(space, plan.files)}
     for name, output in plan.workflow.outputs.items():
         written = read_output(output).value
+        fields = _planned_fields(plan, "") if steps_in(space, written) <= certain else {}
         try:
-            known_part(written, scope)
+            known_part(written, {**scope, "steps": fields})
         except UsesNull:
             continue  # so the output is null
         except ExpressionError as error:
             yield name, str(error)
-        if steps_in(space, written) <= certain:
-            yield from ((name, reason) for reason in missing_members(plan, "", written, scope))
 
 
 def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
@@ -189,7 +179,7 @@ def _is_never_made(state: State, step_id: str, planned: PlannedStep) -> bool:
             known = steps_of_include(space, include.if_)
             scope = known_scope(state, state.planned_step(space.include))
             variables = namespace_facts(state).variables(space.include, space.key)
-            if include.if_ is not None and known and is_false(include.if_, {**scope, **variables}):
+            if known and known_condition(include.if_, {**scope, **variables}) is False:
                 return True
         except (UsesNull, ExpressionError):
             continue
@@ -255,10 +245,8 @@ def _known_arguments(
     An item whose condition only the run decides is looked at as if it was true.
     """
     try:
-        if is_false(planned.step.if_, scope):
+        if known_condition(planned.step.if_, scope) is False:
             return None
-    except UsesNull:
-        return None
     except ExpressionError as error:
         return {}, [str(error)]
     known, wrong = known_arguments(planned.step, scope)
@@ -270,7 +258,7 @@ def _known_arguments(
 
 
 def _reasons(
-    state: State, planned: PlannedStep, scope: Scope, absent: Sequence[str]
+    state: State, planned: PlannedStep, scope: Scope, absent: Collection[str]
 ) -> list[str] | None:
     """Why a request of an item will fail, but for what is `absent` in every item, with all that it may fall
     back to; None if the item is skipped.
@@ -284,15 +272,11 @@ def _reasons(
         if known is None:
             return None
         arguments, found = known
-        written = [written_arguments(step)]
         if planned.pick:
-            written.append({"by": planned.pick.by})  # of each candidate
             mode = mode_of(arguments.get("mode"))
             if mode is not None and mode.needs == "by":
                 found += _unknown_values(planned.pick.by, scope)
-        asked = steps_in(plan.spaces[planned.space], step.if_)
-        missing = missing_members(plan, planned.space, written, scope, asked)
-        found += (one for one in missing if one not in absent)
+        found = [one for one in found if one not in absent]
         named = arguments.get("model")
         model = plan.catalogue.get(named) if isinstance(named, str) else None
         try:
@@ -319,47 +303,49 @@ def _unknown_values(by: Any, scope: Scope) -> Iterator[str]:
         yield str(error)
 
 
-_MAX_SHOWN = 20
 ANY_ITEM = "item"
 """The key of an item whatever its list gives."""
 
 
-def missing_members(
-    plan: RunPlan, space: str, written: Any, scope: Scope, asked: Collection[str] = ()
-) -> Iterator[str]:
-    """Why a value of a spec cannot be evaluated: members that a fan-out does not have, by names that are
-    written or computed from the scope.
+class _PlannedItems(ItemsByKey, KnownKeys):
+    """The items that a step will have, by key."""
 
-    Only certain reads count: no branch of a choice. What `default` or a test guards may be missing,
-    and may be no key that several items share. So may what is read of steps that a condition `asked` about.
+
+def _planned_fields(plan: RunPlan, space: str, asked: Collection[str] = ()) -> dict[str, Any]:
+    """What the plan says of the outputs of the steps of a spec: which items, keys and media there will be.
+
+    Nothing of steps that may be skipped, or that a condition `asked` about: what they lack may be meant so.
     """
-    named: dict[tuple[str, ...], bool] = {}
-    chains = (one for part in expressions_in(written) for one in _certain_reads(part.tree))
-    for tree, guarded in chains:
-        chain: list[nodes.Getattr | nodes.Getitem] = []
-        while isinstance(tree, nodes.Getattr | nodes.Getitem):
-            chain.append(tree)
-            tree = tree.node
-        if len(chain) < 3 or (held := as_reference(chain[-2])) is None:
+    found: dict[str, Any] = {}
+    for name in plan.steps_of.get(space, ()):
+        source = plan.steps[name]
+        if source.skipped or source.conditional or name in asked:
             continue
-        name = _known_name(chain[-3], scope)
-        if held.namespace == "steps" and len(held.path) == 2 and name is not None:
-            member = (*held.path, name)
-            named[member] = named.get(member, True) and guarded
-    for path, guarded in sorted(named.items()):
-        if inlined_name(space, path[0]) not in asked:
-            yield from _absent(plan, space, path, guarded=guarded)
+        items, fans_out = source.items, source.step.fans_out
+        written = getattr(source.step.with_, "formats", None)  # of each item of a composition
+        formats = written if isinstance(written, list | tuple) and not is_computed(written) else ()
+        fields = found[source.step.id] = PartlyKnown()
+        if items is not None and fans_out:
+            each = [PartlyKnown(key=OwnKey(one.key)) for one in items]
+            fields["items"] = KnownPlaces(each)
+            shared = [ItemState(one.key, {}, repeats=one.repeats) for one in items]
+            fields["by"] = _PlannedItems(source.step.id, shared, each)
+        elif formats and not fans_out:
+            fields["by"] = KnownKeys.fromkeys(formats, PartlyKnown())
+        if items is not None and formats:
+            fields["assets"] = KnownPlaces([PartlyKnown()] * len(items) * len(formats))
+    return found
 
 
-def _known_name(tree: nodes.Getattr | nodes.Getitem, scope: Scope) -> str | None:
-    """The field or the key that is read; None if it is not known."""
-    if isinstance(tree, nodes.Getattr):
-        return tree.attr
-    try:
-        name = None if isinstance(tree.arg, nodes.Slice) else known_result(tree.arg, scope)
-    except (ExpressionError, UsesNull):
-        return None  # a null skips what reads it; a mistake is reported with the argument
-    return as_text(name) if isinstance(name, str | int | float) else None
+def _absent(written: Iterable[Any], fields: dict[str, Any]) -> Iterator[str]:
+    """What values of a spec read that will not be there, whatever the run gives."""
+    for part in written:
+        try:
+            known_part(part, {"steps": fields})
+        except UsesNull:
+            continue
+        except ExpressionError as error:
+            yield str(error)
 
 
 def as_planned(state: State, planned: PlannedStep, written: Any, known: Any) -> Any:
@@ -389,54 +375,3 @@ def _is_whole(plan: RunPlan, source: PlannedStep) -> bool:
     if source.skipped or source.conditional or source.step.allow_failures:
         return False
     return source.itemwise is None or _is_whole(plan, plan.steps[source.itemwise])
-
-
-def _certain_reads(tree: nodes.Node, *, guarded: bool = False) -> Iterator[tuple[nodes.Node, bool]]:
-    """The names with fields that are certainly read, and whether each is guarded: it may be missing."""
-    if as_reference(tree) is not None:
-        yield tree, guarded
-        return
-    inside = guarded
-    match tree:
-        case nodes.CondExpr():
-            parts: list[Any] = [tree.test]
-        case nodes.And() | nodes.Or():
-            parts = [tree.left]
-        case nodes.Compare():
-            parts = [tree.expr, tree.ops[0].expr]
-        case nodes.Test():
-            parts, inside = [tree.node], True
-        case nodes.Filter() if tree.name == "default":
-            parts, inside = [tree.node], True
-        case _:
-            parts = list(tree.iter_child_nodes())
-    # Where something guarded is missing, what comes after it is not read.
-    for part in parts[:1] if guarded else parts:
-        yield from _certain_reads(part, guarded=inside)
-
-
-def _absent(plan: RunPlan, space: str, path: tuple[str, ...], *, guarded: bool) -> Iterator[str]:
-    step_id, held, name = path
-    source = plan.steps.get(inlined_name(space, step_id))
-    # What reads a skipped step is skipped too.
-    if source is None or source.skipped or source.conditional:
-        return
-    at, items, fans_out = f"steps.{step_id}.{held}", source.items, source.step.fans_out
-    written = getattr(source.step.with_, "formats", None)  # of each item of a composition
-    formats = list(written) if isinstance(written, list | tuple) else []
-    if fans_out and held == "by" and name in source.shared_keys:
-        yield f"{at}[{preview(name)}]: {source.shared_keys[name]}"
-    elif guarded:
-        return
-    elif held == "by":
-        keys = None if items is None else [item.key for item in items]
-        if not fans_out:
-            keys = formats if formats and not is_computed(formats) else None
-        if keys is not None and name not in keys:
-            yield f"{at} has no {preview(name)}; it has: {cut(', '.join(keys[:_MAX_SHOWN]), 300)}"
-    elif items is not None and is_place(name):
-        of_assets = len(formats) * len(items) if formats else None
-        count = {"items": len(items) if fans_out else None, "assets": of_assets}.get(held)
-        if count is not None and not -count <= int(name) < count:
-            members = f"{count} member{'' if count == 1 else 's'}"
-            yield f"{at} has {members}, so there is no [{name}]"

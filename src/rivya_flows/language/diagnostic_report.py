@@ -1,15 +1,14 @@
 """The mistakes of one spec, each at its place in the text, and the fixes of those that are certain.
 
-A check that knows what was surely meant gives its diagnostic a `Fix`. It is applied only if the spec has no
-other mistake at that place after it; everything else stays byte for byte.
+A check that knows what was surely meant gives its diagnostic a `Fix`. It is applied only if the spec has
+fewer mistakes after it; everything else stays byte for byte.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 
 from rivya_flows.diagnostics import Diagnostic, Fix
@@ -105,13 +104,12 @@ class DiagnosticCollector:
         *,
         key: bool = False,
         instead: str | float | bool | None = None,
-        value: str | None = None,
         at: str = "",
     ) -> None:
         """Adds a mistake in the value at `path`, or in its key; where it does not exist, in what should hold it.
 
-        `instead` is the value or key that was surely meant: it becomes the fix, with the `value` of the
-        key as it must be written, if that changes too. `at` is what is wrong of a long text.
+        `instead` is the value or key that was surely meant: it becomes the fix. `at` is what is wrong of a
+        long text.
         """
         key_mark, node = self._find(path)
         if isinstance(node, FileText) and not key:
@@ -121,8 +119,6 @@ class DiagnosticCollector:
         fix = None
         if instead is not None and key and node is not None:
             fix = key_fix(self._text, mark, str(path[-1]), str(instead))
-            if fix and value is not None:
-                fix = pair_fix(self._text, fix, node, value)
         elif instead is not None and isinstance(node, Scalar):
             fix = value_fix(self._text, node, instead)
         if at and isinstance(node, Scalar):
@@ -266,14 +262,16 @@ def suggest(name: str, choices: Iterable[str]) -> str | None:
     return f"there are: {listed}" if known else None
 
 
-MAX_ROUNDS = 50
-"""A fix may show the next mistake: how often the text is read again."""
+_MAX_CHECKS = 500
+"""How often a text is checked to fix it."""
+
+_MAX_CHAIN = 4
+"""Fixes one after the other, each of which shows the next mistake: of a key, then of its value."""
 
 _OF_A_MODEL = ("unknown-param", "bad-option")
 """Mistakes that depend on the model of a request."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][\w./-]*")
-_COLON = re.compile(r"['\"]? *: *")
 
 
 @dataclass(frozen=True)
@@ -291,15 +289,6 @@ def key_fix(text: str, mark: Mark, old: str, new: str) -> Fix | None:
         return None
     column = mark.column + 1 + start - mark.index
     return Fix(start, start + len(old), new, _summary(old, new), column)
-
-
-def pair_fix(text: str, fix: Fix, node: Node, value: str) -> Fix | None:
-    """Writes another key and another value; None for a value that is not on the line of the key."""
-    old = text[fix.start : node.end if isinstance(node, Scalar) else fix.end].rstrip()
-    if not isinstance(node, Scalar) or BREAK.search(old):
-        return None
-    new = f"{fix.text}: {value}"
-    return Fix(fix.start, fix.start + len(old), new, _summary(old, new), fix.column, 2)
 
 
 def value_fix(text: str, node: Scalar, new: str | float | bool) -> Fix | None:
@@ -330,132 +319,56 @@ Check = Callable[[str], tuple[Diagnostic, ...]]
 
 
 def apply_fixes(text: str, file: str, check: Check) -> Fixed:
-    """The text with all that is certain fixed, which has no more mistakes than before.
+    """The text with all that is certain fixed: each fix leaves fewer mistakes than there were.
 
     It has no byte order mark. Mistakes of another file than `file` are counted, and not fixed.
     """
-    before = _Found(text, check(text))
-    # A fix may show mistakes that it hid. If they are not all fixed too, each fix must pay at once.
-    for patient in (True, False):
-        found, applied = before, list[Diagnostic]()
-        for _ in range(MAX_ROUNDS):
-            # Without its `model`, a request has that of `defaults` or of its step.
-            unsure = any(one.code == "unknown-key" for one in found.diagnostics)
-            own = (one for one in found.diagnostics if one.file == file and one.fix)
-            sure = (one for one in own if not unsure or one.code not in _OF_A_MODEL)
-            found, accepted = _apply(found, _apart(sure), check, patient)
-            applied += accepted
-            if not accepted:
-                break
-        if found.count <= before.count:
-            break
+    found, applied = _Found(text, check(text)), list[Diagnostic]()
+    refused, left = set[_Mistake](), _MAX_CHECKS
+    while left > 0 and (first := found.surely(file, refused)):
+        after, done = found, list[Diagnostic]()
+        one: Diagnostic | None = first
+        while (
+            one is not None and len(done) < _MAX_CHAIN and (not done or after.count >= found.count)
+        ):
+            fixed = _apply(after.text, one.fix)
+            after, left = _Found(fixed, check(fixed)), left - 1
+            done.append(one)
+            one = after.surely(file, found.mistakes)
+        if after.count < found.count:
+            found, applied = after, applied + done
+            refused.clear()  # what showed others may now show none
+        else:
+            refused.add(_mistake(first))
     return Fixed(found.text, tuple(applied))
 
 
+_Mistake = tuple[int, int, str, str]
+"""The place, code and message of a mistake, which fixes in other lines do not change."""
+
+
 class _Found:
-    """A text and what a check found in it."""
+    """A text and what a check found in it; `count` is without end if the mistakes cannot be counted."""
 
     def __init__(self, text: str, diagnostics: tuple[Diagnostic, ...]) -> None:
         self.text, self.diagnostics = text, diagnostics
-        self.tree = source.read(text)[0]
+        self.mistakes = {*map(_mistake, diagnostics)}
+        is_hidden = any(one.code == "too-many-problems" for one in diagnostics)
+        hides = is_hidden or source.read(text)[0] is None
+        self.count = (hides, len(diagnostics))
 
-    @property
-    def count(self) -> float:
-        """How many mistakes there are; infinite if they cannot be known."""
-        hidden = any(one.code == "too-many-problems" for one in self.diagnostics)
-        return math.inf if hidden or self.tree is None else len(self.diagnostics)
-
-
-def _apart(fixes: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Those in the order of the text that do not overlap."""
-    apart: list[Diagnostic] = []
-    end = 0
-    for one in sorted(fixes, key=lambda one: one.fix.start if one.fix else 0):
-        if one.fix and one.fix.start >= end:
-            apart.append(one)
-            end = one.fix.end
-    return apart
+    def surely(self, file: str, without: Container[_Mistake]) -> Diagnostic | None:
+        """The first mistake of a file with a fix, without some."""
+        # Without its `model`, a request has that of `defaults` or of its step.
+        unsure = any(one.code == "unknown-key" for one in self.diagnostics)
+        own = (one for one in self.diagnostics if one.file == file and one.fix)
+        sure = (one for one in own if not unsure or one.code not in _OF_A_MODEL)
+        return next((one for one in sure if _mistake(one) not in without), None)
 
 
-def _apply(
-    found: _Found, fixes: list[Diagnostic], check: Check, patient: bool
-) -> tuple[_Found, list[Diagnostic]]:
-    """The text after all of the fixes; or after those that do not make it worse, each for itself."""
-    if not fixes:
-        return found, []
-    text = found.text
-    for one in reversed(fixes):
-        if one.fix:
-            text = text[: one.fix.start] + one.fix.text + text[one.fix.end :]
-    after = _Found(text, check(text))
-    if (patient or after.count <= found.count) and _is_better(found, after, fixes):
-        return after, fixes
-    if len(fixes) == 1:
-        return found, []
-    half = len(fixes) // 2
-    after, later = _apply(found, fixes[half:], check, patient)  # the others keep their places
-    after, earlier = _apply(after, fixes[:half], check, patient)
-    return after, earlier + later
+def _mistake(one: Diagnostic) -> _Mistake:
+    return one.line, one.column, one.code, one.message
 
 
-def _is_better(before: _Found, after: _Found, fixes: list[Diagnostic]) -> bool:
-    """Whether the fixes changed just their keys and values, and gave no other mistake there."""
-    if before.tree is None:
-        return after.tree is not None or len(after.diagnostics) < len(before.diagnostics)
-    if after.tree is None or _differences(before.tree, after.tree) > sum(
-        one.fix.changes for one in fixes if one.fix
-    ):
-        return False
-    known = {(one.line, one.code, one.message) for one in before.diagnostics}
-    known -= {(one.line, one.code, one.message) for one in fixes}
-    new = [one for one in after.diagnostics if (one.line, one.code, one.message) not in known]
-    places = list(_places(after.text, fixes))
-    for one in new:
-        mistyped = one.code == "wrong-type" and one.fix is None
-        at_a_fix = any(
-            one.line == line and (first <= one.column <= last or (mistyped and one.column == value))
-            for line, first, last, value in places
-        )
-        if at_a_fix or one.code == "cycle":
-            return False
-    return True
-
-
-def _places(text: str, fixes: list[Diagnostic]) -> Iterator[tuple[int, int, int, int]]:
-    """Of each fix in the text after them: line, first and last column, and column of what follows.
-
-    A wrong type in the value after a key says that another key was meant.
-    """
-    moved = line = shifted = 0
-    for one in fixes:
-        if one.fix is None:
-            continue
-        shifted = shifted if one.line == line else 0
-        line = one.line
-        begin, grown = one.fix.start + moved, len(one.fix.text) - (one.fix.end - one.fix.start)
-        end = begin + len(one.fix.text)
-        colon = _COLON.match(text, end)
-        column = one.fix.column + shifted - begin
-        value = column + (colon.end() if colon else end)
-        yield line, one.column + shifted, column + end - 1, value
-        moved, shifted = moved + grown, shifted + grown
-
-
-def _differences(one: Node, other: Node) -> float:
-    """How many keys and values differ; infinite if one has more of them."""
-    if type(one) is not type(other):
-        return 1
-    if isinstance(one, Scalar) and isinstance(other, Scalar):
-        return (type(one.value), one.value) != (type(other.value), other.value)
-    (keys, parts), (changed, parts_after) = _parts(one), _parts(other)
-    if len(parts) != len(parts_after):
-        return math.inf
-    renamed = sum(key != new for key, new in zip(keys, changed, strict=True))
-    return renamed + sum(map(_differences, parts, parts_after))
-
-
-def _parts(node: Node) -> tuple[list[str], list[Node]]:
-    """The keys and values of a map, or the members of a list."""
-    if isinstance(node, Mapping):
-        return [*node.pairs], [held for _, held in node.pairs.values()]
-    return [], node.members if isinstance(node, Sequence) else []
+def _apply(text: str, fix: Fix | None) -> str:
+    return text if fix is None else text[: fix.start] + fix.text + text[fix.end :]

@@ -100,8 +100,8 @@ _SYNONYMS = [
     for line in """\
 fade: crossfade dissolve
 slide: wipe
-push-in: zoom-in
-pull-out: zoom-out
+push-in: zoom_in
+pull-out: zoom_out
 crop: fill cover
 pad: contain fit letterbox
 poster: thumbnail
@@ -117,14 +117,45 @@ media: video image file
 audio: file
 image: logo file
 language: lang
+steps: tasks jobs stages pipeline nodes plays templates flow
+deploy: on schedule schedules cron triggers trigger
+outputs: results exports output
+budget: max_credits max_cost cost credits
+labels: label
+clips: video videos images
+foreach: loop with_items with_list for for_each each
+matrix: strategy
+needs: depends depends_on dependencies requires after wait_for run_after
+if: when condition only_if unless
+retry: retries max_retries tries attempts max_attempts
+allow_failures: continue_on_error ignore_errors allow_failure fail_fast
+repeat: until
+timeout: timeout_minutes timeout_seconds deadline
+max_parallel: parallel max_concurrency concurrency
+with: args arguments parameters inputs vars
+uses: kind type action module use task template plugin
+as: loop_var
+message: prompt text content system system_prompt instructions messages
+expect: response_format schema json_schema output_schema
+attachments: images image references
+prompt: message text description
+references: image images input_image image_url reference media
+inputs: vars variables env params parameters args arguments
+title: name label
+description: help
+values: options choices enum allowed
+required: optional
+fields: properties columns
+of: items item
+default: value
 narration: voice voiceover voice_over speech
 music: soundtrack background_music bgm
 captions: subtitle subtitles
 judge: vote ai llm auto
 human: manual person ask
 first: random
-max: desc descending highest
-min: asc ascending lowest
+max: desc descending highest maximum max_length max_items
+min: asc ascending lowest minimum min_length min_items
 best: score rank top highest
 by: score key sort_by
 count: top n number limit
@@ -134,10 +165,10 @@ criteria: rubric criterion
 least: threshold min_score minimum
 sign: signature signed
 fallback: alternatives backup or_else
-bottom: bottom-center bottom_center bottom-centre bottom-middle center-bottom
-top: top-center top_center top-centre top-middle center-top
-left: center-left middle-left left-center left-middle
-right: center-right middle-right right-center right-middle
+bottom: bottom_center bottom_centre bottom_middle center_bottom
+top: top_center top_centre top_middle center_top
+left: center_left middle_left left_center left_middle
+right: center_right middle_right right_center right_middle
 center: middle centre
 middle: center centre
 string: str
@@ -309,7 +340,7 @@ def _expected_form(place: Path, kind: str, value: Any) -> tuple[str, str]:
 
 def own_word(word: str, choices: Collection[str]) -> str | None:
     """The one of the choices that a word of another tool means."""
-    word = word.lower()
+    word = word.lower().replace("-", "_")
     return next(
         (own for own, synonyms in _SYNONYMS if word in synonyms.split() and own in choices), None
     )

@@ -59,9 +59,6 @@ QUANTITY = r"^[0-9]{1,12}(\.[0-9]{1,3})?([kKmMgGtT]i?|b)?$"
 COMPUTED = r"\$\{\{"
 """Pattern of a text with an expression in it."""
 
-WHOLE = r"^\s*\$\{\{[\s\S]*\}\}\s*$"
-"""Pattern of a text that is one expression; two in a row are left to `check`."""
-
 
 def _quantity(value: Any) -> Any:
     if isinstance(value, bool) or not re.fullmatch(QUANTITY, str(value)):
@@ -69,7 +66,9 @@ def _quantity(value: Any) -> Any:
     return value
 
 
-Quantity = Annotated[int | float | str, BeforeValidator(_quantity)]
+Quantity = Annotated[
+    int | float | str, BeforeValidator(_quantity, json_schema_input_type=float | str)
+]
 InputType = Literal[
     "string",
     "text",
@@ -138,7 +137,6 @@ class Takes:
         is_examined: Whether its kind of step examines literals itself.
         hint: How a literal is written.
         instead: What to write instead of a computed value, by its kind; ``VALUE`` is the expression.
-        schema: Its form in the JSON Schema; None for the one that follows from `kinds`.
     """
 
     kinds: tuple[Kind, ...] = ()
@@ -149,7 +147,6 @@ class Takes:
     is_examined: bool = False
     hint: str | None = None
     instead: Mapping[Kind, str] = field(default_factory=dict, hash=False)
-    schema: Mapping[str, Any] | None = field(default=None, hash=False)
 
     @property
     def is_sent(self) -> bool:

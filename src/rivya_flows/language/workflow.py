@@ -25,6 +25,7 @@ from rivya_flows.language.field_types import (
     Quantity,
     Seconds,
     SpecModel,
+    Takes,
     Value,
 )
 
@@ -261,13 +262,13 @@ class Step(SpecModel):
     with_: SerializeAsAny[SpecModel] = Field(alias="with")
     title: str | None = None
     matrix: dict[str, Any] | None = None
-    foreach: Value = None
+    foreach: Annotated[Value, Takes(("list",))] = None
     as_: Name = Field(default="item", alias="as")
     zip_: dict[str, Any] | None = Field(default=None, alias="zip")
     key: Value = None
     limit: Annotated[Annotated[Count, Field(ge=1, le=10_000)] | None, COMPUTABLE] = None
     max_items: Annotated[Count, Field(ge=1, le=10_000)] = 100
-    if_: Value = Field(default=None, alias="if")
+    if_: Annotated[Value, Takes(("boolean",))] = Field(default=None, alias="if")
     needs: tuple[Name, ...] = ()
     allow_failures: Annotated[Count, Field(ge=0)] = 0
     retry: Retry = Retry()
@@ -424,7 +425,10 @@ class Deploy(SpecModel):
     triggers: tuple[Trigger, ...] = ()
     inputs: dict[str, Any] = Field(default_factory=dict)
     tags: tuple[str, ...] = ()
-    work_pool: Annotated[WorkPool, BeforeValidator(_named_pool)] | None = None
+    work_pool: (
+        Annotated[WorkPool, BeforeValidator(_named_pool, json_schema_input_type=str | WorkPool)]
+        | None
+    ) = None
     concurrency_limit: Annotated[Count, Field(ge=1)] | None = None
     when_busy: Literal["wait", "cancel"] = "wait"
     budget: CreditLimit | None = None

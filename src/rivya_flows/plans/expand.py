@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset
-from rivya_flows.language.expressions.evaluation import evaluated_together
+from rivya_flows.language.expressions.evaluation import PartlyKnown, evaluated_together
 from rivya_flows.language.expressions.output_types import has_unknown
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
@@ -55,7 +55,7 @@ from rivya_flows.plans.plan import (
     steps_in,
     steps_of_include,
 )
-from rivya_flows.plans.requests import PartlyKnown, known_condition, known_part
+from rivya_flows.plans.requests import known_condition, known_part
 from rivya_flows.spec.inlining import MAX_STEPS, inlined_name, names_in, rounds_of
 from rivya_flows.steps.connections import IncludeWith
 from rivya_flows.steps.pick import MODES, Mode, PickWith, mode_of

@@ -8,17 +8,16 @@ from typing import Any
 
 from jinja2 import nodes
 
-from rivya_flows.language.expressions.evaluation import Evaluation, result
+from rivya_flows.language.expressions.evaluation import NotKnown, holds, look_ahead
 from rivya_flows.language.expressions.output_types import Unknown
-from rivya_flows.language.expressions.resolve import (
-    Reference,
-    condition,
-    evaluate,
-    is_computed,
-    template,
-    tree_references,
+from rivya_flows.language.expressions.resolve import evaluate, is_computed, template
+from rivya_flows.language.expressions.values import (
+    ExpressionError,
+    UsesNull,
+    as_text,
+    checked_size,
+    memory_of,
 )
-from rivya_flows.language.expressions.values import ExpressionError, UsesNull, as_text, memory_of
 from rivya_flows.language.workflow import Step
 from rivya_flows.steps.arguments import Arguments, Stage, World
 from rivya_flows.steps.kind import Kind
@@ -33,12 +32,6 @@ from rivya_flows.steps.request import (
 
 Scope = Mapping[str, Any]
 
-_ARITHMETIC = (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg)
-
-
-class PartlyKnown(dict[str, Any]):
-    """The fields of a map that are known; it has others too."""
-
 
 def known_part(value: Any, scope: Scope) -> Any:
     """The value with its known parts evaluated, and `Unknown` for the rest; raises as `evaluate`."""
@@ -49,56 +42,20 @@ def known_part(value: Any, scope: Scope) -> Any:
     if not isinstance(value, str) or not is_computed(value):
         return value
     parts = template(value)
-    known = [_is_all_known(one.tree, scope) for one in parts.expressions]
-    if all(known):
-        return evaluate(value, scope)
-    certain, here = iter(known), Evaluation(scope)
-    least = 0
-    for part in parts.parts:
-        if isinstance(part, str):
-            least += len(part)
-        elif next(certain):
-            least += len(as_text(result(part.tree, here)))
-        else:
-            _check_operands(part.tree, scope, here)
-    return Unknown(least=least)
-
-
-def _check_operands(tree: nodes.Node, scope: Scope, here: Evaluation) -> None:
-    """Evaluates what is known of a sum that is partly known: a null in it makes all of it null."""
-    waiting = [tree]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, _ARITHMETIC):
-            waiting += one.iter_child_nodes()
-        elif isinstance(one, nodes.Expr) and _is_all_known(one, scope):
-            result(one, here)
+    pieces = [one if isinstance(one, str) else known_result(one.tree, scope) for one in parts.parts]
+    if parts.whole:
+        return checked_size(pieces[0])
+    texts = [as_text(one) for one in pieces if not isinstance(one, Unknown)]
+    if len(texts) < len(pieces):
+        return Unknown(least=sum(map(len, texts)))
+    return checked_size("".join(texts))
 
 
 def known_condition(value: Any, scope: Scope) -> bool | None:
     """Whether an `if` is true; None if that is not known yet, as of an `and` without a side that is false."""
-    if value is None:
-        return True
-    parts = template(value) if isinstance(value, str) and is_computed(value) else None
-    try:
-        if parts is not None and parts.whole:
-            return _holds(parts.expressions[0].tree, scope)
-        known = known_part(value, scope)
-    except UsesNull:
-        return False
-    return None if isinstance(known, Unknown) else bool(known)
-
-
-def _holds(tree: nodes.Expr, scope: Scope) -> bool | None:
-    if isinstance(tree, nodes.And | nodes.Or) and not _is_all_known(tree, scope):
-        decides = isinstance(tree, nodes.Or)  # the side that is enough
-        sides = {_holds(tree.left, scope), _holds(tree.right, scope)}
-        return decides if decides in sides else None if None in sides else not decides
-    try:
-        known = known_result(tree, scope)
-    except UsesNull:
-        return False  # of this side alone: the other one may be true
-    return None if isinstance(known, Unknown) else bool(known)
+    if isinstance(value, str) and is_computed(value) and (parts := template(value)).whole:
+        return holds(parts.expressions[0].tree, scope)
+    return value is None or bool(value)
 
 
 def known_arguments(
@@ -117,34 +74,11 @@ def known_arguments(
 
 
 def known_result(tree: nodes.Expr, scope: Scope) -> Any:
-    """The value of an expression, or `Unknown` if a part of it is not known; raises as `known_part`."""
-    if _is_all_known(tree, scope):
-        return result(tree, Evaluation(scope))
-    return Unknown()
-
-
-def is_false(value: Any, scope: Scope) -> bool:
-    """Whether an `if` is false whatever is not known yet; raises as `known_part`."""
-    known = known_part(value, scope)
-    if not isinstance(known, Unknown):
-        return not condition(known, scope)
-    parts = template(value)
-    return parts.whole and _is_never(parts.expressions[0].tree, scope)
-
-
-def _is_never(tree: nodes.Node, scope: Scope) -> bool:
-    if isinstance(tree, nodes.And):
-        return _is_never(tree.left, scope) or _is_never(tree.right, scope)
-    if isinstance(tree, nodes.Or):
-        return _is_never(tree.left, scope) and _is_never(tree.right, scope)
-    if not isinstance(tree, nodes.Expr) or not _is_all_known(tree, scope):
-        return False
+    """The value of an expression, or `Unknown` if that is not known yet; raises as `evaluate`."""
     try:
-        return not result(tree, Evaluation(scope))
-    except UsesNull:
-        return True
-    except ExpressionError:
-        return False
+        return look_ahead(tree, scope)
+    except NotKnown:
+        return Unknown()
 
 
 def known_value(value: Any, scope: Scope) -> Any:
@@ -153,41 +87,6 @@ def known_value(value: Any, scope: Scope) -> Any:
         return evaluate(value, scope)
     except (ExpressionError, UsesNull):
         return None
-
-
-def _is_all_known(tree: nodes.Expr, scope: Scope) -> bool:
-    """Whether all that an evaluation reads is known; of a choice that is known, one side."""
-    if all(_is_known(one, scope) for one in tree_references(tree)):
-        return True
-    match tree:
-        case nodes.CondExpr():
-            test, yes, no = tree.test, tree.expr1, tree.expr2 or nodes.Const(None)
-        case nodes.Or():
-            test, yes, no = tree.left, tree.left, tree.right
-        case nodes.And():
-            test, yes, no = tree.left, tree.right, tree.left
-        case _:
-            return False
-    if not _is_all_known(test, scope):
-        return False
-    choice = nodes.CondExpr(test, nodes.Const(True), nodes.Const(False))
-    return _is_all_known(yes if result(choice, Evaluation(scope)) else no, scope)
-
-
-def _is_known(reference: Reference, scope: Scope) -> bool:
-    fields = scope.get(reference.namespace, ())
-    if reference.path and f"{reference.namespace}.{reference.path[0]}" in scope:
-        return True
-    if reference.namespace not in scope:
-        return False
-    if reference.namespace in ("inputs", "steps"):
-        fields = PartlyKnown(fields)
-    for name in reference.path:
-        if isinstance(fields, PartlyKnown) and name not in fields:
-            return False
-        fields = fields.get(name) if isinstance(fields, Mapping) else None
-    # As a whole it may hold a value that is not known yet.
-    return not isinstance(fields, PartlyKnown)
 
 
 def build_request(

@@ -6,14 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from rivya_flows.language.expressions.evaluation import PartlyKnown
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.plans.plan import PlannedStep, steps_of_include
-from rivya_flows.plans.requests import (
-    PartlyKnown,
-    alternatives_of,
-    known_arguments,
-    known_condition,
-)
+from rivya_flows.plans.requests import alternatives_of, known_arguments, known_condition
 from rivya_flows.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.queue.scope import item_fields, item_scope, known_scope
 from rivya_flows.queue.state import State

@@ -32,8 +32,7 @@ from rivya_flows.language.workflow import (
     Workflow,
 )
 from rivya_flows.spec.model_names import medium_of, write_out_models
-from rivya_flows.spec.old_keys import OLD_KEYS
-from rivya_flows.spec.other_tools import other_word
+from rivya_flows.spec.schema_fragments import attribute_texts
 from rivya_flows.steps import registry
 from rivya_flows.steps.connections import Include
 from rivya_flows.steps.function import BrokenKindError
@@ -350,25 +349,13 @@ def drop_unknown_keys(
                     held, (*path, key), partial(change, field.inner, report), by_name=field.by_name
                 )
             pairs[key] = (mark, held)
-        elif old := OLD_KEYS.get((model.__name__, key)):
-            value = old.values.get(str(held.value)) if isinstance(held, Scalar) else None
-            sure, hint = old.key if value or not old.values else "", old.hint
-            if sure and value is None and sure not in node.pairs:
-                pairs[sure] = mark, held  # so that it is the only mistake
-            if sure and _is_written_twice(model, node, sure):
-                sure, hint = "", f"write one `{sure}:` with what all of them have"
-            message = f"{key!r} is an old key"
-            at: Path = (*path, key)
-            report.add(at, "unknown-key", message, hint, key=True,
-                       instead=sure or None, value=value)  # fmt: skip
         elif not key.startswith("x-"):
-            fix, other = (hints or {}).get(key), other_word(model.__name__, key)
-            if other is not None and (fix is None or model is not Step):
-                fix = other.hint
-                if other.key and other.key not in node.pairs:
-                    pairs[other.key] = mark, held  # so that it is the only mistake
-            if fix is None and (own := own_word(key, known)):
-                fix = f"did you mean {own!r}? there are: {', '.join(known)}"
+            fix, own = (hints or {}).get(key), own_word(key, known)
+            if own is not None and (fix is None or model is not Step):
+                says = attribute_texts(model).get(own, "").partition(". ")[0].removesuffix(".")
+                fix = f"did you mean {own!r}? {says or ', '.join(known)}"
+                if own not in node.pairs and own in fields and fields[own].info.is_required():
+                    pairs[own] = mark, held  # so that it is the only mistake
             report.unknown((*path, key), "unknown-key", "key", known, fix=fix)
     return Mapping(node.mark, pairs)
 
@@ -382,12 +369,6 @@ def _write_out_types(held: Node) -> Node:
         if isinstance(node, Scalar):
             pairs[name] = mark, Mapping(node.mark, {"type": (node.mark, node)})
     return Mapping(held.mark, pairs)
-
-
-def _is_written_twice(model: type[BaseModel], node: Mapping, key: str) -> bool:
-    """Whether a map has a key and an old one for it, or two old ones."""
-    names = (OLD_KEYS.get((model.__name__, one)) for one in node.pairs)
-    return (key in node.pairs) + sum(old is not None and old.key == key for old in names) > 1
 
 
 def _merge(under: Mapping, over: Mapping) -> Mapping:

@@ -7,41 +7,27 @@ from contextlib import suppress
 from typing import Any, get_args
 
 from rivya_client.catalogue.catalogue import Catalogue, Model, Param, option_text
-from rivya_client.catalogue.common import COMMON, common_params
+from rivya_client.catalogue.common import COMMON, CommonParam, common_params
 from rivya_client.catalogue.prices import price
 from rivya_cut.composition import MAX_CLIPS
-from rivya_cut.durations import DURATION_PATTERN
 from rivya_cut.terms import TransitionKind
 from rivya_flows.diagnostics import CODES, REFUSALS
-from rivya_flows.language.answers import KEYS, SHORT, TYPES
 from rivya_flows.language.common_params import MODELS_OWN
-from rivya_flows.language.field_types import COMPUTED, QUANTITY, WHOLE, Takes, fields_of
-from rivya_flows.language.matrix import SPECIAL
-from rivya_flows.language.outputs import FILE_NAME
+from rivya_flows.language.field_types import COMPUTED, Takes, fields_of
 from rivya_flows.language.request_checks import step_of
 from rivya_flows.language.syntax.source import read_scalar
-from rivya_flows.language.workflow import (
-    MAX_FALLBACKS,
-    PARTS,
-    Defaults,
-    Fallback,
-    Resources,
-    Workflow,
-)
+from rivya_flows.language.workflow import PARTS, Defaults, Fallback, Step, Workflow
 from rivya_flows.spec.build_models import MEDIA, TOP_KEYS
-from rivya_flows.spec.names import RESERVED
 from rivya_flows.spec.schema_fragments import (
     NOTES,
     Schema,
-    by_name,
     expression,
     has_value,
     of_models,
     one_of,
     or_null,
-    or_whole,
 )
-from rivya_flows.spec.spec_tests import SpecTests, StepEnd
+from rivya_flows.spec.spec_tests import SpecTests
 from rivya_flows.steps.kind import Kind
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -63,7 +49,6 @@ Callables = Mapping[str, Sequence[Model]]
 """The models that steps of a kind may name."""
 
 _MAYBE_EMPTY = ("inputs", "models", *PARTS[1:], "outputs", "deploy")
-_NEVER_EMPTY = ("budget", "concurrency")  # a cap that is left empty must not pass for none
 
 
 def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
@@ -73,6 +58,9 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
     models = {uses: found for uses, found in named.items() if found}
     uses_form = {"enum": list(kinds), "enumDescriptions": [kind.says for kind in kinds.values()]}
     instead = {**_argument_forms(kinds, models), **_FORMS, ("Step", "uses"): uses_form}
+    for key, field in fields_of(Step).items():
+        if field.takes is not None:
+            instead["Step", key] = or_null(_argument(field.takes))
     built = of_models((Workflow, Defaults, *(one.takes for one in kinds.values())), instead)
     for uses, callables in models.items():
         built[kinds[uses].takes.__name__]["allOf"] = rules(callables)
@@ -80,28 +68,16 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
             built["Fallback"]["allOf"] = rules(callables)
     built["Step"] |= _step_rules(kinds)
     for kind in kinds.values():
-        # What is missing here may be in `defaults`; see `_needed_arguments`.
-        built[kind.takes.__name__].pop("required", None)
-    needed = _needed_arguments(kinds, models)
+        built[kind.takes.__name__].pop("required", None)  # it may be in `defaults`
     whole, defaults = built.pop("Workflow"), built.pop("Defaults")
     return {
         "$schema": DIALECT,
         **whole,
         "title": "rivya-flows spec",
         "properties": _top(whole["properties"], defaults, kinds),
-        "allOf": [
-            {
-                "if": _has("defaults", uses, "with"),
-                "else": {"properties": {part: {"$ref": f"#/$defs/{uses}.needs"} for part in PARTS}},
-            }
-            for uses in needed
-        ],
         "$defs": {
             "expression": _EXPRESSION,
-            "nothing": _NOTHING,
-            "answer": _ANSWER_FIELD,
             **built,
-            **{f"{uses}.needs": rule for uses, rule in needed.items()},
             **{one.id: definition(one) for listed in models.values() for one in listed},
         },
     }
@@ -110,40 +86,6 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
 _FILE: Schema = {"type": "string"}
 
 
-_ANSWER: Schema = {"$ref": "#/$defs/answer"}
-_ANSWERS: Schema = {"type": "object", "minProperties": 1, "additionalProperties": _ANSWER}
-_DECLARED: Mapping[str, Schema] = {
-    **{key: {} for key in KEYS},
-    "type": {"enum": list(TYPES)},
-    "description": {"type": "string"},
-    "required": {"type": "boolean"},
-    "values": {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}},
-    "of": {"enum": [one for one in TYPES if one != "list"]},
-    "fields": _ANSWERS,
-    "min": {"type": "number"},
-    "max": {"type": "number"},
-    "pattern": {"type": "string"},
-}
-_ANSWER_MAP: Schema = {
-    "type": "object",
-    "if": {"required": ["type", "fields"], "properties": {"type": {"const": "map"}}},
-    "then": {"properties": _DECLARED, "additionalProperties": False},
-    "else": _ANSWERS,
-}
-_ANSWER_FIELD: Schema = {
-    "title": "Field of an answer",
-    "description": "A type, [type], a map of fields, or a map with `type` that says more.",
-    "anyOf": [
-        {"enum": list(SHORT)},
-        {"type": "array", "minItems": 1, "maxItems": 1, "items": _ANSWER},
-        {
-            "type": "object",
-            "if": {"required": ["type"], "properties": {"type": {"type": "string"}}},
-            "then": {"properties": _DECLARED, "additionalProperties": False},
-            "else": _ANSWERS,
-        },
-    ],
-}
 _BESIDE: Schema = {
     "type": "object",
     "properties": {"file": {"type": "string", "not": expression()}},
@@ -152,75 +94,19 @@ _BESIDE: Schema = {
 }
 """A text in a file beside the spec."""
 
-_AXIS = "^[a-z][a-z0-9_]{0,63}$"
-_LIST = or_whole("array", minItems=1)
-_RULES = or_whole("array", items=or_whole("object", minProperties=1))
-
 
 def _part(name: str, *alone: Schema) -> Schema:
     """A part of a film: a map, or what may stand alone for it."""
     return {"anyOf": [*alone, {"$ref": f"#/$defs/{name}With"}, {"type": "null"}]}
 
 
-# Any value, but one with both keys names a file.
-_OUTPUT: Schema = {
-    "properties": {
-        "value": {"description": "The output, where it is a file too."},
-        "file": {"description": "Name of the file in the folder of the run, such as `letter.md`."},
-    },
-    "if": {"type": "object", "required": ["value", "file"]},
-    "then": {"properties": {"file": {"type": "string", "pattern": FILE_NAME}}, "maxProperties": 2},
-}
-
 _FORMS: Mapping[tuple[str, str], Schema] = {
-    ("Workflow", "outputs"): {
-        "type": "object",
-        "patternProperties": {"^[a-z][a-z0-9_]*$": _OUTPUT, "^x-": True},
-        "additionalProperties": False,
-        "propertyNames": {"anyOf": [{"maxLength": 64}, {"pattern": "^x-"}]},
-    },
     ("Step", "with"): {"type": "object"},
-    ("Step", "matrix"): {
-        "type": ["object", "null"],
-        "minProperties": 1,
-        "properties": dict.fromkeys(SPECIAL, _RULES),
-        "patternProperties": {f"^(?!({'|'.join(SPECIAL)})$)[a-z][a-z0-9_]{{0,63}}$": _LIST},
-        "additionalProperties": False,
-    },
-    ("Step", "foreach"): or_null(_LIST),
-    ("Step", "zip"): {
-        "type": ["object", "null"],
-        "minProperties": 1,
-        "patternProperties": {_AXIS: _LIST},
-        "additionalProperties": False,
-    },
-    ("Step", "key"): {"type": ["string", "number", "boolean", "null"]},
-    ("Step", "if"): {"type": ["string", "boolean", "null"], "pattern": WHOLE},
-    ("Step", "as"): {"type": "string", "pattern": _AXIS, "not": {"enum": list(RESERVED)}},
-    ("Defaults", "with"): {"type": ["object", "null"]},
-    **{
-        ("Resources", name): {
-            "type": ["number", "string", "null"],
-            "minimum": 0,
-            "pattern": QUANTITY,
-        }
-        for name in fields_of(Resources)
-    },
-    ("Deploy", "work_pool"): {
-        "anyOf": [{"type": ["string", "null"], "not": expression()}, {"$ref": "#/$defs/WorkPool"}]
-    },
-    ("ChatWith", "expect"): {
-        "anyOf": [_ANSWER_MAP, {"type": "string", "not": expression()}, {"type": "null"}]
-    },
+    ("ChatWith", "expect"): {"type": ["object", "string", "null"], "minProperties": 1},
     ("ChatWith", "message"): {"anyOf": [{"type": "string"}, _BESIDE]},
     **{
         (holder, "prompt"): {"anyOf": [{"type": ["string", "null"]}, _BESIDE]}
         for holder in ("GenerateWith", "Fallback")
-    },
-    ("Step", "fallback"): {
-        "type": "array",
-        "items": {"$ref": "#/$defs/Fallback", "minProperties": 1},
-        "maxItems": MAX_FALLBACKS,
     },
     ("ComposeWith", "clips"): _part(
         "Clip",
@@ -249,9 +135,8 @@ def _step_rules(kinds: Kinds) -> Schema:
     """What a step must be, as keywords of its map."""
     rules: list[Schema] = []
     for uses, kind in kinds.items():
-        takes: Schema = {"with": {"$ref": f"#/$defs/{kind.takes.__name__}"}}
-        then = {"properties": {**takes, **dict.fromkeys(kind.idle, False)}}
-        rules.append({"if": has_value("uses", uses), "then": then})
+        takes = {"with": {"$ref": f"#/$defs/{kind.takes.__name__}"}}
+        rules.append({"if": has_value("uses", uses), "then": {"properties": takes}})
     return {"required": ["uses"], "allOf": rules}
 
 
@@ -273,37 +158,23 @@ def _argument_forms(kinds: Kinds, models: Callables) -> dict[tuple[str, str], Sc
     return {place: form for place, form in forms.items() if form}
 
 
+_JSON_TYPES: Mapping[str, str] = {
+    "list": "array",
+    "map": "object",
+    "boolean": "boolean",
+    "number": "number",
+}
+
+
 def _argument(takes: Takes) -> Schema:
-    if takes.schema is not None:
-        return dict(takes.schema)
     if takes.choices:
         return one_of(takes.choices)
     if takes.is_file and "list" in takes.kinds:
         return {"type": ["array", "string"], "items": _FILE}
-    if takes.kinds == ("map",):
-        return {"type": ["object", "string"], "pattern": COMPUTED}
+    if takes.kinds and (first := _JSON_TYPES.get(takes.kinds[0])):
+        computed = {} if "text" in takes.kinds else {"pattern": COMPUTED}
+        return {"type": [first, "string"], **computed}
     return {"type": "string"} if "text" in takes.kinds else {}
-
-
-def _needed_arguments(kinds: Kinds, models: Callables) -> dict[str, Schema]:
-    """What the steps of each kind must have in `with`, unless `defaults` give it."""
-    found: dict[str, Schema] = {}
-    for uses, kind in kinds.items():
-        arguments: Schema = {}
-        fields = fields_of(kind.takes).items()
-        if required := [key for key, field in fields if field.info.is_required()]:
-            arguments["required"] = required
-        if by_model := needs(models.get(uses, ())):
-            arguments["allOf"] = by_model
-        if arguments:
-            then = {"required": ["with"], "properties": {"with": arguments}}
-            step = {"if": has_value("uses", uses), "then": then}
-            found[uses] = {"patternProperties": {"^[a-z][a-z0-9_]*$": step}}
-    return found
-
-
-def _has(key: str, *inside: str) -> Schema:
-    return {"required": [key], "properties": {key: _has(*inside) if inside else True}}
 
 
 def _top(properties: dict[str, Schema], defaults: Schema, kinds: Kinds) -> dict[str, Schema]:
@@ -316,9 +187,6 @@ def _top(properties: dict[str, Schema], defaults: Schema, kinds: Kinds) -> dict[
     for medium in MEDIA if "generate" in defaulted else ():
         defaulted[medium] = {"$ref": "#/properties/defaults/properties/generate"}
     top = {**properties, **{key: or_null(properties[key]) for key in _MAYBE_EMPTY}}
-    for key in _NEVER_EMPTY:
-        filled, *_ = top[key]["anyOf"]
-        top[key] = {**{name: part for name, part in top[key].items() if name != "anyOf"}, **filled}
     top["steps"] = {**top["steps"], "minProperties": 1}
     top["defaults"] = {
         "title": "Defaults",
@@ -337,37 +205,15 @@ _EXPRESSION: Schema = {
     "type": "string",
     "pattern": COMPUTED,
 }
-_NOTHING: Schema = {
-    "title": "Nothing",
-    "description": "The model has no such parameter.",
-    "enum": [None, MODELS_OWN],
-}
-_KEY: Schema = {"type": ["string", "number"]}
-_NONE: Schema = {
-    "type": "object",
-    "properties": {"none": {"type": ["string", "null"], "maxLength": 500}},
-    "required": ["none"],
-    "additionalProperties": False,
-}
-_KEYS: Schema = {"type": "array", "items": _KEY, "minItems": 1}
-_ROUNDS: Schema = {"type": "array", "items": {"anyOf": [_KEY, _KEYS, _NONE]}, "minItems": 1}
-_ANY_NAME = "^[^$]"
 
 
 def schema_of_tests() -> Schema:
     """The schema of the tests of a spec, whatever that is, as JSON Schema 2020-12."""
-    status = {"enum": list(get_args(StepEnd))}
-    number = {"type": "integer", "minimum": 0}
     forms = {
-        ("Case", "answers"): by_name(_ANY_NAME, {"anyOf": [_KEY, _NONE, _ROUNDS]}),
-        ("ExpectedRun", "credits"): {"anyOf": [number, {"$ref": "#/$defs/CreditRange"}]},
-        ("ExpectedRun", "steps"): by_name(
-            _ANY_NAME, {"anyOf": [status, {"$ref": "#/$defs/ExpectedStep"}]}
-        ),
         ("ExpectedRun", "diagnostics"): {
             "type": "array",
             "items": {"enum": [*sorted(CODES), *REFUSALS]},
-        },
+        }
     }
     built = {"expression": _EXPRESSION, **of_models((SpecTests,), forms)}
     whole = built.pop("SpecTests")
@@ -383,7 +229,9 @@ def model_ids(models: Iterable[Model]) -> Schema:
     text = [f"{model.display_name}: {_price_text(model)}" for model in listed]
     # The second keyword is known to editors and passed over by validators.
     ids = one_of([model.id for model in listed], enumDescriptions=text)
-    return {"anyOf": [*ids["anyOf"], {"type": "string", "pattern": _AXIS}]}  # a name in `models`
+    return {
+        "anyOf": [*ids["anyOf"], {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,63}$"}]
+    }  # of `models`
 
 
 def rules(models: Iterable[Model]) -> list[Schema]:
@@ -398,26 +246,11 @@ def definition(model: Model) -> Schema:
     properties: dict[str, Any] = {
         "model": {"title": model.display_name, "description": _description(model)}
     }
-    if model.makes is None:
-        return {"properties": properties | _prompt(model, "message") | _abilities(model)}
-    properties |= _prompt(model, "prompt")
-    properties |= {name: _common(model, name) for name in COMMON}
-    properties["params"] = _params(model)
-    properties["references"] = _references(model)
+    if model.makes is not None:
+        common = common_params(model)
+        properties |= {name: _common(name, common[name]) for name in COMMON if name in common}
+        properties["params"] = _params(model)
     return {"properties": properties}
-
-
-def needs(models: Iterable[Model]) -> list[Schema]:
-    """What the arguments must have, beside the keys that every model needs."""
-    rules: list[Schema] = []
-    for model in models:
-        needed: Schema = {"required": ["prompt"] if model.prompt_required and model.makes else []}
-        if required := [param.key for param in model.params if param.required]:
-            needed["required"].append("params")
-            needed["properties"] = {"params": {"required": required}}
-        if needed["required"]:
-            rules.append({"if": has_value("model", model.id), "then": needed})
-    return rules
 
 
 def _price_text(model: Model) -> str:
@@ -442,27 +275,6 @@ def _description(model: Model) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _prompt(model: Model, key: str) -> dict[str, Schema]:
-    if model.max_prompt_length is None:
-        return {}
-    # Of a computed text only the length at run time counts.
-    return {key: {"anyOf": [{"maxLength": model.max_prompt_length}, expression()]}}
-
-
-def _abilities(model: Model) -> dict[str, Schema]:
-    can = model.chat
-    able = {
-        "attachments": can is None or can.image_attachments,
-        "web_search": can is None or can.web_search,
-        "reasoning_effort": can is None or can.reasoning_effort,
-    }
-    without: Schema = {
-        "description": "This model has no such ability.",
-        "enum": [None, False, "default", []],
-    }
-    return {key: without for key, known in able.items() if not known}
-
-
 def _params(model: Model) -> Schema:
     text = "Parameters of " + model.display_name
     if any(param.bears_price for param in model.params):
@@ -476,20 +288,12 @@ def _params(model: Model) -> Schema:
     }
 
 
-def _common(model: Model, name: str) -> Schema:
-    takes = common_params(model).get(name)
-    if takes is None:
-        return {"$ref": "#/$defs/nothing"}
+def _common(name: str, takes: CommonParam) -> Schema:
     form = _param(takes.common)
     about: Schema = {key: form.pop(key) for key in ("description", "default") if key in form}
     forms = [*form.get("anyOf", [form]), {"enum": [None, MODELS_OWN]}]
-    options = "|".join(takes.common.options)
-    if name == "seconds":
-        number = rf"^({options})(\.0+)?$" if options else r"^\d+(\.\d+)?$"
-        forms += [{"type": "string", "pattern": one} for one in (DURATION_PATTERN, number)]
-    elif name == "resolution" and options:
-        letters = options.replace("p", "[pP]").replace("K", "[kK]")
-        forms.append({"type": "string", "pattern": f"^({letters})$"})
+    if name in ("seconds", "resolution"):  # in other spellings too, such as 8s and 720P
+        forms.append({"type": "string"})
     return {**about, "anyOf": forms}
 
 
@@ -550,14 +354,3 @@ def _about(param: Param) -> str:
         "Another value may change the price." if param.bears_price else "",
     ]
     return " ".join(part for part in parts if part) or param.key
-
-
-def _references(model: Model) -> Schema:
-    rule = model.references
-    if rule is None:
-        text = f"{model.display_name} takes no reference files."
-        return {"description": text, "type": ["array", "null"], "maxItems": 0}
-    text = rule.rule or f"Takes {', '.join(rule.kinds)}."
-    if rule.max_files is None:
-        return {"description": text}
-    return {"description": text, "maxItems": rule.max_files}

@@ -12,7 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from rivya_cut.durations import DURATION_PATTERN, seconds_of
-from rivya_flows.language.field_types import COMPUTED, WHOLE, fields_of, seconds
+from rivya_flows.language.field_types import COMPUTED, fields_of, seconds
 from rivya_flows.language.final_cut import ComputableText
 
 Schema = dict[str, Any]
@@ -26,11 +26,6 @@ _ATTRIBUTE = re.compile(r"    (\w+(?:, \w+)*): (.*)")
 def expression() -> Schema:
     """A text with an expression in it."""
     return {"$ref": "#/$defs/expression"}
-
-
-def or_whole(*types: str, **keywords: Any) -> Schema:
-    """A value of one of the types, or one expression that gives it."""
-    return {"type": [*types, "string"], "pattern": WHOLE, **keywords}
 
 
 def one_of(choices: Collection[Any], **keywords: Any) -> Schema:
@@ -78,14 +73,14 @@ def of_models(
 def _map_of(
     model: type[BaseModel], raw: Schema, instead: Mapping[tuple[str, str], Schema]
 ) -> Schema:
-    texts, name = _attributes(model.__doc__ or ""), model.__name__
+    texts, name = attribute_texts(model), model.__name__
     properties = {}
     for key, value in raw["properties"].items():
         own = instead.get((name, key))
         if own == {}:
             continue
         form = {"title": value.get("title", key.capitalize())}
-        if text := texts.get(key) or texts.get(f"{key}_"):  # `with_`: a keyword of Python
+        if text := texts.get(key):
             form["description"] = text
         if value.get("default") is not None and "$ref" not in value:
             form["default"] = value["default"]
@@ -177,9 +172,9 @@ def first_paragraph(documented: object) -> str:
     return " ".join(inspect.cleandoc(documented.__doc__ or "").partition("\n\n")[0].split())
 
 
-def _attributes(docstring: str) -> dict[str, str]:
-    """The entries of a docstring's section `Attributes:`."""
-    _, _, section = inspect.cleandoc(docstring).partition("Attributes:\n")
+def attribute_texts(model: type[BaseModel]) -> dict[str, str]:
+    """What the docstring of a model says of each key of its map."""
+    _, _, section = inspect.cleandoc(model.__doc__ or "").partition("Attributes:\n")
     found: dict[str, str] = {}
     names: list[str] = []
     for line in section.splitlines():
@@ -190,4 +185,4 @@ def _attributes(docstring: str) -> dict[str, str]:
             found |= {name: f"{found[name]} {line.strip()}" for name in names}
         else:
             break
-    return found
+    return {key.removesuffix("_"): text for key, text in found.items()}  # `with_`

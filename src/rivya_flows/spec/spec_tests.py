@@ -65,6 +65,10 @@ def _checked_date(value: str) -> str:
         raise ValueError("this is not a date; write 2026-11-08") from None
 
 
+_Answers = str | int | float | dict[Literal["none"], str | None] | list[Any]
+"""How answers are written."""
+
+
 class CreditRange(SpecModel):
     """Credits that a run is charged. A number alone is both bounds.
 
@@ -134,10 +138,18 @@ class ExpectedRun(SpecModel):
     """
 
     status: RunEnd = "completed"
-    credits: Annotated[CreditRange, BeforeValidator(_range_of)] | None = None
-    steps: dict[str, Annotated[ExpectedStep, BeforeValidator(_step_of)]] = Field(
-        default_factory=dict
-    )
+    credits: (
+        Annotated[
+            CreditRange, BeforeValidator(_range_of, json_schema_input_type=Number | CreditRange)
+        ]
+        | None
+    ) = None
+    steps: dict[
+        str,
+        Annotated[
+            ExpectedStep, BeforeValidator(_step_of, json_schema_input_type=StepEnd | ExpectedStep)
+        ],
+    ] = Field(default_factory=dict)
     outputs: dict[str, ExpectedOutput] = Field(default_factory=dict)
     diagnostics: tuple[str, ...] = ()
 
@@ -163,9 +175,12 @@ class Case(SpecModel):
     date: Annotated[str, AfterValidator(_checked_date)] = "2026-01-01"
     faults: Annotated[tuple[dict[str, Any], ...], Field(max_length=200)] = ()
     chat: Annotated[tuple[dict[str, Any], ...], Field(max_length=500)] = ()
-    answers: dict[str, Annotated[tuple[CaseAnswer, ...], BeforeValidator(_answers)]] = Field(
-        default_factory=dict
-    )
+    answers: dict[
+        str,
+        Annotated[
+            tuple[CaseAnswer, ...], BeforeValidator(_answers, json_schema_input_type=_Answers)
+        ],
+    ] = Field(default_factory=dict)
     expect: ExpectedRun = Field(default_factory=ExpectedRun)
 
 

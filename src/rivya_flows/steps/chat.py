@@ -17,7 +17,7 @@ from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import ANY, PROSE, Shape, Unknown, has_unknown
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.field_errors import CHAT
-from rivya_flows.language.field_types import COMPUTED, SpecModel, Takes, Value
+from rivya_flows.language.field_types import SpecModel, Takes, Value
 from rivya_flows.language.request_checks import check_chat, check_prompt
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import preview
@@ -58,9 +58,7 @@ class ChatWith(SpecModel):
         Value, Takes(("list", "asset", "text"), is_file=True, media=("image",))
     ] = None
     reasoning_effort: Annotated[Value, Takes(choices=EFFORTS)] = None
-    web_search: Annotated[
-        Value, Takes(("boolean",), schema={"type": ["boolean", "string"], "pattern": COMPUTED})
-    ] = None
+    web_search: Annotated[Value, Takes(("boolean",))] = None
     expect: dict[str, Any] | None = None
 
 

@@ -12,7 +12,7 @@ from rivya_client.catalogue.catalogue import Model
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.output_types import TEXT, Shape, Unknown, asset, of_include
 from rivya_flows.language.expressions.resolve import is_computed
-from rivya_flows.language.field_types import COMPUTED, MediaKind, Name, SpecModel, Takes, Value
+from rivya_flows.language.field_types import MediaKind, Name, SpecModel, Takes, Value
 from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.request_checks import check_model, check_reference_files
 from rivya_flows.language.secret_names import RESERVED_HINT, is_secret_name, names_secret, refusal
@@ -113,18 +113,10 @@ class NotifyWith(SpecModel):
         Takes(
             ("text",),
             address=("a URL or the name of a secret", "write the URL, or take it from an input"),
-            schema={"type": "string", "pattern": rf"^(https?://[^/?#]|env:|block:)|{COMPUTED}"},
         ),
     ]
     body: Annotated[Value, Takes()] = None
-    secret: Annotated[
-        Value,
-        Takes(
-            ("text",),
-            is_examined=True,
-            schema={"type": "string", "pattern": rf"^(env|block):|{COMPUTED}"},
-        ),
-    ] = None
+    secret: Annotated[Value, Takes(("text",), is_examined=True)] = None
 
 
 class Notify(Kind):

@@ -39,7 +39,7 @@ from rivya_flows.steps.request import (
     priced_by,
 )
 
-_NUMBER = Takes(("number", "text"), is_examined=True, schema={"type": ["number", "string"]})
+_NUMBER = Takes(("number", "text"), is_examined=True)
 
 
 class GenerateWith(SpecModel):

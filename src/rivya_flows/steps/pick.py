@@ -31,16 +31,7 @@ from rivya_flows.language.expressions.resolve import (
     items_named,
 )
 from rivya_flows.language.expressions.values import type_name
-from rivya_flows.language.field_types import (
-    COMPUTED,
-    WHOLE,
-    Count,
-    Flag,
-    Seconds,
-    SpecModel,
-    Takes,
-    Value,
-)
+from rivya_flows.language.field_types import Count, Flag, Seconds, SpecModel, Takes, Value
 from rivya_flows.language.matrix import OwnKey, item_keys
 from rivya_flows.language.wording import an, preview
 from rivya_flows.steps.arguments import Arguments, World, member_shapes, written_shape
@@ -104,18 +95,11 @@ class PickWith(SpecModel):
         sign: Whether the person who answers in a form must give a name.
     """
 
-    from_: Annotated[
-        Value,
-        Takes(
-            ("list",),
-            hint='write "${{ steps.NAME.items }}"',
-            schema={"type": ["array", "string"], "pattern": COMPUTED},
-        ),
-    ] = Field(alias="from")
-    mode: Annotated[Value, Takes(("text",), choices=tuple(MODES))] = "first"
-    by: Annotated[Value, Takes(is_examined=True, schema={"type": "string", "pattern": WHOLE})] = (
-        None
+    from_: Annotated[Value, Takes(("list",), hint='write "${{ steps.NAME.items }}"')] = Field(
+        alias="from"
     )
+    mode: Annotated[Value, Takes(("text",), choices=tuple(MODES))] = "first"
+    by: Annotated[Value, Takes(is_examined=True)] = None
     order: Order = "max"
     judge: JudgeWith | None = None
     count: Annotated[Count, Field(ge=1, le=20)] = 1

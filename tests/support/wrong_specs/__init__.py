@@ -3,8 +3,8 @@
 A line with the name of a mistake, its code and its hint stands above the text, in which ☞ marks where
 the diagnostic must point. A text fills the … of the frame that its section names. A name in capitals
 is a piece, `a = compose {…}` is a step in three lines, and ‹a, ›×3 repeats. Where ~ is before a name,
-the schema accepts the spec: it knows no names, no worth of an expression, and no keys that exclude
-each other.
+the schema accepts the spec: it knows no names, no worth of an expression, no keys that need or exclude
+each other, and of a model no more than its parameters.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Evaluate expression syntax trees.
+"""Evaluate expression syntax trees, also in a scope of which only a part is known.
 
 Python is not reachable: a field is an item of a map and never an attribute. Every operation is bounded.
 """
@@ -6,13 +6,13 @@ Python is not reachable: a field is an item of a map and never an attribute. Eve
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import nodes
 
@@ -45,6 +45,22 @@ _LESS = "use fewer filters and operators on long texts and large lists"
 
 _AT_ONCE = ("first", "last", "length")
 """Filters that do not read the whole value."""
+
+
+class NotKnown(Exception):
+    """What is read is known later."""
+
+
+class PartlyKnown(dict[str, Any]):
+    """The fields of a map that are known; it has others too."""
+
+
+class KnownKeys(PartlyKnown):
+    """A map with all its keys."""
+
+
+class KnownPlaces(list[Any]):
+    """A list with all its places; its members are known later, as those of `KnownKeys`."""
 
 
 class TooMuchWorkError(ExpressionError):
@@ -80,10 +96,14 @@ def evaluated_together() -> Iterator[SharedWork]:
 
 @dataclass
 class Evaluation:
-    """One evaluation of a text with expressions, and the work that it may do, alone and with others."""
+    """One evaluation of a text with expressions, and the work that it may do, alone and with others.
+
+    One that `looks_ahead` raises `NotKnown` for a name that the scope lacks, and for more of a value than is known.
+    """
 
     scope: Mapping[str, Any]
     left: int = MAX_WORK
+    looks_ahead: bool = False
     together: tuple[SharedWork, ...] = field(default_factory=_TOGETHER.get)
 
     def take(self, work: int) -> None:
@@ -121,6 +141,55 @@ def result(tree: nodes.Expr, here: Evaluation) -> Any:
     return value
 
 
+def look_ahead(tree: nodes.Expr, scope: Mapping[str, Any]) -> Any:
+    """As `result`, of what is known: inputs and steps that the scope lacks come later; raises `NotKnown`."""
+    partly = {name: PartlyKnown(scope[name]) for name in ("inputs", "steps") if name in scope}
+    return result(tree, Evaluation({**scope, **partly}, looks_ahead=True))
+
+
+def holds(tree: nodes.Expr, scope: Mapping[str, Any]) -> bool | None:
+    """Whether a condition is true, as far as is known; None if that is not.
+
+    Of a side that is not known the other one may decide; a null makes the side false that it is in.
+    """
+    try:
+        return bool(look_ahead(tree, scope))
+    except UsesNull:
+        return False
+    except NotKnown:
+        if isinstance(tree, nodes.Not):
+            inner = holds(tree.node, scope)
+            return None if inner is None else not inner
+        if not isinstance(tree, nodes.And | nodes.Or):
+            return None
+    sides = {holds(tree.left, scope)}
+    with suppress(ExpressionError):  # what is left of it may make it needless
+        sides.add(holds(tree.right, scope))
+    decides = isinstance(tree, nodes.Or)  # the side that is enough
+    return decides if decides in sides else None if None in sides else not decides
+
+
+_Tree = TypeVar("_Tree", bound=nodes.Node)
+
+
+def _each(
+    trees: Iterable[_Tree], here: Evaluation, read: Callable[[_Tree, Evaluation], Any]
+) -> list[Any]:
+    """The values of several parts; a null in one makes all null, also where another is not known."""
+    found, later = list[Any](), None
+    for tree in trees:
+        try:
+            found.append(read(tree, here))
+        except NotKnown as error:
+            later = error
+        except ExpressionError:
+            if later is None:  # else it may not be read
+                raise
+    if later is not None:
+        raise later
+    return found
+
+
 def _evaluate_sourced(tree: nodes.Node, here: Evaluation) -> tuple[Any, str | None]:
     """The value, and of a null its source; None if the author wrote it: ``… else none``.
 
@@ -142,6 +211,8 @@ def _evaluate_sourced(tree: nodes.Node, here: Evaluation) -> tuple[Any, str | No
             # The fallback is evaluated only if it is needed: it may be null itself.
             return _evaluate_sourced(default_of(tree), here) if value is None else (value, None)
     value = _compute(tree, here)
+    if here.looks_ahead and isinstance(value, PartlyKnown | KnownPlaces):
+        raise NotKnown
     found = value is not None or isinstance(tree, nodes.Const)
     return value, None if found else name_of(tree)
 
@@ -179,10 +250,23 @@ def _require(tree: nodes.Node, here: Evaluation) -> Any:
     return value
 
 
+def _holder(tree: nodes.Node, here: Evaluation) -> Any:
+    """As `_require`, of what a field or an item is read: it may be known in part."""
+    if not isinstance(tree, nodes.Name | nodes.Getattr | nodes.Getitem):
+        return _require(tree, here)
+    here.take(1)
+    value = _compute(tree, here)
+    if value is None:
+        raise UsesNull(name_of(tree))
+    return value
+
+
 def _compute(tree: nodes.Node, here: Evaluation) -> Any:
     match tree:
         case nodes.Name():
             if tree.name not in here.scope:
+                if here.looks_ahead:
+                    raise NotKnown
                 raise ExpressionError(f"{tree.name!r} is not defined here", about=tree.name)
             return here.scope[tree.name]
         case nodes.Const():
@@ -190,11 +274,11 @@ def _compute(tree: nodes.Node, here: Evaluation) -> Any:
         case nodes.Getattr(node=nodes.Name(name=name)) if own_name(name, tree.attr, here.scope):
             return here.scope[f"{name}.{tree.attr}"]
         case nodes.Getattr():
-            return _item(tree.node, _require(tree.node, here), tree.attr)
+            return _item(tree.node, _holder(tree.node, here), tree.attr, here)
         case nodes.Getitem():
             return _subscript(tree, here)
         case nodes.List():
-            return [result(member, here) for member in tree.items]
+            return _each(tree.items, here, result)
         case nodes.Dict():
             return dict(_pair(pair, here) for pair in tree.items)
         case nodes.Not():
@@ -204,7 +288,7 @@ def _compute(tree: nodes.Node, here: Evaluation) -> Any:
         case nodes.Filter():
             return _filter(tree, here)
         case nodes.Concat():
-            pieces = [as_text(_require(part, here)) for part in tree.nodes]
+            pieces = [*map(as_text, _each(tree.nodes, here, _require))]
             here.make(sum(map(len, pieces)))
             return "".join(pieces)
         case nodes.Compare():
@@ -234,9 +318,9 @@ def _pair(pair: nodes.Pair, here: Evaluation) -> tuple[str, Any]:
 
 
 def _subscript(tree: nodes.Getitem, here: Evaluation) -> Any:
-    holder = _require(tree.node, here)
     if not isinstance(tree.arg, nodes.Slice):
-        return _item(tree.node, holder, _require(tree.arg, here))
+        return _item(tree.node, _holder(tree.node, here), _require(tree.arg, here), here)
+    holder = _require(tree.node, here)
     start, stop = (
         None if bound is None else _index(_require(bound, here))
         for bound in (tree.arg.start, tree.arg.stop)
@@ -248,11 +332,13 @@ def _subscript(tree: nodes.Getitem, here: Evaluation) -> Any:
     return holder[start:stop]
 
 
-def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
+def _item(tree: nodes.Node, holder: Any, key: Any, here: Evaluation) -> Any:
     if isinstance(holder, Mapping):
         # The keys of `by` are text, and a value of a matrix may be a number.
         if isinstance(key, str | int | float) and as_text(key) in holder:
             return holder[as_text(key)]
+        if here.looks_ahead and type(holder) is PartlyKnown:
+            raise NotKnown
         known = ", ".join(map(str, islice(holder, 20))) or "nothing"
         raise MissingError(f"{name_of(tree)} has no {preview(key)}; it has: {cut(known, 300)}")
     if isinstance(holder, list | str) and isinstance(key, int):
@@ -311,7 +397,7 @@ def _compare(tree: nodes.Compare, here: Evaluation) -> bool:
 
 
 def _arithmetic(tree: nodes.BinExpr, here: Evaluation) -> Any:
-    left, right = _require(tree.left, here), _require(tree.right, here)
+    left, right = _each((tree.left, tree.right), here, _require)
     if is_number(left) and is_number(right):
         try:
             return checked_number(_NUMBER_OPERATIONS[type(tree)](left, right))
@@ -340,17 +426,14 @@ def _apply(
     if name in LIST_FILTERS:
         if not isinstance(value, list):
             raise ExpressionError(f"expected a list, not {an(type_name(value))}")
-        value = Members(value, here.take, here.read, _member, partial(_apply, here))
+        member = partial(_item, nodes.Name("a member of the list", "load"), here=here)
+        value = Members(value, here.take, here.read, member, partial(_apply, here))
     elif name not in _AT_ONCE:
         here.read(value, _SLOW.get(name, 1))
     made = FILTERS[name](value, *positional, **named)
     if isinstance(made, str | list):
         here.make(len(made))
     return made
-
-
-def _member(holder: Any, key: Any) -> Any:
-    return _item(nodes.Name("a member of the list", "load"), holder, key)
 
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {

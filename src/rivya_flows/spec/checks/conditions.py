@@ -13,7 +13,7 @@ from jinja2 import nodes
 from rivya_cut.fonts import missing_characters, name_characters
 from rivya_flows.language.answers import AnswerField, read_expect
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
-from rivya_flows.language.expressions.evaluation import name_of
+from rivya_flows.language.expressions.evaluation import PartlyKnown, holds, name_of
 from rivya_flows.language.expressions.filters import FILTERS
 from rivya_flows.language.expressions.inference import check_keys, shape_of
 from rivya_flows.language.expressions.output_types import Kind as ShapeKind, Scope
@@ -220,32 +220,14 @@ def _check_status(
         results = [str(one) for one in of_it if one.path[1:] != ("status",)]
         if parts.get(name) != step.part or not (results or name in needed):
             continue
-        if all(_truth(expression.tree, name, one) is False for one in STATUSES if one != "failed"):
+        ends = ({name: PartlyKnown(status=one)} for one in STATUSES if one != "failed")
+        if all(holds(expression.tree, {"steps": one}) is False for one in ends):
             why = f"it reads {min(results)}" if results else f"it has {name!r} in `needs`"
             message = f"this never holds: the step is skipped when {name!r} fails, since {why}"
             hint = f"read nothing of {name!r} but its status, or move the step to `on_failure`"
             about = f"steps.{name}.status"
             error = InferenceError("useless-condition", message, hint, about)
             report.expression((*step.path, "if"), error, expression)
-
-
-def _truth(tree: nodes.Node, name: str, status: str) -> bool | None:
-    """Whether a condition holds if a step ended so; None: more than that decides."""
-    match tree:
-        case nodes.Not():
-            inner = _truth(tree.node, name, status)
-            return None if inner is None else not inner
-        case nodes.And() | nodes.Or():
-            sides = [_truth(one, name, status) for one in (tree.left, tree.right)]
-            decides = isinstance(tree, nodes.Or)
-            if decides in sides:
-                return decides
-            return None if None in sides else not decides
-        case nodes.Compare(ops=[_]):
-            for reference, operator, constants in _comparisons(tree):
-                if reference == Reference("steps", (name, "status")):
-                    return (status in constants) is _AGREE[operator]
-    return None
 
 
 _EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from jinja2 import nodes
+from contextlib import suppress
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.expressions.evaluation import default_of, name_of
-from rivya_flows.language.expressions.resolve import is_whole, references, template, tree_references
-from rivya_flows.language.expressions.values import ExpressionError, InferenceError
+from rivya_flows.language.expressions.evaluation import NotKnown, look_ahead
+from rivya_flows.language.expressions.resolve import is_whole, references, template
+from rivya_flows.language.expressions.values import ExpressionError, InferenceError, UsesNull
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.spec.checks.expressions import check_expressions
 from rivya_flows.spec.names import NamesInScope
@@ -73,33 +71,9 @@ def _check_previous(value: object, path: Path, report: DiagnosticCollector) -> N
     except ExpressionError:
         return  # reported with the references
     for one in expressions:
-        if name := next(_null_names(one.tree), None):
-            message = f"{name} is null in the first round, which would skip the step"
-            report.expression(path, InferenceError("wrong-type", message, _NULL, name), one)
-
-
-def _null_names(tree: nodes.Node) -> Iterator[str]:
-    """What an expression reads of `previous` where a null makes all of it null."""
-    match tree:
-        case nodes.Filter(name="default"):
-            yield from _null_names(default_of(tree))
-        case nodes.Test():
-            return
-        case nodes.Or():
-            yield from _null_names(tree.right)
-        case nodes.CondExpr():
-            if not any(one.namespace == "previous" for one in tree_references(tree.test)):
-                for branch in filter(None, (tree.expr1, tree.expr2)):
-                    yield from _null_names(branch)
-        case nodes.Name(name="previous"):
-            yield "previous"
-        case nodes.Getattr() | nodes.Getitem():
-            found = list(_null_names(tree.node))
-            yield from [name_of(tree)] if found else _names_inside(tree)
-        case _:
-            yield from _names_inside(tree)
-
-
-def _names_inside(tree: nodes.Node) -> Iterator[str]:
-    for child in tree.iter_child_nodes():
-        yield from _null_names(child)
+        try:
+            with suppress(NotKnown, ExpressionError):
+                look_ahead(one.tree, {"previous": None})
+        except UsesNull as null:
+            message = f"{null}, as it is in the first round, which would skip the step"
+            report.expression(path, InferenceError("wrong-type", message, _NULL, null.path), one)
