@@ -50,15 +50,15 @@ from rivya_flows.plans.requests import (
     examine,
     fallback_of,
     given_of,
-    is_false,
     known_arguments,
+    known_condition,
     known_part,
     known_result,
     written_arguments,
 )
 from rivya_flows.queue.evaluation import open_campaigns
-from rivya_flows.queue.item_counts import item_range
 from rivya_flows.queue.items import ItemState, Phase
+from rivya_flows.queue.list_sizes import item_range
 from rivya_flows.queue.scope import item_scope, known_scope, namespace_facts
 from rivya_flows.queue.state import State
 from rivya_flows.spec.inlining import inlined_name
@@ -189,7 +189,7 @@ def _is_never_made(state: State, step_id: str, planned: PlannedStep) -> bool:
             known = steps_of_include(space, include.if_)
             scope = known_scope(state, state.planned_step(space.include))
             variables = namespace_facts(state).variables(space.include, space.key)
-            if include.if_ is not None and known and is_false(include.if_, {**scope, **variables}):
+            if known and known_condition(include.if_, {**scope, **variables}) is False:
                 return True
         except (UsesNull, ExpressionError):
             continue
@@ -251,10 +251,8 @@ def _known_arguments(
     An item whose condition only the run decides is looked at as if it was true.
     """
     try:
-        if is_false(planned.step.if_, scope):
+        if known_condition(planned.step.if_, scope) is False:
             return None
-    except UsesNull:
-        return None
     except ExpressionError as error:
         return {}, [str(error)]
     known, wrong = known_arguments(planned.step, scope)
