@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,6 @@ from rivya_flows.language.expressions.evaluation import Evaluation, result
 from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.resolve import (
     Reference,
-    condition,
     evaluate,
     is_computed,
     template,
@@ -92,13 +92,20 @@ def known_condition(value: Any, scope: Scope) -> bool | None:
 def _holds(tree: nodes.Expr, scope: Scope) -> bool | None:
     if isinstance(tree, nodes.And | nodes.Or) and not _is_all_known(tree, scope):
         decides = isinstance(tree, nodes.Or)  # the side that is enough
-        sides = {_holds(tree.left, scope), _holds(tree.right, scope)}
+        sides = {_holds_for_certain(one, scope) for one in (tree.left, tree.right)}
         return decides if decides in sides else None if None in sides else not decides
     try:
         known = known_result(tree, scope)
     except UsesNull:
         return False  # of this side alone: the other one may be true
     return None if isinstance(known, Unknown) else bool(known)
+
+
+def _holds_for_certain(tree: nodes.Expr, scope: Scope) -> bool | None:
+    """As `_holds`, of a side that may not be evaluated, and so may not fail."""
+    with suppress(ExpressionError):
+        return _holds(tree, scope)
+    return None
 
 
 def known_arguments(
@@ -121,30 +128,6 @@ def known_result(tree: nodes.Expr, scope: Scope) -> Any:
     if _is_all_known(tree, scope):
         return result(tree, Evaluation(scope))
     return Unknown()
-
-
-def is_false(value: Any, scope: Scope) -> bool:
-    """Whether an `if` is false whatever is not known yet; raises as `known_part`."""
-    known = known_part(value, scope)
-    if not isinstance(known, Unknown):
-        return not condition(known, scope)
-    parts = template(value)
-    return parts.whole and _is_never(parts.expressions[0].tree, scope)
-
-
-def _is_never(tree: nodes.Node, scope: Scope) -> bool:
-    if isinstance(tree, nodes.And):
-        return _is_never(tree.left, scope) or _is_never(tree.right, scope)
-    if isinstance(tree, nodes.Or):
-        return _is_never(tree.left, scope) and _is_never(tree.right, scope)
-    if not isinstance(tree, nodes.Expr) or not _is_all_known(tree, scope):
-        return False
-    try:
-        return not result(tree, Evaluation(scope))
-    except UsesNull:
-        return True
-    except ExpressionError:
-        return False
 
 
 def known_value(value: Any, scope: Scope) -> Any:
