@@ -34,7 +34,7 @@ from rivya_flows.runs.execution import end_as_cancelled
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread, reading
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.run_list import is_overdue, maybe_overdue, record_sweep, waiting_runs
+from rivya_flows.store.run_list import is_overdue, record_sweep, waiting_runs
 from rivya_flows.store.tables import LEASES
 
 
@@ -48,7 +48,7 @@ async def wake_overdue() -> State[None]:
         for flow_run_id in await restart_lost_runs(journal.engine):
             logger.info("%s: died unnoticed; restarted", flow_run_id)
         now = datetime.now(UTC)
-        for run_id, flow_run_id in await _in_state(maybe_overdue(journal, now), StateType.PAUSED):
+        for run_id, flow_run_id in await _in_state(waiting_runs(journal), StateType.PAUSED):
             if is_overdue(journal, run_id, now) and await wake(flow_run_id):
                 woken += 1
                 logger.info("%s: resumed after its deadline", run_id)

@@ -14,10 +14,11 @@ from rivya_flows.plans.requests import known_condition
         ("${{ inputs.count > 2 or steps.idea.json.good }}", None),
         ("${{ steps.idea.json.good and inputs.force }}", False),
         ("${{ steps.idea.json.good or inputs.yes }}", True),
+        ("${{ steps.idea.json.good and 1 / inputs.none_left > 0 }}", None),
     ],
 )
-def test_a_side_of_a_condition_that_is_null_is_false_and_decides_no_other(
+def test_a_side_of_a_condition_that_is_null_or_wrong_decides_no_other(
     written: str, known: bool | None
 ) -> None:
-    scope = {"inputs": {"force": None, "count": None, "yes": True}, "steps": {}}
+    scope = {"inputs": {"force": None, "count": None, "yes": True, "none_left": 0}, "steps": {}}
     assert known_condition(written, scope) is known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rivya_flows.queue.item_counts import item_range
+from rivya_flows.queue.list_sizes import item_range
 from rivya_flows.queue.queue import replay
 from support.naive_service import frozen
 

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from rivya_flows.preparation.prepare import verdict
-from rivya_flows.queue import step_budgets
+from rivya_flows.queue import budget
 from rivya_flows.queue.state import State
 from support.naive_service import NaiveService, Rehearsal, frozen, priced
 
@@ -207,8 +207,8 @@ def test_the_items_of_a_step_that_does_not_fit_are_priced_once(
         priced_steps.append(step_id)
         return least_of_step(state, step_id)
 
-    least_of_step = step_budgets._least_of_step
-    monkeypatch.setattr(step_budgets, "_least_of_step", count)
+    least_of_step = budget._least_of_step
+    monkeypatch.setattr(budget, "_least_of_step", count)
     run = played(spec("budget: {credits: 3}"))
     assert {item.code for item in run.items("stills")} == {"over_step_budget"}
     assert priced_steps == ["stills"]

@@ -11,7 +11,7 @@ import pytest
 from rivya_flows.engine.run import Asker
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.queue.events import QuestionAsked
-from rivya_flows.store.run_list import is_overdue, maybe_overdue, waiting_runs
+from rivya_flows.store.run_list import is_overdue, waiting_runs
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer
 
@@ -47,7 +47,7 @@ def execute(studio: Studio, ask: Asker | None = None) -> None:
 
 def overdue(studio: Studio, at: datetime) -> tuple[str, ...]:
     with studio.context(Bomb()) as context:
-        found = maybe_overdue(context.journal, at)
+        found = waiting_runs(context.journal)
         return tuple(run_id for run_id in found if is_overdue(context.journal, run_id, at))
 
 

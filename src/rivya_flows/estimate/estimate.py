@@ -26,15 +26,14 @@ from rivya_flows.queue.events import (
     PoolTotal,
     RunResumed,
 )
-from rivya_flows.queue.foresight import Foreseen, Foresight
+from rivya_flows.queue.foresight import Foreseen, Foresight, judge_price, prices_by_spec
 from rivya_flows.queue.forks import asks_anew
-from rivya_flows.queue.item_counts import item_range
 from rivya_flows.queue.items import IN_FLIGHT, TERMINAL, ItemState, Phase
 from rivya_flows.queue.judging import is_judged
+from rivya_flows.queue.list_sizes import item_range
 from rivya_flows.queue.outcomes import after_failure
 from rivya_flows.queue.queue import step as advance
 from rivya_flows.queue.state import State, StepState, reserve_of
-from rivya_flows.queue.written_prices import judge_price, prices_by_spec
 from rivya_flows.spec.inlining import inlined_name
 from rivya_flows.steps.candidates import picked_from
 

@@ -45,8 +45,8 @@ from rivya_flows.plans.requests import (
     written_arguments,
 )
 from rivya_flows.queue.evaluation import open_campaigns
-from rivya_flows.queue.item_counts import item_range
 from rivya_flows.queue.items import ItemState, Phase
+from rivya_flows.queue.list_sizes import item_range
 from rivya_flows.queue.scope import ItemsByKey, item_scope, known_scope, namespace_facts
 from rivya_flows.queue.state import State
 from rivya_flows.spec.inlining import inlined_name

@@ -36,10 +36,9 @@ from rivya_flows.spec.inlining import included_in, inlined_name
 from rivya_flows.steps.arguments import World
 from rivya_flows.steps.branding import Branding, brand_values
 from rivya_flows.steps.connections import IncludeWith
-from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.kind import Kind, repeated
 from rivya_flows.steps.pick import PickWith
 from rivya_flows.steps.registry import kind_of_step
-from rivya_flows.steps.repeated import repeated
 from rivya_flows.steps.structured_output import MAX_TURNS
 
 

@@ -1,4 +1,8 @@
-"""Creates items and evaluates their arguments as soon as their upstream is settled."""
+"""Creates items and evaluates their arguments as soon as their upstream is settled.
+
+The rounds of a pick and of a step with `repeat` are steps of the plan from the start, so they have a price.
+What has them counts in its own item how many have ended; later ones are held back until it asks for them.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,13 @@ from pydantic import JsonValue
 
 from rivya_flows.assets import Outputs, described_assets
 from rivya_flows.language.expressions.evaluation import TooMuchWorkError, evaluated_together
-from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
 from rivya_flows.plans.expand import extend_plan, items_from, limit_of, refuse_more
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import PlannedStep, inputs_in, own_values, scope_of_include, steps_in
 from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
 from rivya_flows.queue import forks, judging
-from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase, new_item
-from rivya_flows.queue.rounds import end_round, not_asked, unasking
+from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase, new_item, next_round
 from rivya_flows.queue.scope import (
     fields_of,
     item_fields,
@@ -45,11 +48,11 @@ def expand_step(state: State, step_id: str) -> None:
     planned = state.planned_step(step_id)
     if state.steps[step_id].expanded:
         return
-    owner = unasking(state, planned)
+    owner = _unasking(state, planned)
     if owner is not None and owner.phase not in TERMINAL:
         return
     if planned.skipped or owner is not None:
-        reason = planned.skipped or not_asked(planned, owner)
+        reason = planned.skipped or _not_asked(planned, owner)
         _placeholder(state, step_id, Phase.SKIPPED, reason)
         return
     if unlisted := _why_unlisted(state, planned):
@@ -129,7 +132,7 @@ def evaluate_items(state: State, step_id: str) -> None:
     unlisted = _why_unlisted(state, planned)
     if unlisted == _LATER:
         return
-    owner = unasking(state, planned)
+    owner = _unasking(state, planned)
     if owner is not None and owner.phase not in TERMINAL:
         return
     number = state.item(step_id, "").round if planned.rounds else 0
@@ -142,7 +145,7 @@ def evaluate_items(state: State, step_id: str) -> None:
         return
     failed = unlisted or _failed_upstream(state, planned, names)
     if owner is not None:
-        failed = not_asked(planned, owner)
+        failed = _not_asked(planned, owner)
     surroundings = _Surroundings(state, planned, step_id, again)
     with evaluated_together():
         for item in items:
@@ -247,7 +250,7 @@ def _evaluate_item(
     if planned.includes:
         return _finish_include(state, planned.inside[item.key], item)
     if planned.step.repeat is not None:
-        return end_round(state, around.step_id, item)
+        return _end_round(state, around.step_id, item)
     if planned.skipped or failed:
         return item.skip(planned.skipped or failed or "")
     if planned.itemwise is not None and not item.variables:
@@ -323,6 +326,51 @@ def _finish_include(state: State, space: str, item: ItemState) -> ItemState:
     ]
     made: Outputs = {"outputs": outputs.values, "assets": media}
     return item._replace(phase=Phase.COMPLETED, outputs=made, reason=None)
+
+
+def _unasking(state: State, planned: PlannedStep) -> ItemState | None:
+    """The item that has the round of a step, if it has not asked for that round; else None."""
+    if planned.round_of is None:
+        return None
+    name, number = planned.round_of
+    owner = state.item(name, "")
+    return owner if owner.round < number else None
+
+
+def _not_asked(planned: PlannedStep, owner: ItemState | None) -> str:
+    """Why a round does not run, though all before it has ended."""
+    ended = "was decided" if owner and owner.phase is Phase.COMPLETED else "ended"
+    return f"{planned.round_of and planned.round_of[0]} {ended} without another round"
+
+
+def _end_round(state: State, name: str, item: ItemState) -> ItemState:
+    """A step with `repeat` after a round: done, before the next round, or failed."""
+    planned = state.planned_step(name)
+    assert planned.step.repeat is not None
+    ended = planned.rounds[item.round]
+    current = state.steps[ended]
+    if current.status == "failed":
+        return item.fail("included", f"{ended} failed")
+    if current.status == "skipped":
+        reasons = [one.reason for one in current.items.values() if one.reason]
+        return item.skip((reasons or [f"{ended} was skipped"])[0])
+    scope = scope_for(state, planned, planned.whole - {*planned.rounds})
+    scope["steps"][planned.step.id] = fields_of(state, ended)
+    try:
+        met = bool(evaluate(planned.step.repeat.until, scope))
+    except (UsesNull, ExpressionError) as error:
+        return item.fail("bad_arguments", f"`until` after round {item.round + 1}: {error}")
+    rounds = len(planned.rounds)
+    if not met and item.round + 1 < rounds:
+        return next_round(item, "")
+    given = state.item(ended, "").outputs or {}
+    return item._replace(
+        phase=Phase.COMPLETED,
+        outputs={**given, "rounds": item.round + 1, "met": met},
+        reason=None
+        if met
+        else f"`until` was not true after {rounds} rounds; the last one is taken",
+    )
 
 
 def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) -> str | None:

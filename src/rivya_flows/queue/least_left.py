@@ -8,7 +8,6 @@ from contextlib import suppress
 from math import prod
 from typing import Any
 
-from rivya_flows.language.answers import AnswerField, read_expect
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
     Reference,
@@ -17,20 +16,17 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.plans.names import RUNTIME
 from rivya_flows.plans.plan import PlannedStep, candidates_step
-from rivya_flows.plans.requests import alternatives_of, known_arguments, known_value
+from rivya_flows.plans.requests import alternatives_of, known_arguments
 from rivya_flows.queue.evaluation import evaluate_items, expand_step, open_campaigns
-from rivya_flows.queue.foresight import Foresight
+from rivya_flows.queue.foresight import Foresight, prices_by_spec
 from rivya_flows.queue.forks import asks_anew
-from rivya_flows.queue.item_counts import answer_field, answer_member, field_at, item_range
 from rivya_flows.queue.items import ItemState, Phase
+from rivya_flows.queue.list_sizes import ListReader, item_range
 from rivya_flows.queue.scope import item_scope, known_scope
 from rivya_flows.queue.state import State
-from rivya_flows.queue.written_prices import prices_by_spec
 from rivya_flows.spec.inlining import inlined_name
 
 _UNBOUGHT = (Phase.WAITING, Phase.READY, Phase.LOOKING, Phase.UPLOADING)
-_NEVER_NULL = ("asset", "assets", "key", "text")
-"""Output fields of a finished item of `generate` or `chat` that are not null."""
 
 
 def least_left(state: State) -> int:
@@ -96,7 +92,7 @@ def least_by_step(state: State) -> dict[str, list[int | None]]:
         # An item needs that which it follows, and no other.
         before = planned.upstream - {planned.itemwise} if current.expanded else planned.upstream
         certain = not (before & may_not_run or {planned.itemwise} & may_not_begin)
-        certain = certain and _will_run(state, step_id, may_not_run)
+        certain = certain and _will_run(ListReader(state, made=True), step_id, may_not_run)
         if current.expanded:
             found = list(least_of_items(foresight, step_id, certain=certain))
         else:  # of a list that only later steps make known, as many as it has certainly
@@ -125,11 +121,11 @@ def _may_lack(state: State, step_id: str) -> int:
     return planned.step.allow_failures + (_may_lack(state, source) if source and is_open else 0)
 
 
-def _will_run(state: State, step_id: str, may_not_run: set[str]) -> bool:
+def _will_run(reader: ListReader, step_id: str, may_not_run: set[str]) -> bool:
     """Whether the items of a step that are not evaluated yet will run if all before them succeed, and their own
     conditions hold.
     """
-    planned = state.planned_step(step_id)
+    state, planned = reader.state, reader.state.planned_step(step_id)
     is_open = planned.conditional and not state.steps[step_id].expanded
     if is_open or planned.round_of:
         return False
@@ -142,7 +138,7 @@ def _will_run(state: State, step_id: str, may_not_run: set[str]) -> bool:
         if not around.expanded and (
             space.key != RUNTIME
             or around.planned.whole & may_not_run
-            or not _is_all_given(state, around.planned, include.fan_out[1])
+            or not _is_all_given(reader, around.planned, include.fan_out[1])
         ):
             return False
     for name in planned.whole - planned.tolerates:
@@ -154,23 +150,23 @@ def _will_run(state: State, step_id: str, may_not_run: set[str]) -> bool:
             return False
     alternatives = [one.with_.model_dump() for one in alternatives_of(planned.step)]
     listed = None if state.steps[step_id].expanded else planned.step.fan_out[1]
-    return _is_all_given(state, planned, [planned.step.key, *alternatives, listed])
+    return _is_all_given(reader, planned, [planned.step.key, *alternatives, listed])
 
 
-def _is_all_given(state: State, planned: PlannedStep, written: Any) -> bool:
-    return all(_is_given(state, planned, one) for one in references(written))
+def _is_all_given(reader: ListReader, planned: PlannedStep, written: Any) -> bool:
+    return all(_is_given(reader, planned, one) for one in references(written))
 
 
-def _is_given(state: State, planned: PlannedStep, read: Reference) -> bool:
+def _is_given(reader: ListReader, planned: PlannedStep, read: Reference) -> bool:
     """Whether what a step reads is no null if all before it succeeds, or is known already."""
-    step, path = planned.step, read.path
+    state, step, path = reader.state, planned.step, read.path
     if read.namespace == (step.as_ if step.fan_out[0] == "foreach" else step.fan_out[0]):
         is_known = state.steps[inlined_name(planned.space, step.id)].expanded
-        return (is_known and planned.itemwise is None) or _is_member_given(state, planned, path)
+        return (is_known and planned.itemwise is None) or reader.is_given(planned, read)
     if read.namespace == "inputs" and planned.space:
         space = state.plan.spaces[planned.space]
         given = [space.given_value(name) for name in path[:1] or space.workflow.inputs]
-        return _is_all_given(state, state.planned_step(space.include), given)
+        return _is_all_given(reader, state.planned_step(space.include), given)
     if read.namespace != "steps":
         return True
     name = inlined_name(planned.space, path[0]) if path else ""
@@ -181,52 +177,7 @@ def _is_given(state: State, planned: PlannedStep, read: Reference) -> bool:
         return True
     if (source := candidates_step(before)) is not None:
         return state.planned_step(source).kind.gives_media
-    field = answer_field(state.plan, planned, read)
-    return path[1:] in (("items",), ("text",)) or _is_never_null(field)
-
-
-def _is_never_null(field: AnswerField | None) -> bool:
-    return field is not None and field.required and field.type != "any"
-
-
-def _is_member_given(state: State, planned: PlannedStep, path: tuple[str, ...]) -> bool:
-    """As `_is_given`, of a field of a loop variable whose values are not known yet."""
-    loop, written = planned.step.fan_out
-    axis = planned.step.as_
-    if loop != "foreach":
-        axis = "".join(path[:1])
-        written, path = written.get(axis), path[1:]
-    if all(one.namespace == "inputs" for one in references(written)):
-        if planned.space:  # these inputs are not those of the run, and not known yet
-            return False
-        members = known_value(written, {"inputs": state.plan.inputs})
-        return isinstance(members, list | tuple) and None not in members and not path
-    if (member := answer_member(state.plan, planned, written)) is not None:
-        field = field_at(member, path)
-        return _is_never_null(field) or (field is None and path in (("key",), ("index",)))
-    if not all(one.path[1:] == ("items",) for one in references(written)):
-        return False
-    origin = planned.lineage.origins.get(axis)
-    if origin is None or origin.source is None:
-        return False
-    return _is_field_given(state, inlined_name(planned.space, origin.source), path)
-
-
-def _is_field_given(state: State, step_id: str, path: tuple[str, ...]) -> bool:
-    """Whether a field of an item that a step has made is no null."""
-    planned, name = state.planned_step(step_id), "".join(path[:1])
-    if name == "json":
-        expect = planned.kind.expects(planned.step.with_)
-        field = field_at(read_expect(expect)[0], path[1:]) if expect else None
-        return _is_never_null(field)
-    if name in planned.kind.outputs or name == "key":
-        return name in _NEVER_NULL
-    for axis, origin in planned.lineage.origins.items():
-        if name == axis or name in origin.carries:
-            rest = path[1:] if name == axis else path
-            source = origin.source and inlined_name(planned.space, origin.source)
-            return _is_field_given(state, source, rest) if source else name == axis
-    return False
+    return reader.is_given(planned, read)
 
 
 def least_of_items(foresight: Foresight, step_id: str, *, certain: bool) -> Iterator[int | None]:

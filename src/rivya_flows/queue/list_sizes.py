@@ -1,4 +1,4 @@
-"""How many members the list of an expression has, at least and at most, before the run knows it.
+"""What is known of a value before the run knows it: how many members a list has, and whether it may be null.
 
 The bounds of an answer's list, as `expect` declares them, hold through the items of steps, the loops behind
 these, slices and the filters of lists.
@@ -6,8 +6,9 @@ these, slices and the filters of lists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 from jinja2 import nodes
@@ -18,6 +19,7 @@ from rivya_flows.language.expressions.filters import attribute_path
 from rivya_flows.language.expressions.output_types import Unknown, is_place
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
+    Reference,
     UsesNull,
     as_reference,
     evaluate,
@@ -58,8 +60,16 @@ class _Known:
     values: tuple[Any, ...] = field(hash=False)
 
 
-Value = Sizes | AnswerField | _Item | _Known | None
+@dataclass(frozen=True)
+class _Given:
+    """Some value that is not null."""
+
+
+Value = Sizes | AnswerField | _Item | _Known | _Given | None
 """What is known of a value; None: nothing."""
+
+_NEVER_NULL = ("asset", "assets", "index", "key", "text")
+"""Fields of a finished item of `generate` or `chat`, and of a loop, that are not null."""
 
 
 def as_list(value: Value) -> Sizes | None:
@@ -79,13 +89,87 @@ def as_list(value: Value) -> Sizes | None:
     return None
 
 
-class ListReader:
-    """Reads the lists of the steps of one state; `count` gives the least and the most items of a step."""
+def item_range(state: State, step_id: str) -> tuple[int, int]:
+    """The least and the most members of ``steps.NAME.items``: exact once its list is known."""
+    return ListReader(state).count(step_id)
 
-    def __init__(self, state: State, count: Callable[[str], tuple[int, int]]) -> None:
-        self.state, self.count = state, count
+
+class ListReader:
+    """Reads the lists of the steps of one state, each once; `made`: as if each item before was made."""
+
+    def __init__(self, state: State, *, made: bool = False) -> None:
+        self.state, self._made = state, made
+        self._counts: dict[str, tuple[int, int]] = {}
         self._loops: dict[tuple[str, str], Value] = {}
         self._depth = 0
+
+    def count(self, step_id: str) -> tuple[int, int]:
+        """The least and the most items of a step."""
+        if step_id not in self._counts:
+            self._counts[step_id] = self._count(step_id)
+        return self._counts[step_id]
+
+    def _count(self, step_id: str) -> tuple[int, int]:
+        planned, step = self.state.planned_step(step_id), self.state.steps[step_id]
+        if planned.skipped:
+            return 0, 0
+        if planned.pick and not planned.step.fans_out:
+            return planned.pick.count, planned.pick.count
+        if step.expanded:
+            return len(step.items), len(step.items)
+        has_open_limit = planned.step.limit is not None and planned.limit is None
+        if planned.itemwise is not None and planned.step.key is None:
+            found = self.count(planned.itemwise)
+            own = planned.most if "max_items" in planned.step.model_fields_set else MAX_ITEMS
+            own = own if planned.limit is None else min(own, planned.limit)
+            return 0 if has_open_limit else min(found[0], own), min(found[1], own)
+        loop, axes = _axes_of(planned)
+        _, lists = self._members(planned, axes)
+        rows = _rows(lists)
+        if loop != "zip":
+            rows = Sizes(prod(one.least for one in lists), _most(prod, *lists))
+        least = 0 if axes.get("exclude") or has_open_limit else rows.least
+        most = rows.most
+        if axes.get("include") or most is None:
+            most = planned.most
+        return min(least, planned.most), min(most, planned.most)
+
+    def _members(
+        self, planned: PlannedStep, axes: Mapping[str, Any]
+    ) -> tuple[dict[str, Value], list[Sizes]]:
+        """What is known of the values of each axis, and of the lists that they come from."""
+        members, lists = dict[str, Value](), list[Sizes]()
+        for axis, one in axes.items():
+            if axis not in SPECIAL:
+                lists.append(as_list(self.read(planned, one, members)) or Sizes())
+                members[axis] = lists[-1].member
+        return members, lists
+
+    def is_given(self, planned: PlannedStep, read: Reference) -> bool:
+        """Whether what a step reads of other steps, or of its loops, cannot be null."""
+        value, path = self._find_start(planned, read)
+        for name in path:
+            sizes = as_list(value) if is_place(name) else None
+            value = sizes.member if sizes else self.field(value, name)
+        match value:
+            case AnswerField():
+                return value.required and value.type != "any"
+            case _Known(values):
+                return None not in values
+        return value is not None
+
+    def _find_start(self, planned: PlannedStep, read: Reference) -> tuple[Value, tuple[str, ...]]:
+        """What a name leads to, and the fields that are read of it."""
+        space, path = planned.space, read.path
+        if read.namespace != "steps":
+            loop = _axes_of(planned)[0]
+            axis, rest = (read.namespace, path) if loop == "foreach" else (path[0], path[1:])
+            return self._of_item(planned, inlined_name(space, planned.step.id), axis), rest
+        step = inlined_name(space, path[0])
+        if path[1:2] == ("items",):
+            of = _Item(candidates_step(self.state.planned_step(step)) or step)
+            return Sizes(*self.count(step), of), path[2:]
+        return _Item(step), path[1:]
 
     def read(self, planned: PlannedStep, written: Any, axes: Mapping[str, Value]) -> Value:
         """What is known of a value as a step writes it; `axes` are those before it in a `matrix`."""
@@ -113,6 +197,8 @@ class ListReader:
                 return self._of_item(self.state.planned_step(step), step, name)
             case AnswerField():
                 found = value.fields.get(name)
+                if found is None and name in ("index", "key"):  # of a loop over such members
+                    return _Given()
                 needed = value.required and found is not None and found.required
                 return found and replace(found, required=needed)
             case _Known(values):
@@ -124,8 +210,8 @@ class ListReader:
             expect = planned.kind.expects(planned.step.with_)
             found = read_expect(expect)[0] if expect else None
             return found and replace(found, required=self._is_sure(planned))
-        if name in planned.kind.outputs:
-            return None
+        if name in (*planned.kind.outputs, "key"):
+            return _Given() if name in _NEVER_NULL else None
         if (step, name) not in self._loops:
             self._loops[step, name] = self._loop_value(planned, name)
         return self._loops[step, name]
@@ -134,13 +220,8 @@ class ListReader:
         """The value of a loop of an item, or of a loop before it."""
         if not planned.step.fans_out:
             return None
-        loop, written = planned.step.fan_out
-        axes = {planned.step.as_: written} if loop == "foreach" else written
-        seen = dict[str, Value]()
-        for axis, one in axes.items():
-            if axis not in SPECIAL:
-                sizes = as_list(self.read(planned, one, seen))
-                seen[axis] = sizes and sizes.member
+        loop, axes = _axes_of(planned)
+        seen, _ = self._members(planned, axes)
         if name in seen:
             # An added combination may have any value.
             return None if axes.get("include") and loop != "foreach" else seen[name]
@@ -154,7 +235,7 @@ class ListReader:
     def _is_sure(self, planned: PlannedStep) -> bool:
         """Whether no item of a step that succeeds, nor one that it may follow, can be without outputs."""
         waiting, seen = [planned], {planned.step.id}
-        while waiting:
+        while waiting and not self._made:
             one = waiting.pop()
             if one.skipped or one.conditional or one.step.allow_failures:
                 return False
@@ -198,11 +279,9 @@ class _Tree:
                 left, right = as_list(self.value(tree.left)), as_list(self.value(tree.right))
                 if left is None or right is None:
                     return None
-                tops = left.most, right.most
-                most = None if tops[0] is None or tops[1] is None else tops[0] + tops[1]
                 # One that may be empty may be null too, and the sum with it.
                 least = left.least + right.least if left.least and right.least else 0
-                return Sizes(least, most)
+                return Sizes(least, _most(sum, left, right))
             case nodes.List():
                 sure = all(self._is_given(one) for one in tree.items)
                 return Sizes(len(tree.items) * sure, len(tree.items))
@@ -281,8 +360,7 @@ class _Tree:
                 levels = [*tree.args, *(one.value for one in tree.kwargs)]
                 return _flat(sizes, _constant(levels[0]) if levels else MAX_ITEMS)
             case "zip" if tree.args and (other := as_list(self.value(tree.args[0]))):
-                tops = [one for one in (sizes.most, other.most) if one is not None]
-                return Sizes(max(sizes.least, other.least), min(tops, default=None))
+                return _rows([sizes, other])
         return None
 
     def _field_of_each(self, tree: nodes.Filter, member: Value) -> Value:
@@ -298,6 +376,24 @@ class _Tree:
             sizes = as_list(member) if isinstance(name, int) else None
             member = sizes.member if sizes else self.reader.field(member, str(name))
         return member
+
+
+def _axes_of(planned: PlannedStep) -> tuple[str, Mapping[str, Any]]:
+    """The kind of loop of a step, and its lists as written; that of a `foreach` by its variable."""
+    loop, written = planned.step.fan_out
+    return loop, {planned.step.as_: written} if loop == "foreach" else written
+
+
+def _rows(lists: Sequence[Sizes]) -> Sizes:
+    """The rows of lists of one length."""
+    tops = [one.most for one in lists if one.most is not None]
+    return Sizes(max((one.least for one in lists), default=0), min(tops, default=None))
+
+
+def _most(together: Callable[[Iterable[int]], int], *lists: Sizes) -> int | None:
+    """The most that lists have together; None if one of them may have any number."""
+    tops = [one.most for one in lists if one.most is not None]
+    return together(tops) if len(tops) == len(lists) else None
 
 
 def _cut(sizes: Sizes, places: nodes.Slice) -> Sizes:
@@ -321,9 +417,7 @@ def _flat(sizes: Sizes, levels: Any) -> Sizes:
     inner = as_list(sizes.member) if levels > 0 else None
     if inner is not None:
         inner = _flat(inner, levels - 1)
-        tops = sizes.most, inner.most
-        most = None if tops[0] is None or tops[1] is None else tops[0] * tops[1]
-        return Sizes(sizes.least * inner.least, most, inner.member)
+        return Sizes(sizes.least * inner.least, _most(prod, sizes, inner), inner.member)
     match sizes.member:
         case _Known(values) if levels <= 0 or not any(isinstance(one, list) for one in values):
             return replace(sizes, least=0 if None in values else sizes.least)
@@ -339,11 +433,9 @@ def _either(one: Value, other: Value) -> Value:
     first, second = as_list(one), as_list(other)
     if first is None or second is None:
         return None
-    tops = first.most, second.most
-    most = None if tops[0] is None or tops[1] is None else max(tops[0], tops[1])
     empty = first.most == 0 or second.most == 0
     member = (first.member if second.most == 0 else second.member) if empty else None
-    return Sizes(min(first.least, second.least), most, member)
+    return Sizes(min(first.least, second.least), _most(max, first, second), member)
 
 
 def _constant(tree: nodes.Expr) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -274,6 +275,21 @@ class Kind:
     def form_of(self, argument: str) -> dict[str, Any] | None:
         """The JSON Schema of an argument, where `Takes` does not say it."""
         return None
+
+
+class Repeated(Kind):
+    """The kind of a step with `repeat`: its rounds are steps of their own, and it gives what the last one gave."""
+
+    passes_on = True
+    is_quick = True
+
+    def __init__(self, kind: Kind) -> None:
+        self.uses, self.brackets = kind.uses, kind.brackets
+        self.outputs = (*kind.outputs, "rounds", "met")
+        self.gives_media, self.is_for_results = kind.gives_media, kind.is_for_results
+
+
+repeated = cache(Repeated)
 
 
 def given_fields(fields: Mapping[str, Shape], lacks: Mapping[str, str] | None = None) -> Shape:

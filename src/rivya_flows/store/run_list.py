@@ -15,7 +15,6 @@ from sqlalchemy import ColumnElement, Engine, Select, delete, func, insert, not_
 
 from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.queue.events import (
-    AnswerGiven,
     ItemCompleted,
     JobEnded,
     QuestionAsked,
@@ -246,31 +245,14 @@ def waiting_runs(journal: Journal) -> tuple[str, ...]:
     )
 
 
-def maybe_overdue(journal: Journal, at: datetime) -> tuple[str, ...]:
-    """Ids of the runs with an overdue question; `is_overdue` tells whether they are suspended."""
-    query = (
-        select(EVENTS.c.run_id, EVENTS.c.body)
-        .where(EVENTS.c.kind.in_(("question.asked", "answer.given")))
-        .order_by(EVENTS.c.run_id, EVENTS.c.seq)
-    )
-    due: dict[tuple[str, str, str], None] = {}
-    with reading(journal.engine) as connection:
-        for run_id, body in connection.execute(query):
-            event = parse(body)
-            if isinstance(event, QuestionAsked) and event.deadline and event.deadline <= at:
-                due[run_id, event.step, event.key] = None
-            elif isinstance(event, AnswerGiven):
-                due.pop((run_id, event.step, event.key), None)
-    return tuple(dict.fromkeys(run_id for run_id, _, _ in due))
-
-
 def is_overdue(journal: Journal, run_id: str, at: datetime) -> bool:
     """Whether a run is suspended with an open question whose deadline has passed."""
     events = [entry.event for entry in journal.entries(run_id)]
-    last = events[-1]
+    last, asked = events[-1], (one for one in events if isinstance(one, QuestionAsked))
     if not isinstance(last, RunEnded) or last.status != "suspended":
         return False
-    return any(one.is_due(at) for one in open_questions(replay(events)))
+    due = any(one.deadline and one.deadline <= at for one in asked)  # else it needs no replay
+    return due and any(one.is_due(at) for one in open_questions(replay(events)))
 
 
 def record_sweep(engine: Engine, at: float) -> None:
