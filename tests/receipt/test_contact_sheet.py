@@ -50,7 +50,7 @@ def test_a_whole_run_is_told(store: Store) -> None:
     for words in (
         "Product launch run-2", "25 November 2026, 00:52 UTC", "took 1 h 1 min", "https://rivya.ai",
         "rivya-flows compare run-1 run-2 --open",
-        "Not everything came out failed extra · noir — the job failed skipped unused 12 credits are spent.",
+        "Not everything came out failed extra[noir] — the job failed skipped unused 12 credits are spent.",
         "Balance before 1,000 Balance after 988", "1080 × 1920 · 2.0 s", "headline Wake up none Not made.",
         "Made from spot compose stills[neon] picked for hero by Priya in Prefect's form, 2026-11-25 12:04 UTC"
         " z-image · 1 cr · task_1 a lamp, neon input photo input photo as above",
@@ -147,7 +147,7 @@ FAILED = FAILED | {"steps": [TWO_STILLS, *FAILED["steps"]]}
         (run_with(items=[{"status": "skipped", "reason": "why"}]), ["Not run", "film — why"], ["Not everything"]),
         (FAILED | {"status": "failed"}, [
             "film — the service did not find something that the request names no file [HTTP 404]",
-            "2 credits are spent. Kept, and not bought again: stills (2 of 2).",
+            "2 credits are spent. Kept, and not bought again: 2 of 2 stills.",
             "rivya-flows fork run-1 --spec spot.yaml Copy"], []),
         (FAILED | {"status": "completed"}, [], ["Copy"]),
         ({"status": "suspended", "outputs": {"films": None}}, [], ["films Empty."]),

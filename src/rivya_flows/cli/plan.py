@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rivya_client.catalogue.prices import price_range
 from rivya_client.printable import one_line
 from rivya_cut.fonts import name_characters
 from rivya_flows.cli import options
@@ -15,14 +14,11 @@ from rivya_flows.cli.failures import CREDITS
 from rivya_flows.cli.options import command, option
 from rivya_flows.cli.output import print_json, print_table, show, show_verbatim, tell
 from rivya_flows.cli.session import caller, run_interruptibly, settings
-from rivya_flows.language.wording import cut
-from rivya_flows.receipt.phrases import credits_of, film_length
+from rivya_flows.receipt.phrases import credits_of, film_length, first_steps
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.estimate.estimate import Estimate
     from rivya_flows.preparation.prepare import RunRequest
-
-_PLAIN = ("free", "fixed price of the default request")
 
 
 @command(
@@ -120,28 +116,30 @@ _COLOURS = {"fits": "green", "may_exceed": "yellow", "exceeds": "red"}
 
 
 def _print(found: Estimate) -> None:
+    from rivya_flows.estimate.table import plan_table
     from rivya_flows.preparation.prepare import soft_limits, verdict
     from rivya_flows.receipt.phrases import pool_left, total_of
 
-    notes: list[str] = []
-    print_table(["step", "item", "model", ">credits", ""], [*_rows(found, notes)])
-    show("", *(f"[{number}] {note}" for number, note in enumerate(notes, start=1)))
+    rows, notes = plan_table(found)
+    print_table(["step", "item", "model", ">credits", ""], rows)
+    show("", *notes)
     branded: dict[str, list[str]] = {}
     for step in found.steps:
         if step.brand_prompt:
             branded.setdefault(step.brand_prompt, []).append(step.id)
     for prompt, steps in branded.items():
-        show(f"the brand adds {one_line(prompt)!r} to the prompts of {', '.join(steps)}")
-    warnings = []
+        show(f"the brand adds {one_line(prompt)!r} to the prompts of {first_steps(steps)}")
+    warnings, lengths = [], dict[str, list[str]]()
     for step in found.steps:
         films = [item.film for item in step.items if item.film]
         if any(film.most != 0 for film in films):
             begin = "the film lasts" if len(films) == 1 else f"{len(films)} films, each of"
-            show(f"{step.id}: {begin} {film_length(films)}")
+            lengths.setdefault(f"{begin} {film_length(films)}", []).append(step.id)
         if missing := "".join(dict.fromkeys(char for film in films for char in film.left_out)):
             warnings.append(
                 f"warning: {step.id}: no font has {name_characters(missing)}: left out of the picture"
             )
+    show(*(f"{first_steps(steps)}: {length}" for length, steps in lengths.items()))
     beside = [
         f"{credits_of(found.spent)} spent" if found.spent else "",
         f"{credits_of(found.saved)} saved" if found.saved else "",
@@ -152,25 +150,3 @@ def _print(found: Estimate) -> None:
     show(*map(pool_left, found.pools))
     show(verdict(found), fg=_COLOURS[found.fit])
     tell(*soft_limits(found), *warnings)
-
-
-def _rows(found: Estimate, notes: list[str]) -> Iterator[list[str]]:
-    """The rows of the table; `notes` gets the assumptions to which they refer by number."""
-    for step in found.steps:
-        if step.skipped:
-            yield [step.id, "", "", "–", f"skipped: {step.skipped}"]
-        for index, item in enumerate(step.items):
-            assumption, about = item.price.assumption, []
-            if item.cached:
-                about.append(f"{assumption if item.taken_from else 'cached'}, saves {item.saved}")
-            elif assumption not in _PLAIN:
-                if assumption not in notes:
-                    notes.append(assumption)
-                about.append(f"[{notes.index(assumption) + 1}]")
-            if index == 0 and step.at_most is not None:
-                about.append(f"at most {step.at_most} in all")
-            seconds = step.usual_seconds
-            if index == 0 and seconds is not None and seconds >= 1:
-                about.append(f"usually {round(seconds) if seconds >= 10 else seconds:,g} s")
-            price, name = price_range(item.price.min, item.price.max), "" if index else step.id
-            yield [name, cut(item.key), item.model or step.uses, price, "; ".join(about)]

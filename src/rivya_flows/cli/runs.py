@@ -202,7 +202,15 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
     from rivya_flows.plans.names import short_label
     from rivya_flows.receipt.model import iso
     from rivya_flows.receipt.phrases import model_of
-    from rivya_flows.receipt.summary import account_line, choices, films, pools, sentence, troubles
+    from rivya_flows.receipt.summary import (
+        account_line,
+        choices,
+        films,
+        pools,
+        sentence,
+        troubles,
+        unmet,
+    )
 
     show(f"{made.run_id}  {': '.join(filter(None, (made.title or made.name, made.subject)))}")
     waits = ""
@@ -227,7 +235,9 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
             show("", *lines)
     show("")
     show(f"credits {wallet(made)}", bold=True)
-    show(*pools(made), *troubles(made), f"folder {folder or '–; --out DIR writes one'}")
+    show(
+        *pools(made), *unmet(made), *troubles(made), f"folder {folder or '–; --out DIR writes one'}"
+    )
 
 
 def wallet(made: Receipt) -> str:

@@ -36,7 +36,15 @@ from rivya_flows.receipt.questions import (
     round_note,
 )
 from rivya_flows.receipt.report import RunReport
-from rivya_flows.receipt.summary import failure_codes, is_owed, pools, run_json, sentence, troubles
+from rivya_flows.receipt.summary import (
+    failure_codes,
+    is_owed,
+    pools,
+    run_json,
+    sentence,
+    troubles,
+    unmet,
+)
 from rivya_flows.runs.execution import Caller
 
 _MAX_TEXT = 300  # characters of a candidate that is a text
@@ -172,7 +180,7 @@ def _result_lines(report: RunReport) -> Iterator[str]:
     yield f"  {'contact sheet':<14}{report.sheet_path}"
     yield f"  {'receipt':<14}{report.receipt_path}"
     yield f"  {'credits':<14}{wallet(receipt)}"
-    for line in (*pools(receipt, soft_passed=True), *troubles(receipt)):
+    for line in (*unmet(receipt), *pools(receipt, soft_passed=True), *troubles(receipt)):
         yield f"  {line}"
 
 

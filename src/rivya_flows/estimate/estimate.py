@@ -71,6 +71,10 @@ class StepEstimate:
     brand_prompt: str | None = None
     at_most: int | None = None  # by its own budget, which covers its rounds too
     over: str | None = None  # what its own budget does not cover for certain
+    axes: tuple[str, ...] = ()  # as of `RunPlan.axes_of`
+    campaign: tuple[str, str] | None = (
+        None  # the step and key of the outermost item that it is inside
+    )
 
 
 @dataclass(frozen=True)
@@ -290,7 +294,9 @@ class _Prices:
         planned, current = state.planned_step(step_id), state.steps[step_id]
         uses = planned.step.uses
         if planned.skipped:
-            return StepEstimate(step_id, uses, (), planned.skipped)
+            return StepEstimate(
+                step_id, uses, (), planned.skipped, campaign=state.plan.campaign_of(step_id)
+            )
         seen = [self.foresight.of(step_id, item) for item in current.items.values()]
         items = tuple(_item_estimate(state, planned, one) for one in seen)
         over_inside: str | None = None
@@ -332,6 +338,8 @@ class _Prices:
             _brand_prompt(state, planned, items),
             state.step_credits_left(step_id, planned=False),
             _over_own_budget(state, step_id, items) or over_inside,
+            state.plan.axes_of(step_id),
+            state.plan.campaign_of(step_id),
         )
 
     def _unless_taken(

@@ -368,16 +368,37 @@ class RunPlan:
     @cached_property
     def owners(self) -> Mapping[str, str]:
         """The step of the run's own spec that each step inside an `include` or a `repeat` belongs to."""
-        rounds = {one: name for name, planned in self.steps.items()
-                  if planned.step.repeat is not None for one in planned.rounds}  # fmt: skip
-        found = dict[str, str]()
-        for name, planned in self.steps.items():
-            owner = name
-            for space, _, _ in self.spaces[planned.space].inclusions():
-                owner = space.include
-            if (owner := rounds.get(owner, owner)) != name:
-                found[name] = owner
+        repeats = {
+            one: name
+            for name, step in self.steps.items()
+            if step.step.repeat
+            for one in step.rounds
+        }
+        found = {name: (self.campaign_of(name) or (name, ""))[0] for name in self.steps}
+        whole = {name: repeats.get(owner, owner) for name, owner in found.items()}
+        return {name: owner for name, owner in whole.items() if owner != name}
+
+    def campaign_of(self, name: str) -> tuple[str, str] | None:
+        """Step and key of the outermost item of an `include` that a step is inside; None if it is in none."""
+        found = None
+        for space, _, _ in self.spaces[self.steps[name].space].inclusions():
+            found = space.include, space.key
         return found
+
+    def axes_of(self, name: str) -> tuple[str, ...]:
+        """The lists of a `matrix` or `zip` that give the parts of the keys of a step; empty if one part is all."""
+        planned = self.steps[name]
+        loop, written = planned.step.fan_out
+        if planned.itemwise is not None and planned.step.key is None:
+            return self.axes_of(planned.itemwise)
+        named = (
+            planned.step.key is None
+            and isinstance(written, Mapping)
+            and loop != "foreach"
+            and "include" not in written
+        )
+        axes = tuple(one for one in written if one != "exclude") if named else ()
+        return axes if len(axes) > 1 else ()
 
     def follows(self, name: str) -> tuple[str, ...]:
         """The steps before a step in a graph, in plan order: a round follows what was looked at."""

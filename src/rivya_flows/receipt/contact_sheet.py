@@ -30,7 +30,7 @@ from rivya_flows.receipt.model import Card, Choice, EarlierCandidate, Item, Rece
 from rivya_flows.receipt.pages import moment_text, render, value_text
 from rivya_flows.receipt.questions import answering_command, blank_answer
 from rivya_flows.receipt.sheet_story import fold_steps, graph, timeline
-from rivya_flows.receipt.summary import DONE, alike, manner, name_alike
+from rivya_flows.receipt.summary import alike, manner, name_alike, steps_done
 
 _NOT_NEEDED = ("skipped", "suspended", "running")
 _MAX_ROW_MEDIA = 6
@@ -75,8 +75,10 @@ def contact_sheet(
     outputs = [(name, value, embedder.media(value)) for name, value in receipt.outputs.items()]
     if receipt.status in _UNFINISHED:
         outputs = [one for one in outputs if one[2] or value_text(one[1])]
-    steps = [_as_begun(step) for step in receipt.steps if _has_place(step)]
-    whole = [step for step, _ in fold_steps(steps)]
+    placed = [step for step in receipt.steps if _has_place(step)]
+    folded = {step.id: (step, inside) for step, inside in fold_steps(placed)}
+    steps = [_as_begun(one, folded.get(one.id, (one, [one]))[1]) for one in placed]
+    whole = [_as_begun(*one) for one in folded.values()]
     troubles = ((step, item) for step in steps for item in step.items if _is_trouble(item))
     cards = [[(item, *_media_of(item, embedder)) for item in step.items] for step in steps]
     blanks = {one.name: blank_answer(one.choice.keys, one.choice.count) for one in questions}
@@ -88,7 +90,7 @@ def contact_sheet(
         "command_begin": callable_here(answering_command(receipt.run_id, {})),
         "command": callable_here(answering_command(receipt.run_id, blanks)),
         "following": continuation(receipt) if ended else None,
-        "kept": [*_finished_steps(receipt)],
+        "kept": [text for text, done in steps_done(receipt) if done],
         "outputs": outputs,
         "files": {} if beside is None else receipt.text_files,
         "steps": [*zip(steps, cards, strict=True)],
@@ -220,19 +222,11 @@ def _has_place(step: Step) -> bool:
     return not is_round(step.id) or any(item.status not in _NOT_NEEDED for item in step.items)
 
 
-def _as_begun(step: Step) -> Step:
-    """A step; ``waiting``, with nothing to show, before any of its items begins."""
-    if step.status != "running" or any(item.began_at for item in step.items):
+def _as_begun(step: Step, inside: Sequence[Step]) -> Step:
+    """A step; ``waiting``, with nothing to show, before any of its items, or of those inside, begins."""
+    if step.status != "running" or any(item.began_at for one in inside for item in one.items):
         return step
     return step.model_copy(update={"status": "waiting", "items": ()})
-
-
-def _finished_steps(receipt: Receipt) -> Iterator[str]:
-    """What a resume or a fork does not buy again."""
-    for step in receipt.steps:
-        if done := sum(one.status in DONE for one in step.items):
-            many = f" ({done} of {len(step.items)})" if len(step.items) > 1 else ""
-            yield f"{step.id}{many}"
 
 
 def _comparing(receipt: Receipt) -> str:

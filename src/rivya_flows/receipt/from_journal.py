@@ -159,6 +159,7 @@ def _step(
         uses=planned.step.uses,
         title=planned.step.title,
         part_of=state.plan.owners.get(step_id),
+        axes=state.plan.axes_of(step_id),
         needs=tuple(state.plan.follows(step_id)),
         status=_ended_with(state, current.status),
         credits=sum(item.credits for item in items),

@@ -363,6 +363,8 @@ class Step(Part):
     """Of the spec; null without one."""
     part_of: str | None = None
     """The `include` or `repeat` of the spec that it belongs to; null for a step of the spec itself."""
+    axes: tuple[str, ...] = ()
+    """The lists of a `matrix` or `zip` that give the parts of the keys of its items; empty if one part is all."""
     needs: tuple[str, ...]
     """Ids of the steps before it in the graph, in the order of the plan."""
     status: Outcome

@@ -73,13 +73,13 @@ def without_bound(found: Estimate) -> str:
     for step, why in found.unbounded:
         steps_of.setdefault(why, []).append(step)
     named = (
-        f"what {_first_of(steps)} will cost at most is not known: {why}"
+        f"what {first_steps(steps)} will cost at most is not known: {why}"
         for why, steps in steps_of.items()
     )
     return "; ".join(named)
 
 
-def _first_of(steps: Sequence[str]) -> str:
+def first_steps(steps: Sequence[str]) -> str:
     """The first steps, and how many more there are."""
     more = len(steps) - _NAMED
     named = ", ".join(steps[:_NAMED])

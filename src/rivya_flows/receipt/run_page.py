@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rivya_client.catalogue.prices import price_range
 from rivya_flows.assets import Asset
-from rivya_flows.estimate.estimate import Estimate, ItemEstimate, StepEstimate
+from rivya_flows.estimate.estimate import Estimate
 from rivya_flows.estimate.mermaid import mermaid
+from rivya_flows.estimate.table import plan_table
 from rivya_flows.markdown import Marked, code, gallery, link, picture, quotation, table, text
-from rivya_flows.plans.names import RUNTIME, label
+from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import RunPlan
 from rivya_flows.program import NAME
 from rivya_flows.queue.items import Phase
@@ -66,38 +66,18 @@ def _key_part(name: str) -> str:
 
 def draw_plan(plan: RunPlan, priced: Estimate, verdict: str) -> Artifact:
     """A Mermaid graph with prices, a table of the items, the totals, and whether they fit the budget."""
-    rows = [row for step in priced.steps for row in _plan_rows(step)]
+    rows, notes = plan_table(priced)
     lines = [
         f"```mermaid\n{mermaid(plan, priced)}\n```",
         "",
-        table(("item", "model", "credits", ""), rows[:_MOST_PLANNED], right=[2]),
+        table(("step", "item", "model", "credits", ""), rows[:_MOST_PLANNED], right=[3]),
         *_more(rows, _MOST_PLANNED, "\nand {} more items"),
+        *(f"\n{text(note)}" for note in notes),
         "",
         _money(priced),
         *(["", text(verdict)] if priced.budget is not None else []),
     ]
     return Artifact("markdown", "\n".join(lines), "The steps and their prices")
-
-
-def _plan_rows(step: StepEstimate) -> Iterator[tuple[object, ...]]:
-    if step.skipped:
-        yield (step.id, "", "", f"skipped: {step.skipped}")
-        return
-    for item in step.items:
-        name = f"{step.id} × …" if item.key == RUNTIME else label(step.id, item.key)
-        yield (
-            name,
-            item.model or Marked(f"*{text(step.uses)}*"),
-            price_range(item.price.min, item.price.max),
-            _note(item),
-        )
-
-
-def _note(item: ItemEstimate) -> str:
-    if item.cached:
-        before = item.price.assumption if item.taken_from else "bought before"
-        return f"{before}, saves {item.saved}" if item.saved else str(before)
-    return "" if item.price.max == 0 else item.price.assumption or ""
 
 
 def _money(priced: Estimate) -> str:
@@ -236,7 +216,7 @@ def draw_outputs(
     for title, found, most in (
         ("Picks", choices(receipt, deployed=deployed), _MOST_PICKS),
         ("Films and layouts", films(receipt), _MOST_FILMS),
-        ("What went wrong", troubles(receipt), _MOST_TROUBLES),
+        ("What failed or was skipped", troubles(receipt), _MOST_TROUBLES),
     ):
         if found:
             rest = _more(found, most, "* and {} more lines in the receipt")

@@ -96,10 +96,7 @@ def fold_steps(steps: Sequence[Step]) -> list[tuple[Step, list[Step]]]:
         if step.part_of is None:
             parts = inside[step.id]
             needs = dict.fromkeys(owners.get(one, one) for part in parts for one in part.needs)
-            begun = next((one.status for one in parts if one.status != "waiting"), step.status)
-            status = "running" if step.status == "waiting" != begun else step.status
             whole = {
-                "status": status,
                 "credits": sum(one.credits for one in parts),
                 "needs": tuple(one for one in needs if one != step.id),
             }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,7 +54,7 @@ def sentence(receipt: Receipt) -> str:
     What is inside an `include` or a `repeat` is not counted. Of a failed run it names the failed steps
     first, inside ones too: "film; done: 4 of 4 stills, hero; 4 credits".
     """
-    failed, parts, rounds = "", [], Counter[str | None]()
+    failed, parts = "", [text for text, _ in steps_done(receipt)]
     if receipt.status == "failed":
         names = [
             step.id for step in receipt.steps if step.status == "failed" and not _by_inside(step)
@@ -62,22 +62,24 @@ def sentence(receipt: Receipt) -> str:
         names += [f"output {name}" for name in receipt.failed_outputs]
         more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
         failed = f"{', '.join(names[:_MAX_NAMED])}{more}; " if names else ""
-    for step in receipt.steps:
-        done = sum(item.status in DONE for item in step.items)
-        rounds[step.part_of] += done > 0 and step.id.removeprefix(f"{step.part_of}.").isdigit()
-        unused = is_round(step.id) or all(item.status == "skipped" for item in step.items)
-        if step.part_of or (unused and not done):
-            continue
-        if len(step.items) > 1:
-            parts.append(f"{done} of {len(step.items)} {step.id}")
-        elif done:
-            many = f" in {rounds[step.id]} rounds" if rounds[step.id] > 1 else ""
-            parts.append(f"{step.id}{many}")
     made = ", ".join(parts) or "nothing was made"
     if failed and parts:
         made = f"done: {made}"
     saved = f", {receipt.credits.saved} saved" if receipt.credits.saved else ""
     return f"{failed}{made}; {credits_of(receipt.credits.spent)}{saved}"
+
+
+def steps_done(receipt: Receipt) -> Iterator[tuple[str, int]]:
+    """The steps of the spec for people, ``2 of 4 stills`` or ``draft in 3 rounds``, and how many items are done."""
+    rounds = Counter[str | None]()
+    for step in receipt.steps:
+        done = sum(item.status in DONE for item in step.items)
+        rounds[step.part_of] += done > 0 and step.id.removeprefix(f"{step.part_of}.").isdigit()
+        unused = is_round(step.id) or all(item.status == "skipped" for item in step.items)
+        if step.part_of or (not done and (unused or len(step.items) == 1)):
+            continue
+        many = f" in {rounds[step.id]} rounds" if rounds[step.id] > 1 else ""
+        yield f"{f'{done} of {len(step.items)} ' * (len(step.items) > 1)}{step.id}{many}", done
 
 
 def _by_inside(step: Step) -> bool:
@@ -143,15 +145,15 @@ def notes(receipt: Receipt) -> list[str]:
     """What is not wrong: a step whose last round was taken though it was not good enough, a wallet that others
     use too, and pools over their soft limits.
     """
-    unmet = [
-        f"{label(step.id, item.key)}: {item.reason}"
-        for step in receipt.steps
-        for item in step.items
-        if item.status in DONE and item.reason
-    ]
     differences = receipt.agreement.differences if receipt.agreement else ()
     shared = [one.words for one in differences if one.kind == "wallet"]
-    return [*unmet, *shared, *pools(receipt, soft_passed=True)]
+    return [*unmet(receipt), *shared, *pools(receipt, soft_passed=True)]
+
+
+def unmet(receipt: Receipt) -> list[str]:
+    """A line for the steps whose last round was taken though `until` was not true."""
+    reasons = (one for one in receipt.each() if one[1].status in DONE and one[1].reason)
+    return [f"{name_alike(same)}: {same[0][1].reason}" for same in alike(reasons)]
 
 
 def account_line(receipt: Receipt) -> str:

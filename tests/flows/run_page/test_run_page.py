@@ -64,7 +64,7 @@ async def test_a_run_that_is_executed_again_shows_each_thing_once_on_its_node(
     assert state.is_failed(), state
     flow_run = str(state.state_details.flow_run_id)
     first = server.artifacts(flow_run)
-    assert "What went wrong" in first["spot-outputs"][0]["data"]
+    assert "What failed or was skipped" in first["spot-outputs"][0]["data"]
     order(sandbox)
     async with get_client() as client:
         await client.set_flow_run_state(uuid.UUID(flow_run), AwaitingRetry(), force=True)
@@ -100,7 +100,7 @@ async def test_a_run_that_is_executed_again_shows_each_thing_once_on_its_node(
     assert page["spot-plan"].endswith("**at least 12, at most 15 credits**")
     assert page["spot-ledger"].split("\n")[-1].startswith("| film | veo3-1-lite |")
     assert len(page["spot-ledger"].split("\n")) == 2 + 5
-    assert "What went wrong" not in page["spot-outputs"]
+    assert "What failed or was skipped" not in page["spot-outputs"]
     for picture in ("spot-stills-neon", "spot-hero"):
         async with httpx.AsyncClient(timeout=120) as client:
             answer = await client.get(page[picture])

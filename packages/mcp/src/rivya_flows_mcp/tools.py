@@ -273,7 +273,8 @@ class AgentTools:
         )
         lines = [f"{row.run_id} is {state}: {result.sentence}"]
         lines += [
-            f"{one.id}: {one.status}, {one.completed} of {one.items} done"
+            f"{one.id}: {one.status}"
+            + (f", {one.completed} of {one.items} done" if one.status != "skipped" else "")
             + (f", {one.failed} failed" if one.failed else "")
             for one in result.steps
         ]
