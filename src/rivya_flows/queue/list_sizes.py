@@ -25,7 +25,7 @@ from rivya_flows.language.expressions.resolve import (
     template,
 )
 from rivya_flows.language.matrix import MAX_ITEMS, SPECIAL
-from rivya_flows.plans.plan import PlannedStep, candidates_step
+from rivya_flows.plans.plan import PlannedStep, Space, candidates_step
 from rivya_flows.plans.requests import known_result
 from rivya_flows.queue.scope import known_scope
 from rivya_flows.queue.state import State
@@ -58,7 +58,14 @@ class _Known:
     values: tuple[Any, ...] = field(hash=False)
 
 
-Value = Sizes | AnswerField | _Item | _Known | None
+@dataclass(frozen=True)
+class _Group:
+    """One of the groups that `groupby` makes of a list."""
+
+    members: Sizes
+
+
+Value = Sizes | AnswerField | _Item | _Known | _Group | None
 """What is known of a value; None: nothing."""
 
 
@@ -115,6 +122,8 @@ class ListReader:
                 found = value.fields.get(name)
                 needed = value.required and found is not None and found.required
                 return found and replace(found, required=needed)
+            case _Group(members):
+                return members if name == "list" else None
             case _Known(values):
                 return _Known(tuple(one.get(name) for one in values if isinstance(one, Mapping)))
         return None
@@ -130,10 +139,20 @@ class ListReader:
             self._loops[step, name] = self._loop_value(planned, name)
         return self._loops[step, name]
 
-    def _loop_value(self, planned: PlannedStep, name: str) -> Value:
-        """The value of a loop of an item, or of a loop before it."""
+    def given(self, space: Space, name: str) -> Value:
+        """The value of an input of an included spec, as its `include` step gives it."""
+        written = space.given_value(name)
+        if written is None:
+            return None  # the default, which is known
+        if (space.id, name) not in self._loops:
+            include = self.state.planned_step(space.include)
+            self._loops[space.id, name] = self.read(include, written, self._loop_values(include))
+        return self._loops[space.id, name]
+
+    def _loop_values(self, planned: PlannedStep) -> dict[str, Value]:
+        """The values of the loops of a step, by their names."""
         if not planned.step.fans_out:
-            return None
+            return {}
         loop, written = planned.step.fan_out
         axes = {planned.step.as_: written} if loop == "foreach" else written
         seen = dict[str, Value]()
@@ -141,9 +160,14 @@ class ListReader:
             if axis not in SPECIAL:
                 sizes = as_list(self.read(planned, one, seen))
                 seen[axis] = sizes and sizes.member
+        # An added combination may have any value.
+        return dict.fromkeys(seen) if loop == "matrix" and axes.get("include") else seen
+
+    def _loop_value(self, planned: PlannedStep, name: str) -> Value:
+        """The value of a loop of an item, or of a loop before it."""
+        seen = self._loop_values(planned)
         if name in seen:
-            # An added combination may have any value.
-            return None if axes.get("include") and loop != "foreach" else seen[name]
+            return seen[name]
         carried = [
             found
             for one in seen.values()
@@ -180,6 +204,8 @@ class _Tree:
                 return sizes and _cut(sizes, places)
             case nodes.Getattr() | nodes.Getitem():
                 return self._field(tree)
+            case nodes.Name():
+                return self.axes.get(tree.name)
             case nodes.Filter():
                 return self._filter(tree)
             case nodes.CondExpr():
@@ -233,8 +259,11 @@ class _Tree:
                 return _Known((result(tree, Evaluation(self.scope)),))
             except (ExpressionError, UsesNull):
                 pass  # it is not known yet
-        if named is not None and named.namespace == "matrix" and len(named.path) == 1:
+        if named is not None and named.namespace in ("matrix", "zip") and len(named.path) == 1:
             return self.axes.get(named.path[0])
+        space = self.reader.state.plan.spaces[self.planned.space]
+        if named is not None and named.namespace == "inputs" and len(named.path) == 1:
+            return self.reader.given(space, named.path[0]) if space.outer else None
         before = as_reference(tree.node)
         if before is not None and before.namespace == "steps":
             name = self._name(tree)
@@ -274,7 +303,7 @@ class _Tree:
             case "unique":
                 return replace(sizes, least=min(1, sizes.least))
             case "groupby":
-                return Sizes(min(1, sizes.least), sizes.most)
+                return Sizes(min(1, sizes.least), sizes.most, _Group(replace(sizes, least=1)))
             case "map":
                 return replace(sizes, member=self._field_of_each(tree, sizes.member))
             case "flatten":
