@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rivya_flows.queue.least_left import campaigns_opened
 from rivya_flows.queue.list_sizes import item_range
 from rivya_flows.queue.queue import replay
 from support.naive_service import frozen
@@ -83,6 +84,9 @@ SHOTS = f"{SCRIPTS} | map(attribute='json.shots')"
         (over(f"{SHOTS} | flatten | unique(attribute='visual')"), 1, 12),
         (over(f"{SHOTS} | flatten | selectattr('visual')"), 0, 12),
         (over(f"({SHOTS} | flatten)[0:3]"), 3, 3),
+        (over(f"{SHOTS} | flatten | groupby('visual')"), 1, 12),
+        (over(f"({SHOTS} | flatten | groupby('visual'))[0].list"), 1, 12),
+        (nested(f"{SCRIPTS} | groupby('hook')", "matrix.a0.list"), 1, 9),
         (over(f"({SHOTS} | first)"), 2, 4),
         (over(f"{SCRIPTS}[0].json.shots"), 2, 4),
         (over("steps.scripts.by['a'].json.shots"), 2, 4),
@@ -111,6 +115,41 @@ def test_lists_of_very_many_steps_behind_each_other_are_counted_without_a_deep_r
             '    with: {model: gemini-2-5-flash-chat, message: "${{ item.key }}"}\n'
         )
     assert counted_of(text) == (0, 100)
+
+
+PART = """\
+version: 1
+name: part
+inputs: {shots: {type: list, of: map, fields: {visual: string}}}
+steps:
+  stills:
+    uses: generate
+    foreach: ${{ inputs.shots }}
+    with: {model: z-image, prompt: "${{ item.visual }}"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("loop", "given", "least", "most"),
+    [
+        ("if: true", "steps.scripts.items[0].json.shots", 2, 4),
+        ("if: true", f"({SHOTS} | flatten)[:3]", 3, 3),
+        (over(SCRIPTS), "item.json.shots", 2, 4),
+        (nested(SCRIPTS), "matrix.a0.json.shots[1:]", 1, 3),
+        (f'zip: {{a: "${{{{ {SCRIPTS} }}}}"}}', "zip.a.json.shots", 2, 4),
+        (over(f"{SHOTS} | flatten | groupby('visual')"), "item.list", 1, 12),
+    ],
+)
+def test_bounds_of_a_list_flow_into_an_included_spec(
+    loop: str, given: str, least: int, most: int
+) -> None:
+    text = SPEC.partition("  last:")[0].replace("ALLOW", "allow_failures: 0") + (
+        f"  part:\n    uses: include\n    {loop}\n"
+        f'    with: {{spec: part.yaml, inputs: {{shots: "${{{{ {given} }}}}"}}}}\n'
+    )
+    state = campaigns_opened(replay([frozen(text, includes={"part.yaml": PART})]))
+    [inside] = state.planned_step("part").inside.values()
+    assert item_range(state, f"{inside}__stills") == (least, most)
 
 
 def counted_of(text: str) -> tuple[int, int]:

@@ -27,7 +27,7 @@ from rivya_flows.language.expressions.resolve import (
     template,
 )
 from rivya_flows.language.matrix import MAX_ITEMS, SPECIAL
-from rivya_flows.plans.plan import PlannedStep, candidates_step
+from rivya_flows.plans.plan import PlannedStep, Space, candidates_step
 from rivya_flows.plans.requests import known_result
 from rivya_flows.queue.scope import known_scope
 from rivya_flows.queue.state import State
@@ -65,7 +65,14 @@ class _Given:
     """Some value that is not null."""
 
 
-Value = Sizes | AnswerField | _Item | _Known | _Given | None
+@dataclass(frozen=True)
+class _Group:
+    """One of the groups that `groupby` makes of a list."""
+
+    members: Sizes
+
+
+Value = Sizes | AnswerField | _Item | _Known | _Given | _Group | None
 """What is known of a value; None: nothing."""
 
 _NEVER_NULL = ("asset", "assets", "index", "key", "text")
@@ -201,6 +208,8 @@ class ListReader:
                     return _Given()
                 needed = value.required and found is not None and found.required
                 return found and replace(found, required=needed)
+            case _Group(members):
+                return members if name == "list" else None
             case _Known(values):
                 return _Known(tuple(one.get(name) for one in values if isinstance(one, Mapping)))
         return None
@@ -216,15 +225,30 @@ class ListReader:
             self._loops[step, name] = self._loop_value(planned, name)
         return self._loops[step, name]
 
-    def _loop_value(self, planned: PlannedStep, name: str) -> Value:
-        """The value of a loop of an item, or of a loop before it."""
+    def given(self, space: Space, name: str) -> Value:
+        """The value of an input of an included spec, as its `include` step gives it."""
+        written = space.given_value(name)
+        if written is None:
+            return None  # the default, which is known
+        if (space.id, name) not in self._loops:
+            include = self.state.planned_step(space.include)
+            self._loops[space.id, name] = self.read(include, written, self._loop_values(include))
+        return self._loops[space.id, name]
+
+    def _loop_values(self, planned: PlannedStep) -> dict[str, Value]:
+        """The values of the loops of a step, by their names."""
         if not planned.step.fans_out:
-            return None
+            return {}
         loop, axes = _axes_of(planned)
         seen, _ = self._members(planned, axes)
+        # An added combination may have any value.
+        return dict.fromkeys(seen) if loop == "matrix" and axes.get("include") else seen
+
+    def _loop_value(self, planned: PlannedStep, name: str) -> Value:
+        """The value of a loop of an item, or of a loop before it."""
+        seen = self._loop_values(planned)
         if name in seen:
-            # An added combination may have any value.
-            return None if axes.get("include") and loop != "foreach" else seen[name]
+            return seen[name]
         carried = [
             found
             for one in seen.values()
@@ -261,6 +285,8 @@ class _Tree:
                 return sizes and _cut(sizes, places)
             case nodes.Getattr() | nodes.Getitem():
                 return self._field(tree)
+            case nodes.Name():
+                return self.axes.get(tree.name)
             case nodes.Filter():
                 return self._filter(tree)
             case nodes.CondExpr():
@@ -312,8 +338,11 @@ class _Tree:
                 return _Known((result(tree, Evaluation(self.scope)),))
             except (ExpressionError, UsesNull):
                 pass  # it is not known yet
-        if named is not None and named.namespace == "matrix" and len(named.path) == 1:
+        if named is not None and named.namespace in ("matrix", "zip") and len(named.path) == 1:
             return self.axes.get(named.path[0])
+        space = self.reader.state.plan.spaces[self.planned.space]
+        if named is not None and named.namespace == "inputs" and len(named.path) == 1:
+            return self.reader.given(space, named.path[0]) if space.outer else None
         before = as_reference(tree.node)
         if before is not None and before.namespace == "steps":
             name = self._name(tree)
@@ -353,7 +382,7 @@ class _Tree:
             case "unique":
                 return replace(sizes, least=min(1, sizes.least))
             case "groupby":
-                return Sizes(min(1, sizes.least), sizes.most)
+                return Sizes(min(1, sizes.least), sizes.most, _Group(replace(sizes, least=1)))
             case "map":
                 return replace(sizes, member=self._field_of_each(tree, sizes.member))
             case "flatten":
