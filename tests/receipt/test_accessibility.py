@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 # Cards below the window are not drawn until somebody scrolls there.
 ALL_DRAWN = "document.head.insertAdjacentHTML('beforeend', '<style>* { content-visibility: visible !important }</style>')"
 ALL_OPEN = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
-BEYOND = """[...document.querySelectorAll('.card *, .candidate *, .side *, .answer *, .falls *, .legend *, .origin *, .graph')].filter(one => {
+BEYOND = """[...document.querySelectorAll('.card *, .candidate *, .side *, .answer *, .falls *, .origin *')].filter(one => {
   const around = one.parentElement.closest('.card, .candidate, .side, .answer, .falls, .output, main');
   const box = one.getBoundingClientRect(), room = around.getBoundingClientRect();
   return box.width && !one.closest('pre') && (box.right > room.right + 1 || box.left < room.left - 1);

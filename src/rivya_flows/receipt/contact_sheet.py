@@ -29,7 +29,7 @@ from rivya_flows.receipt.embedding import (
 from rivya_flows.receipt.model import Card, Choice, EarlierCandidate, Item, Receipt, Step
 from rivya_flows.receipt.pages import moment_text, render, value_text
 from rivya_flows.receipt.questions import answering_command, blank_answer
-from rivya_flows.receipt.sheet_story import graph, timeline
+from rivya_flows.receipt.sheet_story import step_times
 from rivya_flows.receipt.summary import DONE, manner
 
 _NOT_NEEDED = ("skipped", "suspended", "running")
@@ -91,8 +91,7 @@ def contact_sheet(
         "files": {} if beside is None else receipt.text_files,
         "steps": [*zip(steps, cards, strict=True)],
         "origins": Origins(receipt, embedder, [step.id for step in steps]),
-        "timeline": timeline(receipt, steps),
-        "graph": graph(steps),
+        "times": step_times(receipt, steps),
         "troubles": [(step, item) for step in steps for item in step.items if _is_trouble(item)],
         "served": asset_url is not None,
     }
