@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from rivya_flows.receipt import embedding
-from rivya_flows.receipt.contact_sheet import SheetRow, batch_sheet, contact_sheet
+from rivya_flows.receipt.contact_sheet import contact_sheet
 from support.contact_sheets import (
     Page,
     Store,
@@ -344,60 +344,3 @@ def test_what_a_terminal_acts_on_is_not_in_the_command(store: Store) -> None:
     copied = [str(one[name]) for _, one in page.found for name in names if name in one]
     assert len(copied) == 3
     assert not any("\x1b" in one or "\n" in one for one in copied)
-
-
-# --- Batches --------------------------------------------------------------------------------------
-
-
-def batch_of(store: Store, folder: Path, *rows: SheetRow) -> str:
-    credits = {"spent": 3, "saved": 0, "budget": 1_200, "before": 100, "after": 97}
-    document = {"batch_id": "batch-shop-1", "status": "over_budget", "credits": credits}
-    return batch_sheet(
-        rows, title="Shop", document=document, before=0, asset_path=store, beside=folder
-    )
-
-
-def row_of(number: int, folder: Path | None, *assets: dict[str, Any], **outputs: Any) -> SheetRow:
-    run = parsed(run_of(*assets, outputs=outputs))
-    return SheetRow(number, f"Acme & {number}", "completed", 1, None, folder, run)
-
-
-def test_a_batch_has_a_page_with_each_row_and_links_to_its_own(
-    store: Store, tmp_path: Path
-) -> None:
-    picture = store.put(b"a picture", "image", "image/png")
-    batch = tmp_path / "batch"
-    rows = (
-        row_of(1, batch / "001-acme#1", picture, still=picture),
-        row_of(2, tmp_path / "other", picture, still=picture, line="<script>1</script>", none=None),
-        SheetRow(3, "<b>", "over_budget", 0, "needs 2 credits", None, parsed({})),
-    )
-    html = batch_of(store, batch, *rows)
-    page = Page(html)
-    assert page.open == []
-    for words in (
-        "Shop", "batch-shop-1", "over budget", "2 of 3 rows completed", "1,200", "Acme & 1", "<script>1</script>",
-        "<b> — needs 2 credits",
-    ):  # fmt: skip
-        assert words in page.text, words
-    own = {"001-acme%231/contact-sheet.html", "../other/contact-sheet.html"}
-    assert own <= set(attributes(page, "a", "href"))
-    assert page.sources("img") == ["data:image/png;base64,YSBwaWN0dXJl"], "each picture once"
-    assert html.count('data-of="asset-1"') == 1
-    assert not FROM_NETWORK.search(html)
-
-
-def test_the_page_of_a_long_batch_holds_some_media_of_each_row_and_stays_small(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(embedding, "MAX_EMBEDDED_BYTES", 100)
-    rows = []
-    for number in range(1, 101):
-        media = [store.put(b"%d %d" % (number, n), "image", "image/png") for n in range(8)]
-        rows.append(row_of(number, tmp_path / f"{number}", *media, stills=media, text="x" * 9_000))
-    html = batch_of(store, tmp_path, *rows)
-    page = Page(html)
-    assert len(page.sources("img")) == 100 * 6
-    assert page.text.count("and 2 more media") == 100
-    assert "x" * 601 not in html
-    assert len(html) < 100 * 6_500

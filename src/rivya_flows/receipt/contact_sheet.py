@@ -1,10 +1,9 @@
-"""Pages about runs that need no network: contact sheets of a run and of a batch, and the page for a client."""
+"""Pages about a run that need no network: its contact sheet, and the page for a client."""
 
 from __future__ import annotations
 
 import shlex
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,10 +32,6 @@ from rivya_flows.receipt.sheet_story import step_times
 from rivya_flows.receipt.summary import DONE, manner
 
 _NOT_NEEDED = ("skipped", "suspended", "running")
-_MAX_ROW_MEDIA = 6
-"""Media of one row on the sheet of a batch; the sheet of the row has all."""
-
-_MAX_ROW_TEXT = 600  # characters of a text there
 _UNFINISHED = ("running", "suspended")  # outputs without a value may still get one
 _NOT_DONE = ("failed", "skipped", "cancelled", "suspended")
 
@@ -96,89 +91,6 @@ def contact_sheet(
         "served": asset_url is not None,
     }
     return render("contact_sheet.html", view)
-
-
-@dataclass(frozen=True)
-class SheetRow:
-    """A row of a batch on its contact sheet, with what names it and the cells that tell it from others."""
-
-    number: int
-    name: str
-    status: str
-    credits: int
-    reason: str | None
-    folder: Path | None
-    receipt: Receipt | None
-    title: str = ""
-    mark: str = ""
-    facts: Sequence[tuple[str, str]] = ()
-
-    @property
-    def price(self) -> str:
-        """The first of the facts that is a price; "" without one."""
-        return next((text for name, text in self.facts if _is_price(name, text)), "")
-
-    @property
-    def other_facts(self) -> list[tuple[str, str]]:
-        """The facts that are no price."""
-        return [one for one in self.facts if not _is_price(*one)]
-
-
-def _is_price(name: str, text: str) -> bool:
-    return "price" in name or any(unicodedata.category(letter) == "Sc" for letter in text)
-
-
-class BatchCard(NamedTuple):
-    """A row of a batch, with the link to its sheet, its first media and texts by name, and how many `more`."""
-
-    row: SheetRow
-    link: str
-    media: list[tuple[str, SheetMedium]]
-    texts: list[tuple[str, str]]
-    more: int
-
-
-def batch_sheet(
-    rows: Sequence[SheetRow],
-    *,
-    title: str,
-    document: Mapping[str, Any],
-    before: int,
-    asset_path: AssetPath,
-    beside: Path,
-) -> str:
-    """The page of a batch: every row with its outputs, price and state, and links to its own pages.
-
-    Args:
-        document: As of ``batch --json``, without its rows.
-        before: Credits that earlier executions spent; the balances are those of the last one alone.
-    """
-    receipts = [row.receipt for row in rows if row.receipt]
-    embedder = Embedder(receipts, asset_path, beside)
-    of_rows = [[*assets_in(row.receipt and row.receipt.outputs)][:_MAX_ROW_MEDIA] for row in rows]
-    # The first of each row before the second of any.
-    ranked = sorted((index, one.sha256) for media in of_rows for index, one in enumerate(media))
-    embedder.draw([sha256 for _, sha256 in ranked], only=True)
-    cards = [_batch_card(row, embedder) for row in rows]
-    view = {"title": title, "batch": document, "before": before, "cards": cards}
-    return render("batch_sheet.html", view)
-
-
-def _batch_card(row: SheetRow, embedder: Embedder) -> BatchCard:
-    media: list[tuple[str, SheetMedium]] = []
-    texts: list[tuple[str, str]] = []
-    more = 0
-    for name, value in (row.receipt.outputs if row.receipt else {}).items():
-        assets = [*assets_in(value)]
-        first = assets[: _MAX_ROW_MEDIA - len(media)]
-        found = [one for asset in first for one in embedder.of_hash(asset.sha256)]
-        media += [(" · ".join(filter(None, [name, one.about.key])), one) for one in found]
-        more += len(assets) - len(first)
-        if not assets and (text := value_text(value)):
-            short = text if len(text) <= _MAX_ROW_TEXT else f"{text[: _MAX_ROW_TEXT - 1]}…"
-            texts.append((name, short))
-    link = embedder.link_to(row.folder / "contact-sheet.html") if row.folder else ""
-    return BatchCard(row, link, media, texts, more)
 
 
 def _questions(receipt: Receipt, embedder: Embedder) -> Iterator[Asked]:
