@@ -52,8 +52,8 @@ def test_a_whole_run_is_told(store: Store) -> None:
         "rivya-flows compare run-1 run-2 --open",
         "Not everything came out failed extra · noir — the job failed skipped unused 12 credits are spent.",
         "Balance before 1,000 Balance after 988", "1080 × 1920 · 2.0 s", "headline Wake up none Not made.",
-        "Made from spot compose stills[neon] picked for hero by Priya in Prefect's form, 2026-11-25 12:04 UTC"
-        " z-image · 1 cr · task_1 a lamp, neon input photo input photo as above",
+        "Made from spot compose", "Made from stills[neon] picked for hero by Priya in Prefect's form, 2026-11-25 12:04 UTC"
+        " z-image · 1 cr · task_1 a lamp, neon input photo",
         "Where the time and the credits went", "stills 10 s", "hero 1 s + 1 d 23 h asked",
         "Total 12 credits", "compose · after hero",
         "neon picked for hero 1 credit z-image (fallback 2) aspect_ratio 9:16", '{ "visual": "oak" }',
