@@ -15,13 +15,14 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows import process_identity
 from rivya_flows.flows.recovery.automations import LOST, MISSED_HEARTBEATS
 from rivya_flows.money.live_guard import account, source
-from rivya_flows.preparation.deploy_blocks import OWNER_TAG, prefect_yaml
+from rivya_flows.preparation.deploy_blocks import OWNER_TAG
 from rivya_flows.processes import registry
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess
 from rivya_flows.settings import Settings
 from rivya_flows.spec.deploy_block import for_prefect
 from rivya_flows.spec.load import load
 from support.cli_calls import Terminal
+from support.loaded_scripts import loaded
 from support.prefect_workers import Server, deploy as prefect_deploy, eventually
 
 pytestmark = pytest.mark.prefect
@@ -121,7 +122,8 @@ def test_a_deployment_is_what_its_entry_says_and_what_prefect_makes_of_a_prefect
     assert 0 < lost["trigger"]["within"] - MISSED_HEARTBEATS * 240 < 60
 
     made = load(path.read_text(), file=str(path), catalogue=shipped())
-    prefect_deploy(tmp_path, prefect_yaml([made]), os.environ)
+    written = loaded("scripts/prefect_yaml.py").prefect_yaml([made])
+    prefect_deploy(tmp_path, written, os.environ)
     after = deployment(server, f"{mine}/on-brief")
     assert after["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
     for same in ("id", "entrypoint", "tags", "version", "global_concurrency_limit"):

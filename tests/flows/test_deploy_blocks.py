@@ -14,14 +14,16 @@ from rivya_flows.errors import SpecError
 from rivya_flows.flows import campaigns, spec_registry
 from rivya_flows.flows.deployment.infrastructure import ensure_work_pool
 from rivya_flows.language.workflow import Deploy, Input, Resources, Schedule, Workflow, WorkPool
-from rivya_flows.preparation.deploy_blocks import deployment, first_block, prefect_yaml, schedule_of
+from rivya_flows.preparation.deploy_blocks import deployment, first_block, schedule_of
 from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.spec.load import load
+from support.loaded_scripts import loaded
 from support.prefect_workers import deploy
 from support.tea_time import SPEC
 
 ROOT = Path(__file__).parents[2]
 SPECS = specs_at(ROOT / "specs")
+prefect_yaml = loaded("scripts/prefect_yaml.py").prefect_yaml
 
 
 def workflows() -> list[Workflow]:

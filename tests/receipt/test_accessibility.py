@@ -8,15 +8,12 @@ from typing import Any
 
 import pytest
 
+from rivya_flows.batch.pricing import Batch
+from rivya_flows.batch.rows import Row
+from rivya_flows.batch.summary import BatchResult, WalletChange, sheet_text
 from rivya_flows.queue.events import Stamped
 from rivya_flows.receipt.comparison import comparison, comparison_page
-from rivya_flows.receipt.contact_sheet import (
-    SheetRow,
-    batch_sheet,
-    contact_sheet,
-    share_page,
-    shared_outputs,
-)
+from rivya_flows.receipt.contact_sheet import contact_sheet, share_page, shared_outputs
 from rivya_flows.receipt.from_journal import receipt
 from support.browser import Tab
 from support.composed_media import film
@@ -30,7 +27,7 @@ pytestmark = pytest.mark.slow
 # Cards below the window are not drawn until somebody scrolls there.
 ALL_DRAWN = "document.head.insertAdjacentHTML('beforeend', '<style>* { content-visibility: visible !important }</style>')"
 ALL_OPEN = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
-BEYOND = """[...document.querySelectorAll('.card *, .candidate *, .side *, .answer *, .falls *, .legend *, .origin *, .graph')].filter(one => {
+BEYOND = """[...document.querySelectorAll('.card *, .candidate *, .side *, .answer *, .falls *, .origin *')].filter(one => {
   const around = one.parentElement.closest('.card, .candidate, .side, .answer, .falls, .output, main');
   const box = one.getBoundingClientRect(), room = around.getBoundingClientRect();
   return box.width && !one.closest('pre') && (box.right > room.right + 1 || box.left < room.left - 1);
@@ -71,25 +68,26 @@ def waiting(store: Store) -> str:
 
 def batch(store: Store) -> str:
     picture = store.draw((90, 160), "maroon")
+    picture["path"] = str(store(picture["sha256"]))
     made = {
         "steps": [{"id": "stills", "items": [{"key": "a", "assets": [picture]}]}],
         "outputs": {"still": picture, "copy": "Warm light. " * 60},
     }
-    rows = [
-        SheetRow(
-            *(1, "NL-7 Acme", "completed", 1, None, store.folder / "nl-7-acme"),
-            parsed(made),
-            title="Acme",
-            mark="NL-7",
-            facts=[("price", "€ 89"), ("detail", "brass")],
-        ),
-        SheetRow(2, "Nord", "over_budget", 0, "needs 2 credits", None, None),
-    ]
-    credits = {"spent": 1, "saved": 0, "budget": 9, "before": 10, "after": 9}
-    document = {"batch_id": "batch-1", "status": "over_budget", "credits": credits}
-    return batch_sheet(
-        rows, title="Shop", document=document, before=1, asset_path=store, beside=store.folder
+    acme = Row(
+        "run-1",
+        name="NL-7 Acme",
+        values={"product": "Acme", "price": "€ 89", "detail": "brass"},
+        notes={"x-sku": "NL-7"},
+        keys={"x-sku": "NL-7", "product": "Acme"},
+        status="completed",
+        spent=1,
+        receipt=parsed(made),
+        folder=store.folder,
     )
+    nord = Row("run-2", "Nord", 2, status="over_budget", reason="needs 2 credits")
+    batch = Batch((acme, nord), 9, removed=1, batch_id="batch-1")
+    result = BatchResult(batch, store.folder, WalletChange(10, 9, 1), cancelled=False)
+    return sheet_text(result, "Shop")
 
 
 def compared(store: Store) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rivya_client.mime_types import MediaKind
-from rivya_flows.receipt.embedding import alt_text, describe, shared_ending
+from rivya_flows.receipt.embedding import alt_text, describe
 from rivya_flows.receipt.model import Item, Step
 from support.receipts import whole
 
@@ -40,34 +40,6 @@ def test_a_long_prompt_is_cut(prompt: str, end: str, most: int) -> None:
     text = alt_text("image", "a", "", prompt)
     assert text.endswith(end)
     assert len(text) < most
-
-
-def test_words_that_all_steps_share_at_the_end_are_left_out() -> None:
-    items = [
-        item_of("stills", "A lamp, deep teal, no lettering", "1"),
-        item_of("film", "Slow, deep teal, no lettering", "2"),
-    ]
-    assert [one.alt for one in describe(items).values()] == [
-        "Picture of step stills: A lamp",
-        "Picture of step film: Slow",
-    ]
-    assert describe(items[:1])["1" * 64].alt.endswith("deep teal, no lettering")
-
-
-@pytest.mark.parametrize(
-    ("prompts", "ending"),
-    [
-        ([("a", "One, in teal"), ("b", "Two, in teal")], ", in teal"),
-        ([("a", "One teal"), ("b", "Two teal")], ""),
-        ([("a", "One, in teal"), ("a", "Two, in teal")], ""),
-        ([("a", "One, in teal"), ("b", "Two")], ""),
-        ([], ""),
-    ],
-)
-def test_a_shared_ending_begins_where_a_part_of_a_sentence_ends(
-    prompts: list[tuple[str, str]], ending: str
-) -> None:
-    assert shared_ending(prompts) == ending
 
 
 def test_a_caption_has_step_key_and_price() -> None:

@@ -1,4 +1,4 @@
-"""What a person does on a contact sheet: picks, looks at media, and follows the story of the run."""
+"""What a person does on a contact sheet: picks, and looks at media."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from rivya_flows.receipt.contact_sheet import contact_sheet
 from support.browser import Tab
-from support.contact_sheets import Store, run_with_pick, run_with_spot, whole_run
+from support.contact_sheets import Store, run_with_pick, run_with_spot
 from support.receipts import parsed
 
 pytestmark = pytest.mark.slow
@@ -158,20 +158,3 @@ def test_a_page_runs_no_other_script(tab: Tab, store: Store) -> None:
     opened(tab, store, run_with_pick(store), evil)
     assert tab.value("document.documentElement.className") == "scripted"
     assert tab.value("document.title") == "spot · run-1"
-
-
-def test_a_node_of_the_graph_leads_to_its_step(tab: Tab, store: Store) -> None:
-    opened(tab, store, whole_run(store))
-    tab.click(".graph a")
-    tab.until("location.hash === '#step-stills'")
-
-
-def test_a_graph_of_six_levels_fits_a_desktop_and_a_wider_one_has_a_shade(
-    tab: Tab, store: Store
-) -> None:
-    graph = "document.querySelector('.graph')"
-    for levels, scrolls in ((6, False), (7, True)):
-        steps = [{"id": f"s{n}", "needs": [f"s{n - 1}"]} for n in range(levels)]
-        opened(tab, store, {"steps": steps}, width=1440)
-        assert tab.value(f"{graph}.scrollWidth > {graph}.clientWidth") is scrolls
-    assert "linear-gradient" in tab.value(f"getComputedStyle({graph}).backgroundImage")

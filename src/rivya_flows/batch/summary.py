@@ -6,11 +6,12 @@ import csv
 import io
 import itertools
 import json
+import unicodedata
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import JsonValue
 
@@ -26,15 +27,18 @@ from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.questions.open_questions import answerable
 from rivya_flows.queue.events import MOST_OTHER_RUNS, OtherRun
 from rivya_flows.queue.queue import replay
-from rivya_flows.receipt.contact_sheet import SheetRow, batch_sheet
+from rivya_flows.receipt.embedding import Embedder, SheetMedium
 from rivya_flows.receipt.ledger import explain_wallet
 from rivya_flows.receipt.model import Receipt
+from rivya_flows.receipt.pages import render, value_text
 from rivya_flows.receipt.phrases import credits_of, other_runs
 from rivya_flows.receipt.report import write_report
 
 _FIXED = ("row", "run_id", "status", "credits", "saved", "reason", "folder")
 _FILE = {"path", "url", "file_id"}
-_MAX_FACT = 60  # characters of a cell on the card of its row
+_MAX_FACT, _MAX_TEXT = 60, 600  # characters of a cell, and of a text, on the card of its row
+_MAX_MEDIA = 6
+"""Media of one row on the sheet of a batch; the sheet of the row has all."""
 
 
 @dataclass(frozen=True)
@@ -167,47 +171,92 @@ def _receipt(context: RunContext, run_id: str, folder: Path, *, completed: bool)
     return write_report(context.journal.entries(run_id), folder, context.assets).receipt
 
 
+class Card(NamedTuple):
+    """A row on the contact sheet of a batch.
+
+    Attributes:
+        title, mark: What names it, and the note that does, such as a SKU.
+        price: The first of its cells that is a price; "" without one.
+        facts: Its other short cells, by column, that tell it from other rows.
+        link: To the sheet of its run; "" without one.
+        media, texts: The first ones of its outputs, by name.
+        more: How many media are left out.
+    """
+
+    row: Row
+    title: str
+    mark: str
+    price: str
+    facts: list[tuple[str, str]]
+    link: str
+    media: list[tuple[str, SheetMedium]]
+    texts: list[tuple[str, str]]
+    more: int
+
+
 def sheet_text(result: BatchResult, title: str) -> str:
-    """The contact sheet of all rows."""
-    of_all = [_cells(row) for row in result.batch.rows]
+    """The page of a batch: every row with its outputs, price and state, and links to its own pages."""
+    rows = result.batch.rows
+    media: dict[str, Path] = {}
+    for row in rows:
+        for asset in assets_in(row.outputs):
+            # A receipt may have been changed: what lies elsewhere is not embedded.
+            if (
+                row.folder
+                and asset.path
+                and asset.path.resolve().is_relative_to(row.folder.resolve())
+            ):
+                media.setdefault(asset.sha256, asset.path)
+    receipts = [row.receipt for row in rows if row.receipt]
+    embedder = Embedder(receipts, media.__getitem__, result.folder)
+    of_rows = [[*assets_in(row.outputs)][:_MAX_MEDIA] for row in rows]
+    # The first of each row before the second of any.
+    ranked = sorted((index, one.sha256) for found in of_rows for index, one in enumerate(found))
+    embedder.draw([sha256 for _, sha256 in ranked], only=True)
+    of_all = [_cells(row) for row in rows]
     same = {
         name
         for name, value in (of_all[0] if len(of_all) > 1 else {}).items()
         if all(one.get(name) == value for one in of_all)
     }
-    media: dict[str, Path] = {}
-    sheet_rows: list[SheetRow] = []
-    for row in result.batch.rows:
-        folder = row.folder
-        for asset in assets_in(row.outputs):
-            # A receipt may have been changed: what lies elsewhere is not embedded.
-            if folder and asset.path and asset.path.resolve().is_relative_to(folder.resolve()):
-                media.setdefault(asset.sha256, asset.path)
-        notes = [text for name, text in row.keys.items() if name in row.notes]
-        names = [text for name, text in row.keys.items() if name not in row.notes]
-        names = names or [row.receipt.subject if row.receipt else ""]
-        sheet_rows.append(
-            SheetRow(
-                row.number,
-                row.name,
-                row.shown_status,
-                row.spent,
-                row.reason,
-                folder,
-                row.receipt,
-                title=" · ".join(filter(None, names)),
-                mark=" · ".join(filter(None, notes)) if any(names) else "",
-                facts=[*_facts(row, same)],
-            )
-        )
-    return batch_sheet(
-        sheet_rows,
-        title=title,
-        document={name: value for name, value in result.as_json().items() if name != "rows"},
-        before=result.batch.spent - result.wallet.spent,
-        asset_path=media.__getitem__,
-        beside=result.folder,
+    # The balances are those of the last execution alone.
+    before = result.batch.spent - result.wallet.spent
+    cards = [_card(row, embedder, same) for row in rows]
+    view = {"title": title, "result": result, "before": before, "cards": cards}
+    return render("batch_sheet.html", view)
+
+
+def _card(row: Row, embedder: Embedder, same: Container[str]) -> Card:
+    media: list[tuple[str, SheetMedium]] = []
+    texts: list[tuple[str, str]] = []
+    more = 0
+    for name, value in row.outputs.items():
+        assets = [*assets_in(value)]
+        first = assets[: _MAX_MEDIA - len(media)]
+        found = [one for asset in first for one in embedder.of_hash(asset.sha256)]
+        media += [(" · ".join(filter(None, [name, one.about.key])), one) for one in found]
+        more += len(assets) - len(first)
+        if not assets and (text := value_text(value)):
+            texts.append((name, text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"))
+    notes = [text for name, text in row.keys.items() if name in row.notes]
+    names = [text for name, text in row.keys.items() if name not in row.notes]
+    names = names or [row.receipt.subject if row.receipt else ""]
+    facts = [*_facts(row, same)]
+    return Card(
+        row,
+        title=" · ".join(filter(None, names)) or row.name,
+        mark=" · ".join(filter(None, notes)) if any(names) else "",
+        price=next((text for name, text in facts if _is_price(name, text)), ""),
+        facts=[one for one in facts if not _is_price(*one)],
+        link=embedder.link_to(row.folder / "contact-sheet.html") if row.folder else "",
+        media=media,
+        texts=texts,
+        more=more,
     )
+
+
+def _is_price(name: str, text: str) -> bool:
+    return "price" in name or any(unicodedata.category(letter) == "Sc" for letter in text)
 
 
 def _cells(row: Row) -> dict[str, object]:

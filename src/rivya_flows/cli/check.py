@@ -16,7 +16,7 @@ from urllib.parse import quote
 import click
 
 from rivya_client.printable import one_line
-from rivya_flows.cli import completion, options
+from rivya_flows.cli import options
 from rivya_flows.cli.failures import FAILED, WRONG, problems_found
 from rivya_flows.cli.options import argument, command, option
 from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem
@@ -35,9 +35,7 @@ Level = Literal["error", "warning"]
 
 @command("check", "check specs --fix", "check specs/product-launch.yaml --live --format sarif")
 def check(
-    specs: tuple[Path, ...] = argument(
-        metavar="[SPEC...]", shell_complete=completion.specs_and_tests
-    ),
+    specs: tuple[Path, ...] = argument(metavar="[SPEC...]"),
     live: bool = option("Check against the models of the service as it is now."),
     fix: bool = option("Fix what is certain, and report what is left."),
     diff: bool = option("Print what --fix would change, and write nothing."),
@@ -234,9 +232,7 @@ _OF_A_RUN = {
 
 @command("test", "test specs/product-launch.yaml -k street", "test --junit tests.xml")
 def test(
-    paths: tuple[Path, ...] = argument(
-        metavar="[SPEC|TEST|FOLDER]...", shell_complete=completion.specs_and_tests
-    ),
+    paths: tuple[Path, ...] = argument(metavar="[SPEC|TEST|FOLDER]..."),
     text: str | None = option(
         "Run only cases whose file or name contains TEXT.", "-k", metavar="TEXT"
     ),

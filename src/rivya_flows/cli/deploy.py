@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rivya_flows.cli import completion, options
+from rivya_flows.cli import options
 from rivya_flows.cli.failures import FAILED
 from rivya_flows.cli.options import Group, argument, command, option
 from rivya_flows.cli.output import print_json, print_table, show, show_result, tell
@@ -26,9 +26,7 @@ _MOST_WAITING = 20
 
 @command("deploy specs", "deploy specs --prune --plan")
 def deploy(
-    specs: tuple[Path, ...] = argument(
-        metavar="SPEC...", required=True, shell_complete=completion.specs
-    ),
+    specs: tuple[Path, ...] = argument(metavar="SPEC...", required=True),
     prune: bool = option(
         "Remove schedules, triggers and deployments that the given specs no longer have, and "
         "deployments of specs that were deleted from a given folder."

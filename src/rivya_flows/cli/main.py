@@ -19,7 +19,6 @@ import click
 from rivya_flows.cli import failures, output
 from rivya_flows.cli.options import Group, examples
 from rivya_flows.cli.session import Interrupts
-from rivya_flows.environment import variables
 from rivya_flows.private import keep_private
 
 _PLACES = {
@@ -117,8 +116,6 @@ def _tell(failure: failures.Failure, *, as_json: bool) -> None:
 
 def main() -> None:
     """The console script."""
-    if "_RIVYA_FLOWS_COMPLETE" in variables():
-        import rivya_flows.cli.completion  # noqa: F401  # click finds the shells that it registers
     keep_private()
     output.prepare_streams()
     logging.captureWarnings(True)  # a decoder's warning can quote a foreign file

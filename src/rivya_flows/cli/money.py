@@ -166,10 +166,7 @@ def set_pool(
         "Most credits of a period; a new pool needs it.", type=click.IntRange(0)
     ),
     assignments: tuple[str, ...] = option(
-        "Cover runs with this label; several must all match.",
-        "--match",
-        metavar="LABEL=VALUE",
-        shell_complete=completion.labels,
+        "Cover runs with this label; several must all match.", "--match", metavar="LABEL=VALUE"
     ),
     period: str | None = option(
         "When it begins again, in UTC; the default is month.", type=click.Choice(list(EACH_PERIOD))

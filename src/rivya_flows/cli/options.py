@@ -148,7 +148,7 @@ def age(text: str) -> timedelta:
 
 def labels(text: str) -> Any:
     """The option ``--label``, which may be given more than once."""
-    return option(text, "--label", metavar="NAME=VALUE", shell_complete=completion.labels)
+    return option(text, "--label", metavar="NAME=VALUE")
 
 
 def folder(text: str) -> Any:
@@ -159,15 +159,11 @@ def folder(text: str) -> Any:
 
 Cache = Literal["off", "run", "spec"] | None
 NEW_FILE = click.Path(path_type=Path, dir_okay=False)  # the type of a path to write to
-SPEC = argument(shell_complete=completion.specs)
+SPEC = argument()
 RUN = argument(metavar="RUN", shell_complete=completion.runs)
 LAST_RUN = argument(default="last", shell_complete=completion.runs)
 INPUTS = option(
-    "Give an input; read as YAML against its type.",
-    "-i",
-    "--input",
-    metavar="NAME=VALUE",
-    shell_complete=completion.inputs,
+    "Give an input; read as YAML against its type.", "-i", "--input", metavar="NAME=VALUE"
 )
 INPUTS_FILE = option("YAML or JSON file of inputs; -i wins over it.", "--inputs", metavar="FILE")
 BUDGET = option("Override the spec's credit budget.", type=click.IntRange(0))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rivya_flows.cli import completion, options, session
+from rivya_flows.cli import options, session
 from rivya_flows.cli.options import argument, command, option
 from rivya_flows.cli.output import tell
 from rivya_flows.cli.plan import request_of, show_plan
@@ -31,7 +31,7 @@ _BY = option("Who answers; left out, your user name.", metavar="NAME")
     "run --quote launch.quote",
 )
 def run(
-    spec: Path | None = argument(shell_complete=completion.specs),
+    spec: Path | None = argument(),
     assignments: tuple[str, ...] = options.INPUTS,
     file: Path | None = options.INPUTS_FILE,
     only_plan: bool = options.PLAN,
@@ -99,7 +99,6 @@ def resume(
         "Answer a question of the run: a key, a number, several, or none: NOTE.",
         "--answer",
         metavar="STEP=KEY",
-        shell_complete=completion.answers,
     ),
     by: str | None = _BY,
     budget: int | None = option(
@@ -108,7 +107,6 @@ def resume(
     regenerate: tuple[str, ...] = option(
         "Buy failed jobs again: all, or those of STEP or STEP[KEY]. Write it after RUN.",
         metavar="[STEP]",
-        shell_complete=completion.steps,
         is_flag=False,
         flag_value="*",
     ),
@@ -156,11 +154,9 @@ def fork(
         metavar="STEP[KEY]",
         multiple=True,
         callback=_one,
-        shell_complete=completion.steps,
     ),
     spec: Path | None = option(
-        "Run this file, such as the edited spec of RUN, instead of the spec that RUN had.",
-        shell_complete=completion.specs,
+        "Run this file, such as the edited spec of RUN, instead of the spec that RUN had."
     ),
     assignments: tuple[str, ...] = options.INPUTS,
     file: Path | None = options.INPUTS_FILE,

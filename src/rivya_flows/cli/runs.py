@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from rivya_flows.cli import completion, options
+from rivya_flows.cli import options
 from rivya_flows.cli.layout import Cell, until
 from rivya_flows.cli.options import command, moment, option
 from rivya_flows.cli.output import COLOURS, near_paths, print_json, print_table, show, tell
@@ -30,9 +30,7 @@ _RESUMED = 3  # runs that a line says how to resume
 @command()
 def runs(
     labels: tuple[str, ...] = options.FILTER,
-    spec: str | None = option(
-        "Only of this spec.", metavar="NAME", shell_complete=completion.run_names
-    ),
+    spec: str | None = option("Only of this spec.", metavar="NAME"),
     status: str | None = option("Only with this status.", type=click.Choice(_STATUSES)),
     since: datetime | None = option("Started since: 30d, 2026-11-01.", type=moment, metavar="WHEN"),
     limit: int = option(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rivya_flows.cli import completion, options
+from rivya_flows.cli import options
 from rivya_flows.cli.options import Group, argument, command, option
 from rivya_flows.cli.output import print_json, show, show_result, tell
 from rivya_flows.cli.session import confirmer, open_page, settings
@@ -28,9 +28,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
 @command("up", "up specs/product-launch.yaml --sandbox")
 def up(
-    named: tuple[Path, ...] = argument(
-        metavar="[SPEC]...", type=click.Path(path_type=Path), shell_complete=completion.specs
-    ),
+    named: tuple[Path, ...] = argument(metavar="[SPEC]...", type=click.Path(path_type=Path)),
     folder: Path | None = option(
         "Deploy every spec in this folder; default: RIVYA_FLOWS_SPECS, else ./specs.",
         "--specs",

@@ -1,11 +1,9 @@
-"""Pages about runs that need no network: contact sheets of a run and of a batch, and the page for a client."""
+"""Pages about a run that need no network: its contact sheet, and the page for a client."""
 
 from __future__ import annotations
 
 import shlex
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,14 +27,10 @@ from rivya_flows.receipt.embedding import (
 from rivya_flows.receipt.model import Card, Choice, EarlierCandidate, Item, Receipt, Step
 from rivya_flows.receipt.pages import moment_text, render, value_text
 from rivya_flows.receipt.questions import answering_command, blank_answer
-from rivya_flows.receipt.sheet_story import fold_steps, graph, timeline
+from rivya_flows.receipt.sheet_story import fold_steps, step_times
 from rivya_flows.receipt.summary import alike, manner, name_alike, steps_done
 
 _NOT_NEEDED = ("skipped", "suspended", "running")
-_MAX_ROW_MEDIA = 6
-"""Media of one row on the sheet of a batch; the sheet of the row has all."""
-
-_MAX_ROW_TEXT = 600  # characters of a text there
 _UNFINISHED = ("running", "suspended")  # outputs without a value may still get one
 _NOT_DONE = ("failed", "skipped", "cancelled", "suspended")
 
@@ -96,95 +90,11 @@ def contact_sheet(
         "steps": [*zip(steps, cards, strict=True)],
         "origins": Origins(receipt, embedder, [step.id for step in steps]),
         "whole_steps": whole,
-        "timeline": timeline(receipt, steps),
-        "graph": graph(whole),
+        "times": step_times(receipt, placed),
         "troubles": [(*same[0], name_alike(same)) for same in alike(troubles)],
         "served": asset_url is not None,
     }
     return render("contact_sheet.html", view)
-
-
-@dataclass(frozen=True)
-class SheetRow:
-    """A row of a batch on its contact sheet, with what names it and the cells that tell it from others."""
-
-    number: int
-    name: str
-    status: str
-    credits: int
-    reason: str | None
-    folder: Path | None
-    receipt: Receipt | None
-    title: str = ""
-    mark: str = ""
-    facts: Sequence[tuple[str, str]] = ()
-
-    @property
-    def price(self) -> str:
-        """The first of the facts that is a price; "" without one."""
-        return next((text for name, text in self.facts if _is_price(name, text)), "")
-
-    @property
-    def other_facts(self) -> list[tuple[str, str]]:
-        """The facts that are no price."""
-        return [one for one in self.facts if not _is_price(*one)]
-
-
-def _is_price(name: str, text: str) -> bool:
-    return "price" in name or any(unicodedata.category(letter) == "Sc" for letter in text)
-
-
-class BatchCard(NamedTuple):
-    """A row of a batch, with the link to its sheet, its first media and texts by name, and how many `more`."""
-
-    row: SheetRow
-    link: str
-    media: list[tuple[str, SheetMedium]]
-    texts: list[tuple[str, str]]
-    more: int
-
-
-def batch_sheet(
-    rows: Sequence[SheetRow],
-    *,
-    title: str,
-    document: Mapping[str, Any],
-    before: int,
-    asset_path: AssetPath,
-    beside: Path,
-) -> str:
-    """The page of a batch: every row with its outputs, price and state, and links to its own pages.
-
-    Args:
-        document: As of ``batch --json``, without its rows.
-        before: Credits that earlier executions spent; the balances are those of the last one alone.
-    """
-    receipts = [row.receipt for row in rows if row.receipt]
-    embedder = Embedder(receipts, asset_path, beside)
-    of_rows = [[*assets_in(row.receipt and row.receipt.outputs)][:_MAX_ROW_MEDIA] for row in rows]
-    # The first of each row before the second of any.
-    ranked = sorted((index, one.sha256) for media in of_rows for index, one in enumerate(media))
-    embedder.draw([sha256 for _, sha256 in ranked], only=True)
-    cards = [_batch_card(row, embedder) for row in rows]
-    view = {"title": title, "batch": document, "before": before, "cards": cards}
-    return render("batch_sheet.html", view)
-
-
-def _batch_card(row: SheetRow, embedder: Embedder) -> BatchCard:
-    media: list[tuple[str, SheetMedium]] = []
-    texts: list[tuple[str, str]] = []
-    more = 0
-    for name, value in (row.receipt.outputs if row.receipt else {}).items():
-        assets = [*assets_in(value)]
-        first = assets[: _MAX_ROW_MEDIA - len(media)]
-        found = [one for asset in first for one in embedder.of_hash(asset.sha256)]
-        media += [(" · ".join(filter(None, [name, one.about.key])), one) for one in found]
-        more += len(assets) - len(first)
-        if not assets and (text := value_text(value)):
-            short = text if len(text) <= _MAX_ROW_TEXT else f"{text[: _MAX_ROW_TEXT - 1]}…"
-            texts.append((name, short))
-    link = embedder.link_to(row.folder / "contact-sheet.html") if row.folder else ""
-    return BatchCard(row, link, media, texts, more)
 
 
 def _questions(receipt: Receipt, embedder: Embedder) -> Iterator[Asked]:
@@ -239,37 +149,29 @@ def _comparing(receipt: Receipt) -> str:
 
 # --- What media were made from ---
 
-_MAX_DEPTH, _MAX_OF_ONE, _MAX_OF_PAGE = 8, 24, 1500
-"""Generations of a medium, sources of one place of the page, and of all of it."""
+_MOST_SOURCES = 24  # of one place of the page
 
 
-@dataclass(frozen=True)
-class Source:
-    """A medium, and what it was made from.
+class Source(NamedTuple):
+    """What a medium was made from, by its card; what that was made from stands where the page has it.
 
     Attributes:
-        card: None stands for `more` sources that are left out.
-        picture: To draw small; None if it is no picture, or stands right above.
-        anchor: Of the medium, or of the step that made it; "" if the page has neither.
+        anchor: Of the step that made it; "" if the page does not have it.
+        picture: Of what the run was given, which stands nowhere else; None if it is no small picture.
         pick: The pick that chose it, and who picked; empty if none did.
-        again: The page tells above what it was made from.
     """
 
-    card: Card | None
-    picture: SheetMedium | None = None
-    anchor: str = ""
-    pick: tuple[str, ...] = ()
-    sources: tuple[Source, ...] = ()
-    again: bool = False
-    more: int = 0
+    card: Card
+    anchor: str
+    picture: SheetMedium | None
+    pick: tuple[str, ...]
 
 
 class Origins:
     """Finds the sources of media of one page."""
 
     def __init__(self, receipt: Receipt, embedder: Embedder, steps: Iterable[str]) -> None:
-        self._embedder, self._steps, self._left = embedder, frozenset(steps), _MAX_OF_PAGE
-        self._above: frozenset[str] = frozenset()
+        self._embedder, self._steps = embedder, frozenset(steps)
         self._cards = {card.sha256: card for card in reversed(receipt.assets)}
         self._picks: dict[str, tuple[str, str]] = {}
         for name, choice in receipt.choices():
@@ -277,65 +179,35 @@ class Origins:
                 if one.picked and one.sha256:
                     by = manner(choice).removeprefix("picked ")
                     self._picks.setdefault(one.sha256, (name, by))
-        self._places: dict[str, tuple[bool, str]] = {}
 
-    def of(self, value: Any, item: tuple[str, str] | None = None) -> tuple[Source, ...]:
-        """The sources of the media in a value, each once.
+    def of(self, value: Any, item: tuple[str, str] | None = None) -> tuple[tuple[Source, ...], int]:
+        """The first sources of the media in a value, each once, and how many more there are.
 
         Args:
             item: Step and key of the item whose card shows the media: what it says is not repeated,
                 only what it took.
         """
-        above = [asset.sha256 for asset in assets_in(value)]
         found: dict[Any, str] = {}
-        for sha256 in above:
-            card = self._cards.get(sha256)
+        for asset in assets_in(value):
+            card = self._cards.get(asset.sha256)
             if card is None or card.made_by is None:
                 continue
             name = card.made_by.step, card.made_by.key
             if name == item:
                 found |= {one: one for one in card.made_by.parents}
             else:
-                found.setdefault(name, sha256)  # the formats of one film have one maker
-        self._above = frozenset(above)
-        return self._sources(found.values(), set(), [_MAX_OF_ONE], 0)
+                found.setdefault(name, asset.sha256)  # the formats of one film have one maker
+        known = [self._cards[one] for one in found.values() if one in self._cards]
+        first = known[:_MOST_SOURCES]
+        return tuple(map(self._source, first)), len(known) - len(first)
 
-    def _sources(
-        self, hashes: Iterable[str], seen: set[str], left: list[int], depth: int
-    ) -> tuple[Source, ...]:
-        known = [one for one in hashes if one in self._cards]
-        first = known[: max(0, min(left[0], self._left))]
-        left[0] -= len(first)
-        self._left -= len(first)
-        found = []
-        for sha256 in first:
-            maker, again = self._cards[sha256].made_by, sha256 in seen
-            seen.add(sha256)
-            picture, anchor = self._place(sha256)
-            if maker and not anchor and maker.step in self._steps:
-                anchor = f"step-{maker.step}"
-            pick, sources = () if again else self._picks.get(sha256, ()), tuple[Source, ...]()
-            if maker and not again and depth < _MAX_DEPTH:
-                sources = self._sources(maker.parents, seen, left, depth + 1)
-            found.append(Source(self._cards[sha256], picture, anchor, pick, sources, again))
-        if found and len(known) > len(first):
-            found.append(Source(None, more=len(known) - len(first)))
-        return tuple(found)
-
-    def _place(self, sha256: str) -> tuple[SheetMedium | None, str]:
-        """The picture of a medium, if it can be shown, and its anchor, if the page has it."""
-        # What stands right above is not shown again.
-        media = [] if sha256 in self._above else self._embedder.of_hash(sha256)
-        if not media:
-            return None, ""
-        [medium] = media
-        # What the page shows nowhere else is here if it is small: the folder of a run has no copy.
-        embedded = medium.source.startswith("data:")
-        is_shown, anchor = self._places.setdefault(
-            sha256, (medium.original is not None or embedded, medium.anchor)
-        )
-        picture = medium if is_shown and medium.kind == "image" else None
-        return picture, anchor if is_shown and (picture or medium.original) else ""
+    def _source(self, card: Card) -> Source:
+        pick = self._picks.get(card.sha256, ())
+        if maker := card.made_by:
+            return Source(card, f"step-{maker.step}" * (maker.step in self._steps), None, pick)
+        [medium] = self._embedder.of_hash(card.sha256)
+        is_inside = (medium.original or medium).source.startswith("data:")
+        return Source(card, "", medium if is_inside and medium.kind == "image" else None, pick)
 
 
 # --- The page for a client ---

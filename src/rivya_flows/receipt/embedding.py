@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -32,7 +31,6 @@ _FORMAT_NAMES = {"clean": "without captions", "poster": "Poster", "gif": "GIF"}
 _KIND_NAMES: dict[MediaKind, str] = {"image": "Picture", "video": "Film", "audio": "Sound"}
 _MAX_PROMPT = 160  # characters of one that say what is seen
 _MAX_CODES = 10 * _MAX_PROMPT  # a character may be several code points
-_PART = re.compile(r"[,.;] ")
 
 
 def alt_text(kind: MediaKind, step: str = "", name: str = "", prompt: str = "") -> str:
@@ -65,16 +63,12 @@ class Description(NamedTuple):
 def describe(items: Items) -> dict[str, Description]:
     """Each medium of the items of a receipt, by hash."""
     found: dict[str, Description] = {}
-    # A sound has no look, so a brand says nothing of it.
-    seen = [(step.id, item) for step, item in items if any(m.kind != "audio" for m in item.media)]
-    common = shared_ending((step, one.prompt) for step, one in seen if one.prompt is not None)
     makers: defaultdict[str, set[str]] = defaultdict(set)
     picks: defaultdict[str | None, dict[str, None]] = defaultdict(dict)
     # The items of an `include` that have a medium, by hash and step, the innermost step first.
     campaigns: defaultdict[str, dict[str, list[str]]] = defaultdict(dict)
     for step, item in items:
         price = f"{item.credits:,} {'credit' if item.credits == 1 else 'credits'}"
-        prompt = (item.prompt or "").removesuffix(common)
         for asset in item.media:
             formats = item.formats.get(asset.sha256, ())
             names = [*filter(None, [item.key, *(_FORMAT_NAMES.get(one, one) for one in formats)])]
@@ -83,7 +77,7 @@ def describe(items: Items) -> dict[str, Description]:
             elif names and step.uses != "pick":
                 makers[asset.sha256].add(" · ".join(names))
             if asset.sha256 not in found:
-                alt = alt_text(asset.kind, step.id, ", ".join(names), prompt)
+                alt = alt_text(asset.kind, step.id, ", ".join(names), item.prompt or "")
                 caption = " · ".join([step.id, *names, price])
                 found[asset.sha256] = Description(alt, caption, " · ".join(names))
         for candidate in item.choice.candidates if item.choice else ():
@@ -105,20 +99,6 @@ def describe(items: Items) -> dict[str, Description]:
         )
         for sha256, one in found.items()
     }
-
-
-def shared_ending(prompts: Iterable[tuple[str, str]]) -> str:
-    """What the prompts of all steps end with, as the words of a brand do; "" of one step alone.
-
-    It begins where a part of a sentence ends.
-    """
-    pairs = list(prompts)
-    if len({step for step, _ in pairs}) < 2:
-        return ""
-    backwards = [prompt[::-1] for _, prompt in pairs]
-    ending = commonprefix(backwards)[::-1]  # noqa: RUF071  # texts, no paths
-    begin = _PART.search(ending)
-    return ending[begin.start() :] if begin else ""
 
 
 def _shorten(text: str) -> str:
