@@ -11,7 +11,7 @@ from rivya_flows.language.answers import UNREAD, read_expect
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.wording import preview
-from rivya_flows.language.workflow import PARTS
+from rivya_flows.spec.model_names import arguments_in
 
 _PASSED_OVER = ("$schema", "$id", "$comment", "title", "examples", "additionalProperties")
 """Of no use to a check: fields that are not declared are kept in an answer."""
@@ -45,24 +45,12 @@ _USED_KEYS = ("type", "description", *dict.fromkeys(chain.from_iterable(_KEYS_OF
 
 def texts_beside(tree: Mapping) -> Iterator[tuple[Path, Mapping, str]]:
     """The places that name a text beside the spec: path and map of the arguments, and the key."""
-    for part in PARTS:
-        steps = tree.get(part)
-        for step_id, (_, step) in steps.pairs.items() if isinstance(steps, Mapping) else ():
-            uses = step.get("uses") if isinstance(step, Mapping) else None
-            if not isinstance(step, Mapping) or not isinstance(uses, Scalar):
-                continue
-            held, listed = step.get("with"), step.get("fallback")
-            alternatives = listed.members if isinstance(listed, Sequence) else []
-            holders: list[tuple[Path, Node | None]] = [((part, step_id, "with"), held)]
-            holders += [((part, step_id, "fallback", n), one) for n, one in enumerate(alternatives)]
-            for path, holder in holders:
-                for key in _KEYS.get(str(uses.value), ()):
-                    node = holder.get(key) if isinstance(holder, Mapping) else None
-                    is_path = isinstance(node, Scalar) and isinstance(node.value, str)
-                    if isinstance(holder, Mapping) and (
-                        is_path if key == "expect" else _names_file(node)
-                    ):
-                        yield path, holder, key
+    for path, uses, holder in arguments_in(tree):
+        for key in _KEYS.get(str(uses), ()):
+            node = holder.get(key)
+            is_path = isinstance(node, Scalar) and isinstance(node.value, str)
+            if is_path if key == "expect" else _names_file(node):
+                yield path, holder, key
 
 
 _KEYS = {"generate": ("prompt",), "chat": ("message", "expect")}
