@@ -26,8 +26,8 @@ def test_a_list_of_maps_is_read_with_its_other_fields() -> None:
         ('{"scenes": {"line": "so"}}', "scenes must be a list"),
         ('{"scenes": ["so"]}', r"scenes\[0\] must be an object"),
         ('{"scenes": [{"line": "so", "seconds": 2}]}', r"scenes\[0\]\.tags is missing"),
-        ('{"scenes": [{"line": "so", "seconds": "2", "tags": []}]}', r"scenes\[0\]\.seconds must be of type number"),
-        ('{"scenes": [{"line": "so", "seconds": 2, "tags": [true]}]}', r"scenes\[0\]\.tags\[0\] must be of type str"),
+        ('{"scenes": [{"line": "so", "seconds": "2", "tags": []}]}', r"scenes\[0\]\.seconds: expected a number"),
+        ('{"scenes": [{"line": "so", "seconds": 2, "tags": [true]}]}', r"scenes\[0\]\.tags\[0\]: expected text"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_in_a_list_of_maps_is_told_with_its_place(

@@ -20,7 +20,7 @@ from rivya_flows.language.expressions.output_types import (
     map_of,
 )
 from rivya_flows.language.expressions.values import is_number
-from rivya_flows.language.inputs import fit as fit_input
+from rivya_flows.language.input_values import SIZED, fit_value
 from rivya_flows.language.patterns import pattern_error
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import preview
@@ -33,7 +33,6 @@ SHORT = ("string", "text", "integer", "number", "boolean", "date")
 TYPES = (*SHORT, "enum", "list", "map")
 KEYS = ("type", "description", "required", "values", "of", "fields", "min", "max", "pattern")
 _TEXTS = ("string", "text")
-_BOUNDED = (*_TEXTS, "integer", "number", "list")
 _FORM = (
     "write string, integer, number, boolean or date, [string], {name: string}, or more of it, such as"
     " {type: enum, values: [a, b]}"
@@ -110,17 +109,13 @@ class AnswerField:
         if self.type == "list":
             if not isinstance(value, list):
                 raise AnswerFieldError(f"{where} must be a list")
-            self._fit_bounds(value, where, "list")
+            self._fit_value(value, where, "list")
             if self.member is None:
                 return value
             return [self.member.fit(one, f"{place}[{n}]") for n, one in enumerate(value)]
-        kinds = _KINDS.get(self.type)
-        if kinds and (
-            not isinstance(value, kinds) or isinstance(value, bool) is not (kinds == _FLAG)
-        ):
-            raise AnswerFieldError(f"{where} must be of type {self.type}")
-        self._fit_bounds(value, where, "text" if self.type == "string" else self.type)
-        return value
+        if self.type == "any":
+            return value
+        return self._fit_value(value, where, "text" if self.type == "string" else self.type)
 
     def _fit_fields(self, value: Mapping[str, Any], place: str) -> Iterator[tuple[str, Any]]:
         for name, one in self.fields.items():
@@ -132,12 +127,12 @@ class AnswerField:
             else:
                 yield name, one.fit(value[name], inner)
 
-    def _fit_bounds(self, value: Any, where: str, kind: Any) -> None:
+    def _fit_value(self, value: Any, where: str, kind: Any) -> Any:
         declared = Input(
             type=kind, values=self.values, min=self.min, max=self.max, pattern=self.pattern
         )
         try:
-            fit_input(declared, value)
+            return fit_value(declared, value, None, False)
         except ValueError as error:
             raise AnswerFieldError(f"{where}: {error}") from error
 
@@ -163,17 +158,6 @@ class AnswerField:
         named = names.get(self.type, "{}imum")
         given = {named.format(key): one for key, one in bounds.items() if one is not None}
         return made | {key: int(one) if one % 1 == 0 else one for key, one in given.items()}
-
-
-_FLAG = (bool,)
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    "string": (str,),
-    "text": (str,),
-    "date": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": _FLAG,
-}
 
 
 def is_short(written: Any) -> bool:
@@ -268,22 +252,16 @@ def _read_declaration(part: Mapping[str, Any], path: Path, found: list[Diagnosti
             if key == "default":
                 hint = "write `required: false`, and `| default(…)` where you use it"
             wrong(key, f"unknown key {preview(key)} of a field", hint, code="unknown-key")
-    needs = {"values": "enum", "fields": "map"}
-    for key, needed in needs.items():
-        if key in part and of != needed:
-            wrong(key, f"{key!r} belongs to a field of type {needed}", f"write `type: {needed}`")
+    for key, needed in (("values", ("enum",)), ("fields", ("map",)), ("pattern", _TEXTS)):
+        if key in part and of not in needed:
+            message = f"{key!r} belongs to a field of type {needed[0]}"
+            wrong(key, message, f"write `type: {needed[0]}`")
     if kind == "list" and of not in TYPES:
-        wrong(
-            "of",
-            "a list needs the type of its items",
-            "add `of: string`, or `of: map` with `fields:`",
-        )
+        hint = "add `of: string`, or `of: map` with `fields:`"
+        wrong("of", "a list needs the type of its items", hint)
     if kind == "list" and of == "list":
-        wrong(
-            "of",
-            "a list of lists has no name for its parts",
-            "write `of: map` with a field for each",
-        )
+        hint = "write `of: map` with a field for each"
+        wrong("of", "a list of lists has no name for its parts", hint)
     values = part.get("values", ())
     if of == "enum" and not _are_choices(values):
         wrong("values", "an enum needs a list of values", "write `values: [a, b]`")
@@ -293,15 +271,15 @@ def _read_declaration(part: Mapping[str, Any], path: Path, found: list[Diagnosti
         wrong("fields", "a map needs fields", "write `fields: {name: string}`")
         fields = {}
     pattern = part.get("pattern")
-    if pattern is not None and (of not in _TEXTS or not isinstance(pattern, str)):
-        wrong("pattern", "'pattern' belongs to a text", "remove it")
-        pattern = None
-    elif pattern is not None and (why := pattern_error(pattern)):
+    why = "it is no text" if not isinstance(pattern, str) else pattern_error(pattern)
+    if pattern is not None and why and of in _TEXTS:
         wrong("pattern", f"the pattern is not valid: {why}", "mend it")
         pattern = None
     if not isinstance(part.get("required", True), bool):
         wrong("required", "'required' is true or false", "write `required: false`")
-    least, most = _bounds(part, kind, wrong)
+    least, most = (_bound(part, key, kind, wrong) for key in ("min", "max"))
+    if least is not None and most is not None and least > most:
+        wrong("max", f"'max' is less than 'min': {most:g} < {least:g}", "swap them")
     member = None
     if kind == "list" and of in TYPES and of != "list":
         mapped = _map(fields, (*path, "fields"), found).fields if of == "map" and fields else {}
@@ -326,24 +304,16 @@ def _are_choices(values: Any) -> bool:
     return is_list and all(isinstance(one, str | int | float) for one in values)
 
 
-def _bounds(part: Mapping[str, Any], kind: str, wrong: Any) -> tuple[float | None, float | None]:
-    given: dict[str, float | None] = {"min": None, "max": None}
-    for key in given:
-        bound = part.get(key)
-        if bound is None:
-            continue
-        counts = kind in ("list", *_TEXTS)
-        if kind not in _BOUNDED:
-            wrong(key, f"{key!r} has no meaning for {kind}", "remove it")
-        elif not is_number(bound) or (counts and (bound < 0 or bound % 1)):
-            wrong(
-                key,
-                f"{key!r} must be a {'whole ' * counts}number, not {preview(bound)}",
-                "write a number",
-            )
-        else:
-            given[key] = bound
-    least, most = given["min"], given["max"]
-    if least is not None and most is not None and least > most:
-        wrong("max", f"'max' is less than 'min': {most:g} < {least:g}", "swap them")
-    return least, most
+def _bound(part: Mapping[str, Any], key: str, kind: str, wrong: Any) -> float | None:
+    bound: float | None = part.get(key)
+    counts = kind in ("list", *_TEXTS)
+    if bound is None:
+        return None
+    if kind not in SIZED:
+        wrong(key, f"{key!r} has no meaning for {kind}", "remove it")
+    elif is_number(bound) and not (counts and (bound < 0 or bound % 1)):
+        return bound
+    else:
+        what = "whole number" if counts else "number"
+        wrong(key, f"{key!r} must be a {what}, not {preview(bound)}", "write a number")
+    return None

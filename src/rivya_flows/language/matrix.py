@@ -36,10 +36,8 @@ MAX_KEY_CHARACTERS = 16 << 20
 # Keys of a fan-out that `check` knows; a short spec can have many fan-outs.
 _MAX_WRITTEN_KEYS = 100
 # A spec that is no longer than allowed must not take minutes to expand.
-_MAX_FITS = 1_000_000
-_MAX_LOOKUPS = 1_000_000
+_MAX_COMPARED = 1_000_000
 _MAX_NAMED = 5
-_FEWER = "write fewer rules, or list no value of an axis twice"
 
 
 class ItemKey(NamedTuple):
@@ -107,7 +105,15 @@ def combinations(written: Mapping[str, Any], scope: Mapping[str, Any]) -> tuple[
     made = [Combination({})] if axes else []
     for axis, values in axes.items():
         made = [*_with_axis(made, axis, values, scope)]
-    fitting = _Index([one.values for one in made]).fitting
+    if len(made) * sum(map(len, rules.values())) > _MAX_COMPARED:
+        message = f"the matrix has {len(made):,} combinations, too many for its rules"
+        raise ExpressionError(message, "write fewer rules, or fewer values")
+    frozen = [{axis: _frozen(value) for axis, value in one.values.items()} for one in made]
+
+    def fitting(rule: Mapping[str, Any], named: Collection[str]) -> list[int]:
+        wanted = {axis: _frozen(rule[axis]) for axis in named}
+        return [place for place, one in enumerate(frozen) if wanted.items() <= one.items()]
+
     excluded: set[int] = set()
     for rule in rules["exclude"]:
         excluded.update(fitting(rule, set(rule)))
@@ -153,32 +159,6 @@ def _axis(name: str, values: Any) -> Sequence[Any]:
     if not isinstance(values, list | tuple):
         raise ExpressionError(f"the axis {name!r} is not a list but {preview(values)}")
     return values
-
-
-class _Index:
-    """Finds combinations by some of their values, without a look at each."""
-
-    def __init__(self, made: Sequence[Mapping[str, Any]]) -> None:
-        self._made = made
-        self._places: dict[tuple[str, ...], dict[Any, list[int]]] = {}
-        self._left = _MAX_FITS
-
-    def fitting(self, rule: Mapping[str, Any], axes: Collection[str]) -> list[int]:
-        """Places of the combinations that have the rule's values at these axes."""
-        named = tuple(sorted(axes))
-        if named not in self._places:
-            if len(self._places) * len(self._made) > _MAX_LOOKUPS:
-                raise ExpressionError("the matrix rules name too many groups of axes")
-            self._places[named] = {}
-            for place, one in enumerate(self._made):
-                if all(axis in one for axis in named):
-                    values = tuple(_frozen(one[axis]) for axis in named)
-                    self._places[named].setdefault(values, []).append(place)
-        found = self._places[named].get(tuple(_frozen(rule[axis]) for axis in named), [])
-        self._left -= len(found)
-        if self._left < 0:
-            raise ExpressionError("the matrix rules fit too many combinations", _FEWER)
-        return found
 
 
 def _frozen(value: Any) -> Any:

@@ -66,10 +66,9 @@ def _is_skipped_beside(midnight: datetime) -> bool:
 def _days_of_cron(cron: Cron) -> int:
     """Most days in a month: those of the month, those of the week, or both together."""
     longest = _longest(cron.months)
-    if cron.days is None and cron.weekdays is None and not cron.nth_weekdays:
+    if cron.days is None and cron.weekdays is None:
         return longest
-    of_week = _weekdays(cron.weekdays or (), longest) + cron.nth_weekdays
-    return min(longest, (cron.days or 0) + of_week)
+    return min(longest, (cron.days or 0) + _weekdays(cron.weekdays or (), longest))
 
 
 def _most_of_rule(rules: rruleset) -> tuple[list[time], int, int]:

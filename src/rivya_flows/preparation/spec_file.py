@@ -13,17 +13,15 @@ from typing import Any
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset, as_asset
-from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.engine.files import each_found, keep
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.input_tables import TableError
-from rivya_flows.language.input_values import hint_of, place_of
-from rivya_flows.language.inputs import fit, parse_assignments, read_values
+from rivya_flows.language.inputs import parse_assignments, read_values
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.workflow import Input, Inputs, Workflow, change_files
 from rivya_flows.similar_names import nearest
+from rivya_flows.spec.checks.input_values import check_values
 from rivya_flows.spec.inlining import included_texts
 from rivya_flows.spec.load import load
 from rivya_flows.spec.named_files import default_files, named_files
@@ -207,20 +205,7 @@ def _from_file(text: str, file: str, workflow: Workflow) -> Inputs:
     values = read_values(text, file=file)
     report = DiagnosticCollector(file, text)
     report.root, _ = source.read(text.removeprefix("\ufeff"))
-    found: list[Diagnostic] = []
-    for name, value in values.items():
-        declared = workflow.inputs.get(name)
-        if declared is None:
-            report.unknown((name,), "unknown-input", "input", workflow.inputs)
-        elif value is not None:
-            try:
-                fit(declared, value, root=Path())
-            except TableError as error:
-                found += error.problems
-            except ValueError as error:
-                hint = hint_of(error, declared, value)
-                at = (name, *place_of(error))
-                report.add(at, "wrong-input", f"{name}: {error}", hint)
-    if problems := (*report.diagnostics, *found):
+    in_tables = check_values(workflow.inputs, values, (), report, Path())
+    if problems := (*report.diagnostics, *in_tables):
         raise SpecError(problems)
     return values

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping as Mapping_
+from itertools import chain
 from typing import Any
 
 from rivya_flows.diagnostics import Diagnostic
@@ -10,10 +11,8 @@ from rivya_flows.language.answers import UNREAD, read_expect
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.wording import preview
-from rivya_flows.language.workflow import PARTS
+from rivya_flows.spec.model_names import arguments_in
 
-_USED_KEYS = ("type", "description", "enum", "properties", "required", "items", "pattern", "format",
-         "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")  # fmt: skip
 _PASSED_OVER = ("$schema", "$id", "$comment", "title", "examples", "additionalProperties")
 """Of no use to a check: fields that are not declared are kept in an answer."""
 _TYPES = {
@@ -25,17 +24,6 @@ _TYPES = {
     "object": "map",
 }
 _OF_ITEMS = ("values", "fields", "pattern")
-_KEYS_OF = {
-    "string": ("pattern", "format"),
-    "array": ("items",),
-    "object": ("properties", "required"),
-}
-_FORMS = {
-    "description": (str, "text", '"description": "A line"'),
-    "pattern": (str, "text", '"pattern": "^[A-Z]+$"'),
-    "required": (list, "a list of names", '"required": ["name"]'),
-    "enum": (list, "a list of values", '"enum": ["a", "b"]'),
-}
 _BOUNDS = {
     "list": ("minItems", "maxItems"),
     "string": ("minLength", "maxLength"),
@@ -44,26 +32,25 @@ _BOUNDS = {
 }
 
 
+_KEYS_OF: Mapping_[str, tuple[str, ...]] = {
+    **{kind: _BOUNDS.get(name, ()) for kind, name in _TYPES.items()},
+    "string": ("pattern", "format", "minLength", "maxLength"),
+    "array": ("items", "minItems", "maxItems"),
+    "object": ("properties", "required"),
+    "enum": ("enum",),
+}
+"""The keys that a schema of each type may have, beside `type` and `description`."""
+_USED_KEYS = ("type", "description", *dict.fromkeys(chain.from_iterable(_KEYS_OF.values())))
+
+
 def texts_beside(tree: Mapping) -> Iterator[tuple[Path, Mapping, str]]:
     """The places that name a text beside the spec: path and map of the arguments, and the key."""
-    for part in PARTS:
-        steps = tree.get(part)
-        for step_id, (_, step) in steps.pairs.items() if isinstance(steps, Mapping) else ():
-            uses = step.get("uses") if isinstance(step, Mapping) else None
-            if not isinstance(step, Mapping) or not isinstance(uses, Scalar):
-                continue
-            held, listed = step.get("with"), step.get("fallback")
-            alternatives = listed.members if isinstance(listed, Sequence) else []
-            holders: list[tuple[Path, Node | None]] = [((part, step_id, "with"), held)]
-            holders += [((part, step_id, "fallback", n), one) for n, one in enumerate(alternatives)]
-            for path, holder in holders:
-                for key in _KEYS.get(str(uses.value), ()):
-                    node = holder.get(key) if isinstance(holder, Mapping) else None
-                    is_path = isinstance(node, Scalar) and isinstance(node.value, str)
-                    if isinstance(holder, Mapping) and (
-                        is_path if key == "expect" else _names_file(node)
-                    ):
-                        yield path, holder, key
+    for path, uses, holder in arguments_in(tree):
+        for key in _KEYS.get(str(uses), ()):
+            node = holder.get(key)
+            is_path = isinstance(node, Scalar) and isinstance(node.value, str)
+            if is_path if key == "expect" else _names_file(node):
+                yield path, holder, key
 
 
 _KEYS = {"generate": ("prompt",), "chat": ("message", "expect")}
@@ -126,25 +113,23 @@ def _read_schema(schema: Any, path: Path, report: DiagnosticCollector) -> dict[s
             'write {"type": "string"}',
         )
         return {"type": "string"}
+    kind, optional = _kind_of(schema)
+    takes = _KEYS_OF.get("enum" if "enum" in schema else str(kind), ())
     for key in schema:
         if key not in (*_USED_KEYS, *_PASSED_OVER):
-            message = f"{key!r} of JSON Schema is not supported here"
-            report.add(
-                (*path, key), "bad-expect", message, f"there are: {', '.join(_USED_KEYS)}", key=True
+            message, hint = f"{key!r} of JSON Schema is not supported here", ", ".join(_USED_KEYS)
+            report.add((*path, key), "bad-expect", message, f"there are: {hint}", key=True)
+        elif takes and key not in ("type", "description", *takes, *_PASSED_OVER):
+            message = (
+                f"{key!r} has no meaning for {'an enum' if 'enum' in takes else f'type {kind}'}"
             )
-    for key, (needed, what, hint) in _FORMS.items():
-        if key in schema and not isinstance(schema[key], needed):
-            message = f"{key!r} must be {what}, not {preview(schema[key])}"
-            report.add((*path, key), "bad-expect", message, f"write {hint}")
-    kind, optional = _kind_of(schema)
+            report.add((*path, key), "bad-expect", message, "remove it", key=True)
     choices = schema.get("enum")
     if isinstance(choices, list) and None in choices:
         optional, choices = True, [one for one in choices if one is not None]
-    made: dict[str, Any] = {"required": False} if optional else {}
-    if "description" in schema:
-        made["description"] = schema["description"]
+    made = {key: schema[key] for key in ("description", "pattern") if key in schema}
+    made |= {"required": False} if optional else {}
     if "enum" in schema:
-        _refuse_others(schema, (), "an enum", path, report)
         return {**made, "type": "enum", "values": choices}
     if not isinstance(kind, str) or kind not in _TYPES:
         at = (*path, "type") if "type" in schema else path
@@ -153,7 +138,6 @@ def _read_schema(schema: Any, path: Path, report: DiagnosticCollector) -> dict[s
         return {**made, "type": "string"}
     made["type"] = _TYPES[kind]
     bounds = _BOUNDS.get(made["type"], ())
-    _refuse_others(schema, (*_KEYS_OF.get(kind, ()), *bounds), f"type {kind}", path, report)
     for name, key in zip(("min", "max"), bounds, strict=False):
         if schema.get(key) is not None:
             made[name] = schema[key]
@@ -172,20 +156,6 @@ def _read_schema(schema: Any, path: Path, report: DiagnosticCollector) -> dict[s
     if kind == "object":
         made["fields"] = _fields(schema, path, report)
     return made
-
-
-def _refuse_others(
-    schema: dict[str, Any],
-    keys: tuple[str, ...],
-    what: str,
-    path: Path,
-    report: DiagnosticCollector,
-) -> None:
-    """Reports keys that have no meaning for a schema of this type."""
-    for key in schema:
-        if key in _USED_KEYS and key not in ("type", "description", "enum", *keys):
-            message = f"{key!r} has no meaning for {what}"
-            report.add((*path, key), "bad-expect", message, "remove it", key=True)
 
 
 def _is_anchored(pattern: str) -> bool:
@@ -221,10 +191,10 @@ def _fields(schema: dict[str, Any], path: Path, report: DiagnosticCollector) -> 
         )
         report.add(path, "bad-expect", message, hint)
         return {"name": "string"}
-    needed = required if isinstance(required, list) else []
+    needed = required if isinstance(required, list) else [] if required is None else [required]
     for name in needed:
-        if not isinstance(name, str) or name not in properties:
-            message = f"'required' names {preview(name)}, which is no property"
+        if name not in (*properties,) or not isinstance(required, list):
+            message = f"'required' names {preview(name)}, which is no property in a list"
             report.add((*path, "required"), "bad-expect", message, "declare it in properties")
     fields = {}
     for name, inner in properties.items():

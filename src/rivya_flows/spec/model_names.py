@@ -26,18 +26,34 @@ _REPORTED = "${{ none }}"
 """Stands for a model whose name was reported as wrong."""
 
 
-class _Use(NamedTuple):
-    """A map with the name of a model in it."""
+class WrittenArguments(NamedTuple):
+    """The arguments of a step, of one of its fallbacks, or of `defaults`: their place, kind of step, and map."""
 
     path: Path
+    uses: object
     holder: Mapping
+
+
+def arguments_in(root: Mapping) -> Iterator[WrittenArguments]:
+    """The arguments of all steps in a tree, as far as they are maps."""
+    for part in PARTS:
+        for step_id, (_, step) in _pairs(root.get(part)):
+            uses, listed = _inside(step, "uses"), _inside(step, "fallback")
+            members = listed.members if isinstance(listed, Sequence) else []
+            found: list[tuple[Path, Node | None]] = [
+                ((part, step_id, "with"), _inside(step, "with"))
+            ]
+            found += [((part, step_id, "fallback", n), one) for n, one in enumerate(members)]
+            for path, held in found:
+                if isinstance(held, Mapping) and isinstance(uses, Scalar):
+                    yield WrittenArguments(path, uses.value, held)
 
 
 def write_out_models(root: Mapping, catalogue: Catalogue, report: DiagnosticCollector) -> None:
     """Puts models where steps and `defaults` have their names of `models`; wrong names are reported."""
     named = root.get("models")
     known = _read_models(named, root, catalogue, report) if isinstance(named, Mapping) else {}
-    for path, holder in _uses(root) if known else ():
+    for path, holder in _models(root) if known else ():
         mark, node = holder.pairs["model"]
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             continue
@@ -138,30 +154,18 @@ def _is_of_inputs(
     return True
 
 
-def _uses(root: Mapping) -> Iterator[_Use]:
-    for part in PARTS:
-        for step_id, (_, step) in _pairs(root.get(part)):
-            uses = step.get("uses") if isinstance(step, Mapping) else None
-            if not isinstance(step, Mapping) or not isinstance(uses, Scalar):
-                continue
-            if uses.value in BUILT_IN:
-                yield from _holders(step.get("with"), (part, step_id, "with"))
-                listed = step.get("fallback")
-                members = listed.members if isinstance(listed, Sequence) else []
-                for index, one in enumerate(members):
-                    yield from _holders(one, (part, step_id, "fallback", index))
-    for kind, (_, given) in _pairs(root.get("defaults")):
-        yield from _holders(_inside(given, "with"), ("defaults", kind, "with"))
+def _models(root: Mapping) -> Iterator[tuple[Path, Mapping]]:
+    """The maps with the name of a model in them."""
+    given = [
+        (("defaults", kind, "with"), _inside(one, "with"))
+        for kind, (_, one) in _pairs(root.get("defaults"))
+    ]
+    built_in = (one for one in arguments_in(root) if one.uses in BUILT_IN)
+    for path, holder in [*((one.path, one.holder) for one in built_in), *given]:
+        for at, held in ((path, holder), ((*path, "judge"), _inside(holder, "judge"))):
+            if isinstance(held, Mapping) and "model" in held.pairs:
+                yield at, held
 
 
 def _pairs(node: Node | None) -> Iterator[tuple[str, tuple[object, Node]]]:
     yield from node.pairs.items() if isinstance(node, Mapping) else ()
-
-
-def _holders(node: Node | None, path: Path) -> Iterator[_Use]:
-    if isinstance(node, Mapping):
-        if "model" in node.pairs:
-            yield _Use(path, node)
-        judge = node.get("judge")
-        if isinstance(judge, Mapping) and "model" in judge.pairs:
-            yield _Use((*path, "judge"), judge)

@@ -1,4 +1,7 @@
-"""The cron schedules that Prefect's server follows: five fields, or a name such as `@daily`."""
+"""Cron schedules that Prefect's server follows: five fields, or a name such as `@daily`.
+
+The last and the nth day of a month are left to recurrence rules.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,6 @@ NAMES = {
     "@annually": "0 0 1 1 *",
 }
 
-_PART = r"(?:\*|\?|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+|#[0-9])?"
-_FIELD = rf"{_PART}(?:,{_PART})*"
-_CRON = re.compile(rf"(?:{_FIELD}\s+){{4}}{_FIELD}$")
-
 
 class _Field(NamedTuple):
     name: str
@@ -34,14 +33,12 @@ class Cron(NamedTuple):
     Attributes:
         days: How many days of a month it names; None for any.
         weekdays: Sunday is 0; None for any.
-        nth_weekdays: How many it names such as fri#2: a month has each of them once.
     """
 
     times: list[time]
     days: int | None
     months: frozenset[int]
     weekdays: frozenset[int] | None
-    nth_weekdays: int
 
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -54,8 +51,6 @@ _FIELDS = (
     _Field("weekday", 0, 7, _WEEKDAYS),
 )
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_LAST = "l"
-_ANY = ("*", "?")
 _READ = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?")
 
 
@@ -66,15 +61,13 @@ def cron_problem(text: str) -> str | None:
         listed = f"there are {', '.join(NAMES)}"
         return None if text.lower() in NAMES else f"{label} is no name of a schedule; {listed}"
     fields = text.lower().split()
-    if len(fields) != len(_FIELDS) or not _CRON.match(text):
+    if len(fields) != len(_FIELDS):
         return f"{label} is not a cron schedule"
     try:
-        _, _, days, months, weekdays = map(_values, _FIELDS, fields)
+        _, _, days, months, _ = map(_values, _FIELDS, fields)
     except ValueError as error:
         return f"{label}: {error}"
-    if not weekdays and fields[2] not in _ANY:  # no date meets both in the server's reading
-        return f"{label}: such as fri#2 takes no day beside it; write * for the day"
-    if fields[4] in _ANY and min(days) > max(_LONGEST[month - 1] for month in months):
+    if fields[4] == "*" and min(days) > max(_LONGEST[month - 1] for month in months):
         return f"{label} has no date: no month of it has {min(days)} days"
     return None
 
@@ -83,38 +76,17 @@ def read_cron(text: str) -> Cron:
     """A cron schedule that passes `cron_problem`, by its parts."""
     fields = NAMES.get(text.lower(), text.lower()).split()
     minutes, hours, days, months, weekdays = map(_values, _FIELDS, fields)
-    named = weekdays and fields[4] not in _ANY
     return Cron(
         [time(hour, minute) for hour in sorted(hours) for minute in sorted(minutes)],
-        None if fields[2] in _ANY else len(days),
+        None if fields[2] == "*" else len(days),
         frozenset(months),
-        frozenset(one % 7 for one in weekdays) if named else None,
-        0 if weekdays else len(fields[4].split(",")),
+        None if fields[4] == "*" else frozenset(one % 7 for one in weekdays),
     )
 
 
 def _values(field: _Field, written: str) -> set[int]:
-    """The values that a field names: 0 for the last day; none for an nth weekday."""
-    if written == "?":
-        if field.name not in ("day", "weekday"):
-            raise ValueError(f"the {field.name} cannot be '?'")
-        return set(range(field.least, field.most + 1))
-    parts = written.split(",")
-    if field.name == "weekday" and any(map(_is_special, parts)):
-        if not all(map(_is_special, parts)):
-            raise ValueError("the weekday has either days or such as fri#2, not both")
-        for part in parts:
-            _value(field, part.partition("#")[0] if "#" in part else part[1:])
-        return set()
-    values: set[int] = set()
-    for part in parts:
-        values |= {0} if part == _LAST and field.name == "day" else _range(field, part)
-    return values
-
-
-def _is_special(part: str) -> bool:
-    """Whether it is an nth or a last weekday of the month: ``fri#2``, ``l5``."""
-    return re.fullmatch(r"[0-9a-z]+#[1-5]|l[0-9]", part) is not None
+    """The values that a field names."""
+    return {value for part in written.split(",") for value in _range(field, part)}
 
 
 def _range(field: _Field, part: str) -> set[int]:
@@ -128,10 +100,9 @@ def _range(field: _Field, part: str) -> set[int]:
         raise ValueError(f"the {field.name} cannot be {part!r}")
     low = field.least if first == "*" else _value(field, first)
     days = 7 if field.name == "weekday" else field.most + 1  # of weekdays 0 and 7 are the same
-    if last is None:
-        high = days - 1 if first == "*" or step else low
-    else:
-        high = field.most if last == _LAST and field.name == "day" else _value(field, last)
+    high = low if last is None else _value(field, last)
+    if last is None and (first == "*" or step):
+        high = days - 1
     if first != "*" and (last or step) and low % days == high % days:
         names = f"is one value, which Prefect reads as every one; write {first} or *"
         raise ValueError(f"the {field.name} {part!r} {names}")

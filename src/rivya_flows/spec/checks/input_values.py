@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import Reference, is_computed, references
+from rivya_flows.language.input_tables import TableError
 from rivya_flows.language.input_values import SIZED, hint_of, place_of
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.patterns import MAX_PARTS_OF_ALL, parts_of, pattern_error
@@ -138,12 +140,13 @@ def check_values(
     *,
     inside: bool = False,
     paths: bool = True,
-) -> None:
-    """Reports values of unknown inputs, and literals that do not fit.
+) -> tuple[Diagnostic, ...]:
+    """Reports values of unknown inputs, and literals that do not fit; gives the mistakes in files of tables.
 
     Files are relative to `folder`, and may be outside of it unless `inside`; with no `paths`, none may be
     a path. Without a folder no other file is looked at.
     """
+    in_tables = list[Diagnostic]()
     for name, value in given.items():
         if (one := declared.get(name)) is None:
             report.unknown((*path, name), "unknown-input", "input", declared)
@@ -156,9 +159,12 @@ def check_values(
         else:
             try:
                 fit(one, value, root=folder, inside=inside)
+            except TableError as error:
+                in_tables += error.problems
             except ValueError as error:
                 hint, at = hint_of(error, one, value, paths=paths), (*path, name, *place_of(error))
                 report.add(at, "wrong-input", f"{name}: {error}", hint)
+    return tuple(in_tables)
 
 
 def missing(declared: Mapping[str, Input], given: Mapping[str, Any]) -> Iterator[str]:
