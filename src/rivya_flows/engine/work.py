@@ -108,20 +108,24 @@ def _notice(state: State, work: actions.Work) -> dict[str, JsonValue]:
         "step": work.step,
         "key": work.key,
         "status": "running" if part == "steps" else status,
-        "outputs": _without_paths(outputs_of(state).values),
+        "outputs": _with_paths(outputs_of(state).values, None),
         "credits": {"spent": state.spent, "saved": state.saved, "budget": state.cap},
         "body": work.arguments.get("body"),
     }
 
 
-def _without_paths(value: Any) -> Any:
-    """Remove the paths of assets, which mean nothing on another machine."""
+def _with_paths(value: Any, path_of: Callable[[str], Path] | None) -> Any:
+    """The value with another path of each asset, by its SHA-256; without `path_of` it has none."""
     if isinstance(value, list):
-        return [_without_paths(one) for one in value]
-    if isinstance(value, dict):
-        left_out = {"path"} if looks_like_asset(value) else set()
-        return {key: _without_paths(value[key]) for key in value if key not in left_out}
-    return value
+        return [_with_paths(one, path_of) for one in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {key: _with_paths(one, path_of) for key, one in value.items()}
+    if looks_like_asset(value):
+        changed.pop("path", None)  # it means nothing on another machine
+        if path_of is not None:
+            changed["path"] = str(path_of(str(value["sha256"])))
+    return changed
 
 
 class FunctionError(RivyaError):
@@ -145,7 +149,7 @@ async def call_function(run: Run, action: Buy | Work) -> Outputs:
     for argument, value in arguments.items():
         fetches = isinstance(kind, Function) and kind.wants_files(argument, value)
         found = await fetch_files(run, value) if fetches else value
-        local[argument] = await asyncio.to_thread(_local_copies, run.context.assets, found)
+        local[argument] = await asyncio.to_thread(_with_paths, found, run.context.assets.local_path)
     # A thread that runs on after its timeout may still write there.
     with tempfile.TemporaryDirectory(
         dir=run.context.scratch, prefix="function-", ignore_cleanup_errors=True
@@ -192,18 +196,6 @@ async def _call_in_time(work: Callable[[], Any], name: str, seconds: float | Non
         if not limit.expired():
             raise  # raised by the function
         raise FunctionError(f"{name}: it took longer than {seconds:g} s") from error
-
-
-def _local_copies(assets: AssetStore, value: Any) -> Any:
-    """Set the path of every asset to a file on this machine."""
-    if isinstance(value, list):
-        return [_local_copies(assets, one) for one in value]
-    if isinstance(value, dict):
-        changed = {key: _local_copies(assets, one) for key, one in value.items()}
-        if looks_like_asset(value):
-            changed["path"] = str(assets.local_path(str(value["sha256"])))
-        return changed
-    return value
 
 
 async def _with_assets(assets: AssetStore, value: Any) -> Any:
