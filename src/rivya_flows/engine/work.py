@@ -1,4 +1,4 @@
-"""The work of steps on this machine: pick, notify, call a function, compose or lay out media."""
+"""The work of steps on this machine: ask and pick, notify, call a function, compose or lay out media."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import json
 import shutil
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -31,8 +32,10 @@ from rivya_flows.language.canonical import canonical
 from rivya_flows.language.final_cut import SPEECH, media_in, with_media
 from rivya_flows.language.secret_names import RESERVED_HINT, names_secret, refusal
 from rivya_flows.media import decoding
+from rivya_flows.questions.open_questions import decide_at_deadline, question_asked
 from rivya_flows.queue import actions, events
 from rivya_flows.queue.actions import Buy, Work
+from rivya_flows.queue.events import Event
 from rivya_flows.queue.queue import is_failing
 from rivya_flows.queue.scope import outputs_of
 from rivya_flows.queue.state import State
@@ -56,6 +59,37 @@ async def pick(_: Run, action: actions.Work) -> Outputs:
 async def miss_pick(_: Run, action: events.ItemFailed) -> None:
     """Fail a pick without an answer, so that a graph shows it."""
     raise UsageError(action.message, "Retry the run, then answer")
+
+
+async def ask(run: Run, action: actions.Ask) -> AsyncGenerator[Event]:
+    """Report each answer as soon as it is given, and what deadlines decide; left questions stay open."""
+    for question in action.questions:
+        state = run.state
+        if question.name not in state.deadlines:
+            yield question_asked(question, run.clock(), state.missed.get(question.name))
+    for question in run.state.asking:
+        deadline, seconds = question.deadline, None
+        if deadline is not None:
+            seconds = max((deadline - run.clock()).total_seconds(), 0.0)
+        try:
+            choice = None if run.ask is None else await asyncio.wait_for(run.ask(question), seconds)
+        except TimeoutError:
+            yield await decide(run, decide_at_deadline(question))
+            continue
+        if choice is None:
+            yield events.QuestionsLeft(at=run.clock())
+            return
+        yield choice.event(question, run.clock())
+
+
+async def decide(
+    run: Run, event: events.AnswerGiven | events.ItemFailed
+) -> events.AnswerGiven | events.ItemFailed:
+    """The event, once a pick that fails by it has failed in a graph too."""
+    if isinstance(event, events.ItemFailed):
+        with suppress(UsageError):
+            await run.call(miss_pick, "pick", event)
+    return event
 
 
 SecretBlocks = Callable[[str], Awaitable[SecretStr | None]]
