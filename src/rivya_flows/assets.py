@@ -92,9 +92,9 @@ def described_assets(value: object) -> Iterator[tuple[Asset, Any]]:
 
 
 def with_assets(value: Any, change: Callable[[Asset], Any]) -> Any:
-    """The value with something else instead of each asset in it, at any depth."""
-    if (asset := as_asset(value)) is not None:
-        return change(asset)
+    """The value with something else instead of each asset in it, at any depth; None leaves one as it is."""
+    if (asset := as_asset(value)) is not None and (changed := change(asset)) is not None:
+        return changed
     if isinstance(value, Mapping):
         return {name: with_assets(one, change) for name, one in value.items()}
     return [with_assets(one, change) for one in value] if isinstance(value, list | tuple) else value

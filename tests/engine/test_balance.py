@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from rivya_client.types import Credits
-from rivya_flows.engine.loop import read_balance
+from rivya_flows.engine.purchases import read_balance
 from rivya_flows.engine.run import Run
 from rivya_flows.queue.actions import ReadBalance
 from support.task_runs import run_of

@@ -185,7 +185,7 @@ def test_the_path_of_what_looks_like_an_asset_is_never_believed(
 ) -> None:
     claimed = {"kind": "image", "sha256": "a" * 64, "path": "/etc/hostname", "width": width}
     with pytest.raises(LostMediumError):
-        work._local_copies(stored, {"picture": [claimed]})
+        work._with_paths({"picture": [claimed]}, stored.local_path)
 
 
 async def test_a_file_that_a_function_made_is_kept_whatever_hash_it_claims(

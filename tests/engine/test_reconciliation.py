@@ -10,8 +10,7 @@ import pytest
 
 from rivya_client.types import Generation
 from rivya_flows.cli.runs import wallet
-from rivya_flows.engine.jobs import is_settled, seen_of
-from rivya_flows.engine.loop import reconcile_jobs
+from rivya_flows.engine.jobs import is_settled, reconcile_jobs, seen_of
 from rivya_flows.engine.run import Run
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.queue.events import ServiceAsked

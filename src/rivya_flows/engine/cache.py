@@ -9,21 +9,26 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, bindparam, delete, select
 
 from rivya_flows.assets import Asset, Outputs, assets_in, output_assets
 from rivya_flows.errors import LostMediumError, StoreError
 from rivya_flows.queue.actions import AskCache
-from rivya_flows.queue.events import CacheAnswered
+from rivya_flows.queue.evaluation import claimed_hash
+from rivya_flows.queue.events import CacheAnswered, ChatAnswered, Event, ItemCompleted, RunResumed
 from rivya_flows.queue.forks import Finished, find_finished, is_made_again
+from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.queue import replay
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import rows, write, writing
 from rivya_flows.store.deployments import hashes_of_specs
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.tables import RESULTS, insert_missing
+
+if TYPE_CHECKING:
+    from rivya_flows.engine.run import Run
 
 YOUNG = timedelta(days=1)
 """Media younger than this are never deleted: a running run may not have named them yet."""
@@ -239,3 +244,29 @@ def all_results(engine: Engine) -> tuple[CachedResult, ...]:
 
 def _result(row: Any) -> CachedResult:
     return CachedResult(row.cache_key, row.run_id, json.loads(row.outputs), row.credits, row.at)
+
+
+def new_results(run: Run, event: Event) -> Iterator[CachedResult]:
+    """The bought or composed results that an event brought; a resume brings all, which a crash may have lost."""
+    if isinstance(event, ItemCompleted | ChatAnswered):
+        item = run.state.item(event.step, event.key)
+        # The index had no result, or one whose media are lost: replace it.
+        yield from _result_of(run, event.step, item, replaces=item.asked_cache)
+    elif isinstance(event, RunResumed):
+        for step_id, item in run.state.each():
+            yield from _result_of(run, step_id, item)
+
+
+def _result_of(
+    run: Run, step_id: str, item: ItemState, *, replaces: bool = False
+) -> Iterator[CachedResult]:
+    request = item.request
+    if request is None or item.phase is not Phase.COMPLETED or item.outputs is None:
+        return
+    # An item that fell back may have failed purchases and outputs from the cache.
+    made = not item.cached and (item.purchases or not request.model)
+    if made and request.request_hash and not request.is_function:
+        name = claimed_hash(run.state, step_id, item)
+        cost = sum(one.held for one in item.purchases if one.alternative == item.alternative)
+        at = run.clock().timestamp()
+        yield CachedResult(name, run.run_id, item.outputs, cost, at, replaces)

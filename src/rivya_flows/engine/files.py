@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from rivya_client.mime_types import MediaKind, suffix_of
 from rivya_client.types import File
 from rivya_cut.results import Probe
-from rivya_flows.assets import Asset
+from rivya_flows.assets import Asset, Outputs, as_asset
 from rivya_flows.errors import LostMediumError
 from rivya_flows.media.decoding import draw_poster, probe, probe_async
-from rivya_flows.queue.actions import UploadMedium
+from rivya_flows.queue.actions import UploadMedium, Work
+from rivya_flows.steps.connections import UploadWith
 from rivya_flows.steps.function import remote_file
 from rivya_flows.store.assets import AssetStore, file_hash
 
@@ -61,6 +62,24 @@ async def upload(run: Run, action: UploadMedium) -> Upload:
     # The limits of a model are checked when it is sent.
     name = (stored.sha256, media, action.model)
     return Upload(await run.context.uploads.once(run.run_id, name, send), stored)
+
+
+async def upload_step(run: Run, action: Work) -> Outputs:
+    """The work of an `upload` step: its outputs."""
+    asked = UploadWith.model_validate(action.arguments)
+    source, asset = asked.file, as_asset(asked.file)
+    if isinstance(source, dict):
+        source = asset.sha256 if asset else source.get("file_id") or source.get("url")
+    media = asked.kind or (asset.kind if asset else "image")
+    medium = UploadMedium(source, media, asked.model, asset, action.step, action.key)
+    done = await run.call(upload, "upload", medium)
+    file = done.file
+    if done.asset:
+        made = {**done.asset.as_json(), "url": file.url}
+    else:  # only the service has it; passing it on needs its id alone
+        names = {"kind", "url", "mime_type", "duration_seconds"}
+        made = {**file.model_dump(include=names), "file_id": file.id}
+    return {"asset": made, "id": file.id, "url": file.url}
 
 
 async def fetch_files(run: Run, value: Any) -> Any:

@@ -6,8 +6,9 @@ News that are lost, doubled, late or forged change when a job is polled, and not
 from __future__ import annotations
 
 import asyncio
+import sys
 import weakref
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -100,39 +101,22 @@ class ModelSlots:
     """Slots of models, in first-come order: `limit` concurrent jobs of one model, at least 1; None: no limit."""
 
     def __init__(self, limit: int | None = None) -> None:
-        self._limit = limit
-        self._taken: Counter[str] = Counter()
-        self._waiting: defaultdict[str, deque[asyncio.Future[None]]] = defaultdict(deque)
+        most = sys.maxsize if limit is None else limit
+        self._free = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(most))
+        self._beyond: Counter[str] = Counter()
 
-    def count_taken(self, model: str) -> int:
-        return self._taken[model]
-
-    async def take(self, model: str) -> None:
-        if self._limit is None or self._taken[model] < self._limit:
-            self._taken[model] += 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[model].append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            # It got the slot and was cancelled at the same moment.
-            if turn.done() and not turn.cancelled():
-                self.give_back(model)
-            raise
-
-    def count(self, model: str) -> None:
-        """Take a slot for a job that runs already, even beyond the limit."""
-        self._taken[model] += 1
+    async def take(self, model: str, *, runs: bool = False) -> None:
+        """Waits for a slot; a job that `runs` already takes one at once, even beyond the limit."""
+        if runs and self._free[model].locked():
+            self._beyond[model] += 1
+        else:
+            await self._free[model].acquire()
 
     def give_back(self, model: str) -> None:
-        self._taken[model] -= 1
-        waiting = self._waiting[model]
-        while waiting and (self._limit is None or self._taken[model] < self._limit):
-            turn = waiting.popleft()
-            if not turn.done():
-                self._taken[model] += 1
-                turn.set_result(None)
+        if self._beyond[model]:
+            self._beyond[model] -= 1
+        else:
+            self._free[model].release()
 
 
 class HeldSlots:
@@ -147,10 +131,8 @@ class HeldSlots:
         job = action.step, action.key, action.n
         if model is None or job in self._held:
             return
-        if isinstance(action, Collect) or action.intended:
-            self._slots.count(model)
-        else:
-            await self._slots.take(model)
+        runs = isinstance(action, Collect) or action.intended
+        await self._slots.take(model, runs=runs)
         self._held[job] = model
 
     def over(self, action: Buy | Collect) -> None:

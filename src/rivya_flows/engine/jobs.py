@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,9 +29,15 @@ from rivya_flows.errors import (
     MediaError,
     NotFoundError,
     RivyaError,
+    StoreError,
 )
 from rivya_flows.queue import events
 from rivya_flows.queue.actions import Collect
+from rivya_flows.receipt.from_journal import sum_credits
+from rivya_flows.receipt.ledger import jobs_to_ask
+from rivya_flows.store.charges import spent_by_others
+from rivya_flows.store.database import in_thread
+from rivya_flows.store.pools import Pools
 
 MAX_RESULT_BYTES = 2**30
 """Size of one result; a gigabyte is more than any model of the catalogue makes."""
@@ -292,3 +299,53 @@ class _Downloads:
         self.files[index] = events.BroughtFile(
             task_id=self.task_id, index=index, sha256=got.sha256, size_bytes=got.size_bytes, url=url
         )
+
+
+# --- What the service and the store say at the end of a run ---
+
+_AT_ONCE = 16
+"""Questions that are open at the same moment."""
+
+
+async def reconcile_jobs(run: Run) -> None:
+    """Records what the service says about this run's jobs; free, and never fails a run."""
+    asked = jobs_to_ask(run.state)
+    jobs: dict[str, events.JobSeen | None] = {
+        one: run.seen[one] for one in asked if one in run.seen
+    }
+    unseen = iter([one for one in asked if one not in jobs])
+
+    async def ask() -> None:
+        for task_id in unseen:
+            try:
+                jobs[task_id] = seen_of(await run.client.generations.retrieve(task_id))
+            except APIStatusError as error:
+                if error.status != 404:
+                    raise
+                jobs[task_id] = None
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(_AT_ONCE, len(asked) - len(jobs))):
+                group.create_task(ask())
+    except* RivyaError:  # also for an id that fits in no URL
+        jobs.clear()
+    if asked and not jobs:
+        return
+    engine, state, row = run.context.journal.engine, run.state, run.reporter.row
+    other_runs: tuple[events.OtherRun, ...] = ()
+    pools: tuple[events.PoolTotal, ...] = ()
+    with suppress(StoreError):
+        if (sum_credits(state).unexplained or 0) > 0:
+            of = run.run_id, state.service, state.wallet
+            other_runs = await in_thread(spent_by_others, engine, *of)
+    with suppress(StoreError):
+        pools = await in_thread(Pools(engine).matching, row.labels, row.service)
+    event = events.ServiceAsked(
+        jobs={one: jobs[one] for one in asked},
+        others=sum(one.most for one in other_runs),
+        other_runs=other_runs[: events.MOST_OTHER_RUNS],
+        pools=pools,
+    )
+    append = run.context.journal.append
+    run.reporter.record(await in_thread(append, run.run_id, event, run.lease.fence), state)

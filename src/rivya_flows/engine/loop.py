@@ -1,56 +1,39 @@
-"""The loop of a run: journals events, runs the actions that the queue asks for, stores results, and at the
-end compares ledger, jobs and wallet.
-"""
+"""The loop of a run: journals events, runs the actions that the queue asks for, and stores results."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from rivya_flows.assets import Outputs, as_asset
-from rivya_flows.engine.cache import CachedResult, keep_results
-from rivya_flows.engine.files import upload
-from rivya_flows.engine.jobs import collect, seen_of
-from rivya_flows.engine.purchases import buy
+from rivya_flows.engine.cache import CachedResult, keep_results, new_results
+from rivya_flows.engine.files import upload, upload_step
+from rivya_flows.engine.jobs import collect, reconcile_jobs
+from rivya_flows.engine.purchases import buy, read_balance
 from rivya_flows.engine.run import A, Run, Runner
-from rivya_flows.engine.run_context import ServiceConnection
-from rivya_flows.engine.work import WORK, call_function, miss_pick, notify
+from rivya_flows.engine.work import WORK, ask, call_function, decide, notify
 from rivya_flows.errors import (
-    APIError,
-    APIStatusError,
     LeaseLostError,
     PoolExceededError,
     RivyaError,
-    StoreError,
     StoreLostError,
     StoreUnreachableError,
-    UsageError,
 )
-from rivya_flows.questions.open_questions import decide_at_deadline, question_asked
 from rivya_flows.queue import actions, events
 from rivya_flows.queue.actions import Action, AskCache, Buy, Collect, EndRun, UploadMedium, Work
-from rivya_flows.queue.evaluation import claimed_hash
 from rivya_flows.queue.events import Event
-from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.queue import step
 from rivya_flows.queue.state import State
-from rivya_flows.receipt.from_journal import sum_credits
-from rivya_flows.receipt.ledger import jobs_to_ask
 from rivya_flows.receipt.report import RunReport
-from rivya_flows.steps.connections import UploadWith
 from rivya_flows.steps.registry import known_kind
 from rivya_flows.steps.request import UploadedFile
-from rivya_flows.store.charges import spent_by_others
 from rivya_flows.store.database import in_thread, to_its_end
-from rivya_flows.store.pools import Pools
 
 T = TypeVar("T")
 
@@ -119,7 +102,7 @@ class Engine:
             raise RuntimeError(f"{run.run_id}: an event could not be applied: {error}") from error
         run.reporter.record(entry, run.state)
         run.listen(event, run.state)
-        self._results += _new_results(run, event)
+        self._results += new_results(run, event)
         if self._results and self._storing is None:
             self._storing = asyncio.create_task(self._store())
         if isinstance(event, events.RunEnded) and not self._over.done():
@@ -192,32 +175,6 @@ class Engine:
                 await asyncio.wait([self._storing])
 
 
-def _new_results(run: Run, event: Event) -> Iterator[CachedResult]:
-    """The bought or composed results that an event brought; a resume brings all, which a crash may have lost."""
-    if isinstance(event, events.ItemCompleted | events.ChatAnswered):
-        item = run.state.item(event.step, event.key)
-        # The index had no result, or one whose media are lost: replace it.
-        yield from _result_of(run, event.step, item, replaces=item.asked_cache)
-    elif isinstance(event, events.RunResumed):
-        for step_id, item in run.state.each():
-            yield from _result_of(run, step_id, item)
-
-
-def _result_of(
-    run: Run, step_id: str, item: ItemState, *, replaces: bool = False
-) -> Iterator[CachedResult]:
-    request = item.request
-    if request is None or item.phase is not Phase.COMPLETED or item.outputs is None:
-        return
-    # An item that fell back may have failed purchases and outputs from the cache.
-    made = not item.cached and (item.purchases or not request.model)
-    if made and request.request_hash and not request.is_function:
-        name = claimed_hash(run.state, step_id, item)
-        cost = sum(one.held for one in item.purchases if one.alternative == item.alternative)
-        at = run.clock().timestamp()
-        yield CachedResult(name, run.run_id, item.outputs, cost, at, replaces)
-
-
 def _needs_service(action: Action) -> bool:
     match action:
         case Buy():
@@ -268,54 +225,6 @@ async def _call(run: Run, function: Callable[[Run, A], Awaitable[T]], stage: str
     return cast("T", {}) if function is notify else await function(run, action)
 
 
-_AT_ONCE = 16
-"""Questions that are open at the same moment."""
-
-
-async def reconcile_jobs(run: Run) -> None:
-    """Records what the service says about this run's jobs; free, and never fails a run."""
-    asked = jobs_to_ask(run.state)
-    jobs: dict[str, events.JobSeen | None] = {
-        one: run.seen[one] for one in asked if one in run.seen
-    }
-    unseen = iter([one for one in asked if one not in jobs])
-
-    async def ask() -> None:
-        for task_id in unseen:
-            try:
-                jobs[task_id] = seen_of(await run.client.generations.retrieve(task_id))
-            except APIStatusError as error:
-                if error.status != 404:
-                    raise
-                jobs[task_id] = None
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(_AT_ONCE, len(asked) - len(jobs))):
-                group.create_task(ask())
-    except* RivyaError:  # also for an id that fits in no URL
-        jobs.clear()
-    if asked and not jobs:
-        return
-    engine, state, row = run.context.journal.engine, run.state, run.reporter.row
-    other_runs: tuple[events.OtherRun, ...] = ()
-    pools: tuple[events.PoolTotal, ...] = ()
-    with suppress(StoreError):
-        if (sum_credits(state).unexplained or 0) > 0:
-            of = run.run_id, state.service, state.wallet
-            other_runs = await in_thread(spent_by_others, engine, *of)
-    with suppress(StoreError):
-        pools = await in_thread(Pools(engine).matching, row.labels, row.service)
-    event = events.ServiceAsked(
-        jobs={one: jobs[one] for one in asked},
-        others=sum(one.most for one in other_runs),
-        other_runs=other_runs[: events.MOST_OTHER_RUNS],
-        pools=pools,
-    )
-    append = run.context.journal.append
-    run.reporter.record(await in_thread(append, run.run_id, event, run.lease.fence), state)
-
-
 # --- Actions ---
 
 
@@ -347,7 +256,7 @@ async def _run_plain(run: Run, action: Action) -> AsyncGenerator[Event]:
         case actions.Work(step=step, key=key):
             began = time.monotonic()
             if action.uses == "upload":
-                outputs = await _upload(run, action)
+                outputs = await upload_step(run, action)
             else:
                 function = WORK.get(action.uses, call_function)
                 outputs = await run.call(function, action.uses, action)
@@ -355,98 +264,6 @@ async def _run_plain(run: Run, action: Action) -> AsyncGenerator[Event]:
             yield events.ItemCompleted(step=step, key=key, outputs=outputs, work_seconds=seconds)
         case actions.Expire():
             for event in action.events:
-                yield await _decide(run, event)
+                yield await decide(run, event)
         case actions.EndRun():
             yield events.RunEnded(status=action.status, at=run.clock())
-
-
-async def _upload(run: Run, action: actions.Work) -> Outputs:
-    asked = UploadWith.model_validate(action.arguments)
-    source, asset = asked.file, as_asset(asked.file)
-    if isinstance(source, dict):
-        source = asset.sha256 if asset else source.get("file_id") or source.get("url")
-    media = asked.kind or (asset.kind if asset else "image")
-    medium = actions.UploadMedium(source, media, asked.model, asset, action.step, action.key)
-    done = await run.call(upload, "upload", medium)
-    file = done.file
-    if done.asset:
-        made = {**done.asset.as_json(), "url": file.url}
-    else:  # only the service has it; passing it on needs its id alone
-        names = {"kind", "url", "mime_type", "duration_seconds"}
-        made = {**file.model_dump(include=names), "file_id": file.id}
-    return {"asset": made, "id": file.id, "url": file.url}
-
-
-async def ask(run: Run, action: actions.Ask) -> AsyncGenerator[Event]:
-    """Report each answer as soon as it is given, and what deadlines decide; left questions stay open."""
-    for question in action.questions:
-        state = run.state
-        if question.name not in state.deadlines:
-            yield question_asked(question, run.clock(), state.missed.get(question.name))
-    for question in run.state.asking:
-        deadline, seconds = question.deadline, None
-        if deadline is not None:
-            seconds = max((deadline - run.clock()).total_seconds(), 0.0)
-        try:
-            choice = None if run.ask is None else await asyncio.wait_for(run.ask(question), seconds)
-        except TimeoutError:
-            yield await _decide(run, decide_at_deadline(question))
-            continue
-        if choice is None:
-            yield events.QuestionsLeft(at=run.clock())
-            return
-        yield choice.event(question, run.clock())
-
-
-async def _decide(
-    run: Run, event: events.AnswerGiven | events.ItemFailed
-) -> events.AnswerGiven | events.ItemFailed:
-    """The event, once a pick that fails by it has failed in a graph too."""
-    if isinstance(event, events.ItemFailed):
-        with suppress(UsageError):
-            await run.call(miss_pick, "pick", event)
-    return event
-
-
-@dataclass
-class _Wallet:
-    """The reads of one balance, one after the other, each shared by all that ask before it is sent.
-
-    Attributes:
-        sent: How many reads were sent.
-        last: Number and credits of the last read that was answered.
-    """
-
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    sent: int = 0
-    last: tuple[int, int] = (0, 0)
-    readers: int = 0
-
-    async def read(self, run: Run) -> int:
-        """The balance; a run reads with its own client, since another run may end at any time."""
-        known = self.sent
-        async with self.turn:
-            await asyncio.sleep(0)  # those that ask at the same time share this read
-            if self.last[0] <= known:
-                self.sent = number = self.sent + 1
-                self.last = number, (await run.client.credits.retrieve()).current_credits
-            return self.last[1]
-
-
-_WALLETS: dict[tuple[asyncio.AbstractEventLoop, ServiceConnection], _Wallet] = {}
-"""Those that runs of an event loop read at this moment."""
-
-
-async def read_balance(run: Run, action: actions.ReadBalance) -> events.BalanceRead:
-    """The balance; None if the service does not answer, which never stops a run."""
-    of = asyncio.get_running_loop(), run.context.service
-    wallet, credits = _WALLETS.setdefault(of, _Wallet()), None
-    wallet.readers += 1
-    try:
-        with suppress(APIError):
-            credits = await wallet.read(run)
-    finally:
-        wallet.readers -= 1
-        if not wallet.readers:
-            _WALLETS.pop(of, None)
-    return events.BalanceRead(step=action.step, phase=action.phase, credits=credits)

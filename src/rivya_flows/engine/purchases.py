@@ -7,16 +7,18 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from rivya_client.errors import NotSentError, RefusedAfterSilenceError, may_have_been_carried_out
 from rivya_client.types import ChatCompletion, Generation
 from rivya_flows.engine.run import Run
+from rivya_flows.engine.run_context import ServiceConnection
 from rivya_flows.engine.work import call_function
 from rivya_flows.errors import APIError, APIStatusError, UsageError
 from rivya_flows.queue import events
-from rivya_flows.queue.actions import Buy
+from rivya_flows.queue.actions import Buy, ReadBalance
 from rivya_flows.queue.events import Event
 from rivya_flows.queue.items import Purchase
 from rivya_flows.queue.outcomes import CONFLICT, meaning_of_refusal
@@ -197,3 +199,50 @@ def _answer_event(action: Buy, answer: ChatCompletion) -> events.ChatAnswered:
         # A cost that the service did not report counts as what was set aside.
         final_credits=reserved if final is None else final,
     )
+
+
+# --- The wallet that they change ---
+
+
+@dataclass
+class _Wallet:
+    """The reads of one balance, one after the other, each shared by all that ask before it is sent.
+
+    Attributes:
+        sent: How many reads were sent.
+        last: Number and credits of the last read that was answered.
+    """
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    sent: int = 0
+    last: tuple[int, int] = (0, 0)
+    readers: int = 0
+
+    async def read(self, run: Run) -> int:
+        """The balance; a run reads with its own client, since another run may end at any time."""
+        known = self.sent
+        async with self.turn:
+            await asyncio.sleep(0)  # those that ask at the same time share this read
+            if self.last[0] <= known:
+                self.sent = number = self.sent + 1
+                self.last = number, (await run.client.credits.retrieve()).current_credits
+            return self.last[1]
+
+
+_WALLETS: dict[tuple[asyncio.AbstractEventLoop, ServiceConnection], _Wallet] = {}
+"""Those that runs of an event loop read at this moment."""
+
+
+async def read_balance(run: Run, action: ReadBalance) -> events.BalanceRead:
+    """The balance; None if the service does not answer, which never stops a run."""
+    of = asyncio.get_running_loop(), run.context.service
+    wallet, credits = _WALLETS.setdefault(of, _Wallet()), None
+    wallet.readers += 1
+    try:
+        with contextlib.suppress(APIError):
+            credits = await wallet.read(run)
+    finally:
+        wallet.readers -= 1
+        if not wallet.readers:
+            _WALLETS.pop(of, None)
+    return events.BalanceRead(step=action.step, phase=action.phase, credits=credits)

@@ -1,4 +1,4 @@
-"""The work of steps on this machine: pick, notify, call a function, compose or lay out media."""
+"""The work of steps on this machine: ask and pick, notify, call a function, compose or lay out media."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import json
 import shutil
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -32,8 +33,10 @@ from rivya_flows.language.canonical import canonical
 from rivya_flows.language.final_cut import SPEECH, media_in, with_media
 from rivya_flows.language.secret_names import RESERVED_HINT, names_secret, refusal
 from rivya_flows.media import decoding
+from rivya_flows.questions.open_questions import decide_at_deadline, question_asked
 from rivya_flows.queue import actions, events
 from rivya_flows.queue.actions import Buy, Work
+from rivya_flows.queue.events import Event
 from rivya_flows.queue.queue import is_failing
 from rivya_flows.queue.scope import outputs_of
 from rivya_flows.queue.state import State
@@ -57,6 +60,37 @@ async def pick(_: Run, action: actions.Work) -> Outputs:
 async def miss_pick(_: Run, action: events.ItemFailed) -> None:
     """Fail a pick without an answer, so that a graph shows it."""
     raise UsageError(action.message, "Retry the run, then answer")
+
+
+async def ask(run: Run, action: actions.Ask) -> AsyncGenerator[Event]:
+    """Report each answer as soon as it is given, and what deadlines decide; left questions stay open."""
+    for question in action.questions:
+        state = run.state
+        if question.name not in state.deadlines:
+            yield question_asked(question, run.clock(), state.missed.get(question.name))
+    for question in run.state.asking:
+        deadline, seconds = question.deadline, None
+        if deadline is not None:
+            seconds = max((deadline - run.clock()).total_seconds(), 0.0)
+        try:
+            choice = None if run.ask is None else await asyncio.wait_for(run.ask(question), seconds)
+        except TimeoutError:
+            yield await decide(run, decide_at_deadline(question))
+            continue
+        if choice is None:
+            yield events.QuestionsLeft(at=run.clock())
+            return
+        yield choice.event(question, run.clock())
+
+
+async def decide(
+    run: Run, event: events.AnswerGiven | events.ItemFailed
+) -> events.AnswerGiven | events.ItemFailed:
+    """The event, once a pick that fails by it has failed in a graph too."""
+    if isinstance(event, events.ItemFailed):
+        with suppress(UsageError):
+            await run.call(miss_pick, "pick", event)
+    return event
 
 
 SecretBlocks = Callable[[str], Awaitable[SecretStr | None]]
@@ -109,20 +143,24 @@ def _notice(state: State, work: actions.Work) -> dict[str, JsonValue]:
         "step": work.step,
         "key": work.key,
         "status": "running" if part == "steps" else status,
-        "outputs": _without_paths(outputs_of(state).values),
+        "outputs": _with_paths(outputs_of(state).values, None),
         "credits": {"spent": state.spent, "saved": state.saved, "budget": state.cap},
         "body": work.arguments.get("body"),
     }
 
 
-def _without_paths(value: Any) -> Any:
-    """Remove the paths of assets, which mean nothing on another machine."""
+def _with_paths(value: Any, path_of: Callable[[str], Path] | None) -> Any:
+    """The value with another path of each asset, by its SHA-256; without `path_of` it has none."""
     if isinstance(value, list):
-        return [_without_paths(one) for one in value]
-    if isinstance(value, dict):
-        left_out = {"path"} if looks_like_asset(value) else set()
-        return {key: _without_paths(value[key]) for key in value if key not in left_out}
-    return value
+        return [_with_paths(one, path_of) for one in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {key: _with_paths(one, path_of) for key, one in value.items()}
+    if looks_like_asset(value):
+        changed.pop("path", None)  # it means nothing on another machine
+        if path_of is not None:
+            changed["path"] = str(path_of(str(value["sha256"])))
+    return changed
 
 
 class FunctionError(RivyaError):
@@ -146,7 +184,7 @@ async def call_function(run: Run, action: Buy | Work) -> Outputs:
     for argument, value in arguments.items():
         fetches = isinstance(kind, Function) and kind.wants_files(argument, value)
         found = await fetch_files(run, value) if fetches else value
-        local[argument] = await asyncio.to_thread(_local_copies, run.context.assets, found)
+        local[argument] = await asyncio.to_thread(_with_paths, found, run.context.assets.local_path)
     # A thread that runs on after its timeout may still write there.
     with tempfile.TemporaryDirectory(
         dir=run.context.scratch, prefix="function-", ignore_cleanup_errors=True
@@ -193,18 +231,6 @@ async def _call_in_time(work: Callable[[], Any], name: str, seconds: float | Non
         if not limit.expired():
             raise  # raised by the function
         raise FunctionError(f"{name}: it took longer than {seconds:g} s") from error
-
-
-def _local_copies(assets: AssetStore, value: Any) -> Any:
-    """Set the path of every asset to a file on this machine."""
-    if isinstance(value, list):
-        return [_local_copies(assets, one) for one in value]
-    if isinstance(value, dict):
-        changed = {key: _local_copies(assets, one) for key, one in value.items()}
-        if looks_like_asset(value):
-            changed["path"] = str(assets.local_path(str(value["sha256"])))
-        return changed
-    return value
 
 
 async def _with_assets(assets: AssetStore, value: Any) -> Any:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from rivya_flows.assets import assets_in
+from rivya_flows.assets import assets_in, with_assets
 from rivya_flows.estimate.estimate import Estimate, Fit, Verdict
-from rivya_flows.receipt.from_journal import Recorded, recorded_asset
 from rivya_flows.receipt.report import RunReport, write_report
 from rivya_flows.receipt.summary import troubles
 from rivya_flows.runs.execution import run_folder
@@ -157,7 +156,8 @@ def receipt_of(report: RunReport) -> Receipt:
         status=receipt.status,
         sentence=report.sentence,
         outputs={
-            name: _with_assets(value, receipt.media) for name, value in receipt.outputs.items()
+            name: with_assets(value, lambda one: receipt.media.get(one.sha256))
+            for name, value in receipt.outputs.items()
         },
         credits=receipt.credits.spent,
         saved=receipt.credits.saved,
@@ -181,14 +181,3 @@ def read_report(settings: Settings, name: str, out: Path | None = None) -> RunRe
         row = find_run(journal, name)
         folder = None if out is None else run_folder(out, row.run_id)
         return write_report(journal.entries(row.run_id), folder, assets)
-
-
-def _with_assets(value: Any, media: Recorded) -> Any:
-    """The same value with an `Asset` for each medium of the run."""
-    if asset := recorded_asset(value, media):
-        return asset
-    if isinstance(value, list):
-        return [_with_assets(one, media) for one in value]
-    if isinstance(value, Mapping):
-        return {key: _with_assets(one, media) for key, one in value.items()}
-    return value
