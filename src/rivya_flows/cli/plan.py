@@ -112,6 +112,7 @@ def graph(
     show_verbatim(mermaid(initial_state(prepared.frozen).plan, prepared.estimate).split("\n"))
 
 
+_MOST_STEPS = 12  # that one line names
 _COLOURS = {"fits": "green", "may_exceed": "yellow", "exceeds": "red"}
 
 
@@ -128,7 +129,9 @@ def _print(found: Estimate) -> None:
         if step.brand_prompt:
             branded.setdefault(step.brand_prompt, []).append(step.id)
     for prompt, steps in branded.items():
-        show(f"the brand adds {one_line(prompt)!r} to the prompts of {first_steps(steps)}")
+        show(
+            f"the brand adds {one_line(prompt)!r} to the prompts of {first_steps(steps, _MOST_STEPS)}"
+        )
     warnings, lengths = [], dict[str, list[str]]()
     for step in found.steps:
         films = [item.film for item in step.items if item.film]
@@ -139,7 +142,7 @@ def _print(found: Estimate) -> None:
             warnings.append(
                 f"warning: {step.id}: no font has {name_characters(missing)}: left out of the picture"
             )
-    show(*(f"{first_steps(steps)}: {length}" for length, steps in lengths.items()))
+    show(*(f"{first_steps(steps, _MOST_STEPS)}: {length}" for length, steps in lengths.items()))
     beside = [
         f"{credits_of(found.spent)} spent" if found.spent else "",
         f"{credits_of(found.saved)} saved" if found.saved else "",

@@ -21,6 +21,10 @@ EACH_PERIOD = {"day": "a day", "week": "a week", "month": "a month", "total": "i
 """The period of a pool, in words."""
 
 
+_NAMED = 3
+"""Steps of a line, and other runs that the line of the wallet names."""
+
+
 def credits_of(number: int) -> str:
     """``1 credit``, ``20 credits``."""
     return f"{number} credit" if number == 1 else f"{number} credits"
@@ -79,10 +83,10 @@ def without_bound(found: Estimate) -> str:
     return "; ".join(named)
 
 
-def first_steps(steps: Sequence[str]) -> str:
+def first_steps(steps: Sequence[str], most: int = _NAMED) -> str:
     """The first steps, and how many more there are."""
-    more = len(steps) - _NAMED
-    named = ", ".join(steps[:_NAMED])
+    more = len(steps) - most
+    named = ", ".join(steps[:most])
     return f"{named} and {more} more" if more > 0 else named
 
 
@@ -97,10 +101,6 @@ def pool_left(pool: PoolTotal) -> str:
     """``pool acme: 120 of 500 credits left until 2026-12-01 (UTC)``."""
     until = "" if pool.until is None else f" until {pool.until:%Y-%m-%d} (UTC)"
     return f"pool {pool.name}: {pool.left} of {pool.credits} credits left{until}"
-
-
-_NAMED = 3
-"""Other runs that the line of the wallet names."""
 
 
 def other_runs(lost: int, runs: Sequence[OtherRun]) -> str:
