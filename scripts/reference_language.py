@@ -119,7 +119,8 @@ def write_keys() -> str:
     fields = ", ".join(f"`{name}`" for name in output_types.asset().fields or ())
     parts.append(
         f"What a step makes, as in `steps.still.asset`, has {fields}. Inside a text name one of "
-        "them, such as `steps.still.asset.url`.\n"
+        "them, such as `steps.still.asset.url`. A film in which somebody speaks has `speech` too: its `cues`, and "
+        "whether it is `captioned` with them.\n"
     )
     return "\n".join(parts)
 

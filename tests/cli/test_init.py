@@ -27,6 +27,14 @@ def test_init_starts_with_one_picture(call: Terminal, tmp_path: Path) -> None:
     assert (project / ".gitignore").read_text().splitlines() == ["runs/", ".env"]
 
 
+def test_a_folder_that_is_called_after_a_template_says_how_to_get_that(call: Terminal) -> None:
+    hint = "markets is a template too: rivya-flows init markets --template markets\n"
+    said = call("init", "markets")
+    assert (said.code, hint in said.out) == (0, True)
+    assert Path("markets", "specs", f"{DEFAULT}.yaml").is_file()
+    assert hint not in call("init", "markets", "--template", "markets").out
+
+
 def test_a_template_with_rows_is_begun_as_a_batch(call: Terminal, tmp_path: Path) -> None:
     call("init", tmp_path / "new")
     said = call("init", tmp_path / "new", "--template", "catalogue-batch")

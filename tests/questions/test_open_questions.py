@@ -14,7 +14,7 @@ from rivya_flows.questions.open_questions import (
     open_questions,
     question_asked,
 )
-from rivya_flows.questions.question import Question
+from rivya_flows.questions.question import BUDGET, Question
 from rivya_flows.queue.events import (
     AnsweredBy,
     AnswerGiven,
@@ -28,6 +28,24 @@ from rivya_flows.queue.events import (
 )
 from rivya_flows.queue.queue import replay
 from support.naive_service import NOON, Rehearsal, played
+
+
+@pytest.mark.parametrize(
+    ("step", "key", "text", "title"),
+    [
+        ("hero", "", "Which?", "Which?"),
+        ("hero", "neon", "Which?", "Which? (neon)"),
+        ("hero", "neon", "Which one for hero[neon]?", "Which one for hero[neon]?"),
+        ("market__de__hero", "", "Which?", "Which? (market__de__hero)"),
+        ("market__de__hero", "neon", "Which?", "Which? (market__de__hero[neon])"),
+        (BUDGET, "item", "More?", "More?"),
+    ],
+)
+def test_equal_questions_are_told_apart_by_their_title(
+    step: str, key: str, text: str, title: str
+) -> None:
+    assert Question(step, key, text, ("a", "b")).title == title
+
 
 TWO_PICKS = """
 version: 1

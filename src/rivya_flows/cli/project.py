@@ -44,7 +44,13 @@ def init(
 
     DIR is the current folder by default. Existing files are not changed.
     """
-    from rivya_flows.preparation.templates import DEFAULT, template, templates, write_template
+    from rivya_flows.preparation.templates import (
+        DEFAULT,
+        template,
+        template_names,
+        templates,
+        write_template,
+    )
 
     if as_json and not lists:
         raise UsageError("--json is the form of a list", "add --list")
@@ -62,7 +68,9 @@ def init(
     written, left = write_template(chosen, folder, partial(write_schema, keep=True))
     show(*(f"{path}: written" for path in written))
     show(*(f"{path}: existed, left as it is" for path in left))
-    if not name:
+    if not name and str(folder) in template_names():
+        show(f"{folder} is a template too: rivya-flows init {folder} --template {folder}")
+    elif not name:
         show("another campaign: rivya-flows init --list")
     steps = [f"cd {shlex.quote(str(folder))}"] if folder != Path() else []
     spec = f"specs/{chosen.name}.yaml"

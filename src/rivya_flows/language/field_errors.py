@@ -275,12 +275,20 @@ def _name(step: str | int) -> str:
     return f"item {step + 1}" if isinstance(step, int) else repr(step)
 
 
+_WRITTEN: Mapping[str | int, str] = {
+    "at_most": "write the most, such as 3; `until` may read inputs, and ends the rounds before that",
+    "rounds": "write the most, such as 3; the first choice ends them before that",
+}
+"""What to write instead of an expression, by the key."""
+
+
 def must_be(place: Path, kind: str, value: Any) -> Diagnostic:
     """What to say of a value at a place where pydantic's error is of this kind."""
     name = _name(place[-1])
     if isinstance(value, str) and "${{" in value:
-        message = f"{name} cannot be an expression: it is needed before the run"
-        return Diagnostic("expression-not-allowed", message, "write the value itself", path=place)
+        message = f"{name} cannot be an expression: it is needed before there are inputs"
+        hint = _WRITTEN.get(place[-1], "write the value itself")
+        return Diagnostic("expression-not-allowed", message, hint, path=place)
     if value is None and isinstance(place[-1], str) and kind in ("string_type", "int_type"):
         hint = f"write {_expected_form(place, kind, value)[0]} after `{place[-1]}:`"
         return Diagnostic("missing-key", f"{name} is empty", hint, path=place, at_key=True)

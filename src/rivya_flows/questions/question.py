@@ -118,9 +118,11 @@ class Question:
 
     @property
     def title(self) -> str:
-        """The text above the choices; an item of a fan-out adds its key."""
-        asks_often = self.key and self.step != BUDGET
-        return writable(f"{self.text} ({self.key})" if asks_often else self.text)
+        """The text above the choices; the item of a fan-out or the step of an included spec names itself."""
+        who = self.label if "__" in self.step else self.key
+        if not who or self.step == BUDGET or self.label in self.text:
+            return writable(self.text)
+        return writable(f"{self.text} ({who})")
 
     @property
     def at_deadline(self) -> AtDeadline:

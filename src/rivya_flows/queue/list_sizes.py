@@ -225,7 +225,7 @@ class ListReader:
             self._loops[step, name] = self._loop_value(planned, name)
         return self._loops[step, name]
 
-    def given(self, space: Space, name: str) -> Value:
+    def given_value(self, space: Space, name: str) -> Value:
         """The value of an input of an included spec, as its `include` step gives it."""
         written = space.given_value(name)
         if written is None:
@@ -342,7 +342,7 @@ class _Tree:
             return self.axes.get(named.path[0])
         space = self.reader.state.plan.spaces[self.planned.space]
         if named is not None and named.namespace == "inputs" and len(named.path) == 1:
-            return self.reader.given(space, named.path[0]) if space.outer else None
+            return self.reader.given_value(space, named.path[0]) if space.outer else None
         before = as_reference(tree.node)
         if before is not None and before.namespace == "steps":
             name = self._name(tree)

@@ -557,7 +557,7 @@ class Receipt(Part):
     inputs: dict[str, Any]
     """Every input by name. A file is an [asset](#an-asset); a secret is the name of a secret, never its value."""
     outputs: dict[str, Any]
-    """The outputs of the spec by name; null where what they name was skipped, failed or is not there yet."""
+    """The outputs of the spec by name; null where what they name was skipped, failed or is not there yet. The asset of a film in which somebody speaks also has `speech`: the `cues` of what is said, each with `start` and `end` in seconds and its `text`, and whether the picture is `captioned` with them."""
     output_files: dict[str, str]
     """The names of the files in the folder of the run that outputs are written to, by their names."""
     failed_outputs: dict[str, str]
