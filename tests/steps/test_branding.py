@@ -187,8 +187,9 @@ def test_a_composition_is_asked_for_in_the_look_of_the_brand() -> None:
     start = start.model_copy(update={"files": {"look/logo.png": LOGO}})
     state = rehearse(initial_state(start), NOON, lambda _: None)
     film, other, bare = (arguments(state, step) for step in ("film", "other", "bare"))
-    cues = [{"start": 0.0, "end": 1.0, "text": "One lamp"}]
-    captions = {"text": "", "cues": cues, "language": "hi", "position": "top", "style": "plate"}
+    cues = [{"start": 0.0, "end": 1.0, "text": "One lamp", "burned_in": False}]
+    captions = {"text": "", "cues": cues, "estimated": False, "language": "hi"}
+    captions |= {"position": "top", "style": "plate"}
     assert film["captions"] == captions
     assert other["captions"] == {**captions, "position": "bottom", "style": "plain"}
     card = {"title": "Aurora", "line": None, "image": LOGO.as_json(), "seconds": 3.0}
