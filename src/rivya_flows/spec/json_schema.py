@@ -102,7 +102,9 @@ def _part(name: str, *alone: Schema) -> Schema:
 
 _FORMS: Mapping[tuple[str, str], Schema] = {
     ("Step", "with"): {"type": "object"},
-    ("ChatWith", "expect"): {"type": ["object", "string", "null"], "minProperties": 1},
+    ("ChatWith", "expect"): {
+        "anyOf": [{"type": "object", "minProperties": 1}, {"type": "string"}, {"type": "null"}]
+    },
     ("ChatWith", "message"): {"anyOf": [{"type": "string"}, _BESIDE]},
     **{
         (holder, "prompt"): {"anyOf": [{"type": ["string", "null"]}, _BESIDE]}
