@@ -50,6 +50,21 @@ def test_many_campaigns_say_what_is_skipped_in_one_line_and_what_each_has_cost()
     assert f"spots[oslo] done ({sum(inside)} credits)" in spots
 
 
+def test_beside_the_table_a_failure_inside_an_include_stays_and_that_of_the_include_does_not() -> (
+    None
+):
+    run = spots_of(NaiveService(refusing_models={"veo3-1-lite"}))
+    state, staying = initial_state(run.journal[0]), dict[str, bool]()  # type: ignore[arg-type]  # it is the frozen one
+    spent: int | None = None
+    run.run()
+    for event in run.journal[1:]:
+        step(state, event)
+        staying |= {one.text: one.stays for one in describe_event(spent, event, state)}
+        spent = state.spent
+    assert staying["spots__oslo__clip failed: no"]
+    assert not staying["spots[oslo] failed: spots__oslo__clip failed"]
+
+
 def test_a_resumed_run_counts_what_is_done_inside_an_unfinished_include() -> None:
     run = spots_of()
     while run.state.item("spots__graz__look", "").phase is not Phase.COMPLETED:

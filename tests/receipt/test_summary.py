@@ -97,6 +97,34 @@ def test_an_include_and_a_repeat_are_one_part_each_and_what_an_if_skips_one_line
     ]
 
 
+def test_a_skipped_step_is_named_alone_only_where_all_of_it_was_skipped() -> None:
+    skipped = {"status": "skipped", "reason": "its `if` is false"}
+    inside = {"part_of": "spots", "items": [skipped | {"key": "a"}, {"key": "b"}]}
+    steps = [
+        inside | {"id": "spots__oslo__extra"},
+        inside | {"id": "spots__graz__extra"},
+        {"id": "extra", "items": [skipped | {"key": "a"}, skipped | {"key": "b"}]},
+    ]
+    assert troubles(parsed({"steps": steps})) == [
+        "spots__oslo__extra[a] and 1 more skipped: its `if` is false",
+        "extra skipped: its `if` is false",
+    ]
+
+
+def test_a_skip_inside_that_an_allowed_failure_did_not_cause_has_its_line() -> None:
+    failed = {"key": "a", "status": "failed", "reason": "no"}
+    skipped = {"status": "skipped", "reason": "its `if` is false"}
+    inside = {"id": "spots__oslo__extra", "part_of": "spots", "needs": ["stills"]}
+    steps = [
+        {"id": "stills", "status": "completed", "items": [failed, {"key": "b"}]},
+        inside | {"status": "skipped", "items": [skipped]},
+    ]
+    lines = ["stills[a] failed: no", "spots__oslo__extra skipped: its `if` is false"]
+    assert troubles(parsed({"steps": steps})) == lines
+    steps[0] |= {"status": "failed"}
+    assert troubles(parsed({"steps": steps})) == lines[:1]
+
+
 def test_of_a_failed_include_only_what_failed_inside_is_named() -> None:
     run = spots_of(NaiveService(refusing_models={"veo3-1-lite"}))
     run.run()

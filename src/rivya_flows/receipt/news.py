@@ -95,7 +95,7 @@ def _changes(
     state: State, changed: Iterable[tuple[str, ItemState | None, ItemState]]
 ) -> Iterator[News]:
     """A line for each item that ended, and one for items that ended alike."""
-    alike: dict[tuple[str, Phase, str | None], list[tuple[str, str]]] = {}
+    alike: dict[tuple[str, Phase, str | None, bool], list[tuple[str, str]]] = {}
     for step_id, earlier, item in changed:
         if item.phase not in TERMINAL or (earlier and earlier.phase is item.phase):
             continue
@@ -103,11 +103,14 @@ def _changes(
             continue  # a round that was not asked for
         if item.phase is not Phase.COMPLETED:
             owner = state.plan.owners.get(step_id, step_id)
-            alike.setdefault((owner, item.phase, item.reason), []).append((step_id, item.key))
+            stays = item.phase is Phase.FAILED and item.code != "included"  # that was said before
+            alike.setdefault((owner, item.phase, item.reason, stays), []).append(
+                (step_id, item.key)
+            )
         else:
             yield News(f"{short_label(step_id, item.key)} done{_cost(item)}")
-    for (_, phase, reason), items in alike.items():
-        yield News(f"{first_of(items)} {phase.value}: {reason}", stays=phase is Phase.FAILED)
+    for (_, phase, reason, stays), items in alike.items():
+        yield News(f"{first_of(items)} {phase.value}: {reason}", stays)
 
 
 def _cost(item: ItemState) -> str:

@@ -84,7 +84,7 @@ def steps_done(receipt: Receipt) -> Iterator[tuple[str, int]]:
 
 def _by_inside(step: Step) -> bool:
     """Whether a step failed only because one inside it did, which is named instead."""
-    return all(one.code == "included" for one in step.items if one.status == "failed")
+    return {one.code for one in step.items if one.status == "failed"} == {"included"}
 
 
 def full_sentence(receipt: Receipt) -> str:
@@ -101,7 +101,7 @@ def alike(items: Iterable[tuple[Step, Item]]) -> list[list[tuple[Step, Item]]]:
     failed = set[str]()
     for step, item in items:
         follows = item.status == "skipped" and not failed.isdisjoint(step.needs)
-        if item.status == "failed" or follows:
+        if step.status == "failed" or follows:
             failed.add(step.id)
         if item.code != "included" and not (follows and step.part_of):
             about = step.part_of or step.id, item.status, item.reason
@@ -112,7 +112,7 @@ def alike(items: Iterable[tuple[Step, Item]]) -> list[list[tuple[Step, Item]]]:
 def name_alike(same: Sequence[tuple[Step, Item]]) -> str:
     """What to call items that are `alike`: the step, where all of it was skipped."""
     step, item = same[0]
-    whole = item.status == "skipped" and len(same) == len(step.items)
+    whole = item.status == "skipped" and same == [(step, one) for one in step.items]
     return step.id if whole else first_of([(one.id, of.key) for one, of in same])
 
 
