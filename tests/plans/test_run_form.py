@@ -34,7 +34,7 @@ def form(made: Workflow) -> Mapping[str, Any]:
         default = ... if one.default is one.empty else one.default
         shown = Field(default, title=one.name, json_schema_extra={"position": position})
         fields[one.name] = (one.annotation, shown)
-    return create_model("Parameters", **fields).model_json_schema()
+    return dict(create_model("Parameters", **fields).model_json_schema())
 
 
 def field(given: Input) -> Mapping[str, Any]:
