@@ -55,6 +55,10 @@ _SHARED = {
     "tests/flows/worker/test_campaign_worker.py",
     "tests/frozen/test_runs.py",
 }
+# What tests marked `prefect` share; it ends where no further one comes, since a server that has nothing to
+# do takes a twentieth of a processor.
+_SERVING = contextlib.ExitStack()
+_UNSERVED: set[Path] = set()  # files whose tests come after all that are marked `prefect`
 _MEMORY = Path("/dev/shm")  # of Linux; in many containers too small to be used
 _ROOM = 4 * 2**30  # bytes that must be free there
 
@@ -121,13 +125,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     ranks: dict[Path, int] = {}
     for item in items:
+        rank = 3
         if item.get_closest_marker("prefect"):
             item.add_marker("slow")
-        slow = item.get_closest_marker("slow") is not None
-        rank = -1 if _is_shared(item.nodeid) else 1 - slow
+            rank = 1
+        elif item.get_closest_marker("slow"):
+            rank = 2
+        rank = 0 if _is_shared(item.nodeid) else rank
         ranks[item.path] = min(rank, ranks.get(item.path, rank))
     if os.environ.get("PYTEST_XDIST_WORKER"):
         items.sort(key=lambda item: ranks[item.path])
+        _UNSERVED.update(path for path, rank in ranks.items() if rank > 1)
+
+
+@pytest.hookimpl(tryfirst=True)  # ahead of the fixtures
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Ends the servers of a worker behind its last test that uses them."""
+    if item.path in _UNSERVED:
+        _SERVING.close()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -217,36 +232,36 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory, prefect_data: Path)
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
     migrated = shared / "migrated"
-    with contextlib.ExitStack() as serving:
+    with _SERVING:
         with (shared / "migrating").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if migrated.exists():
                 seeded(prefect_data, migrated)
-            url = serving.enter_context(_serving(prefect_data))
+            url = _SERVING.enter_context(_serving(prefect_data))
             if not migrated.exists():
                 seeded(migrated, prefect_data)
         yield url
 
 
 @pytest.fixture(scope="session")
-def server(prefect_server: str) -> Iterator[Server]:
+def server(prefect_server: str) -> Server:
     """The same server, to ask and to answer over HTTP."""
     from support.prefect_workers import asked  # heavy, and most tests have no server
 
-    with asked(prefect_server) as server:
-        yield server
+    return _SERVING.enter_context(asked(prefect_server))
 
 
 @pytest.fixture(scope="session")
-def _studio(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def _studio(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Place:
     from support.prefect_workers import STUDIO, opened, worker
 
     folder = tmp_path_factory.mktemp("studio")
     token = {"OWN_TOKEN": "not-for-any-log-4711"}
     # A worker makes a missing pool, of the type `process`.
     server.ask("POST", "/work_pools/", {"name": STUDIO, "type": "campaign"})
-    with opened(folder, server, time_scale=0.02, **token) as made, worker(made, STUDIO):
-        yield made
+    made = _SERVING.enter_context(opened(folder, server, time_scale=0.02, **token))
+    _SERVING.enter_context(worker(made, STUDIO))
+    return made
 
 
 @pytest.fixture(scope="module")

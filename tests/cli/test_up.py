@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from rivya_flows.flows.execution.local_runner import running_server
+from rivya_flows.flows.recovery.automations import NAMES
 from rivya_flows.flows.server.local_server import LocalServer
 from rivya_flows.processes.registry import read
 from rivya_flows.processes.supervisor import find_marked
@@ -223,16 +224,9 @@ def test_neither_the_record_nor_command_lines_nor_logs_contain_a_key(studio: Stu
     assert not [text for text in (record, *lines, *logs) if "rk_" in text or "whsec" in text]
 
 
-def test_a_flow_run_whose_process_was_killed_is_restarted(studio: Studio, server: Server) -> None:
-    with studio.place.films_held():
-        flow_run = filming(studio, server)
-        host = server.ask("GET", f"/flow_runs/{flow_run}")["infrastructure_pid"]
-        os.kill(int(host), signal.SIGKILL)
-        eventually(lambda: server.state(flow_run)["type"] == "CRASHED", "the worker's report")
-        eventually(lambda: server.state(flow_run)["type"] != "CRASHED", "its new start")
-    server.end(flow_run, "COMPLETED")
-    assert set(studio.place.bought(flow_run).values()) == {1}
-    assert len(studio.place.bought(flow_run)) == 2
+def test_up_has_the_server_restart_runs_that_died(server: Server) -> None:
+    made = server.ask("POST", "/automations/filter", {})
+    assert set(NAMES) <= {one["name"] for one in made if one["enabled"]}
 
 
 def test_down_ends_everything_and_reschedules_interrupted_runs(

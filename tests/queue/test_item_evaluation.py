@@ -74,6 +74,7 @@ def test_any_computed_argument_fits_or_is_refused(uses: str, key: str, tmp_path:
         assert key == "body"
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "loop",
     [{"foreach": COMPUTED}, {"matrix": {"a": COMPUTED}}, {"matrix": {"a": [1], "include": COMPUTED}},

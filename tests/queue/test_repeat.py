@@ -465,6 +465,7 @@ def test_rounds_inside_a_spec_that_is_included_for_each_item() -> None:
     assert market["credits"] == run.state.spent - run.item("words").credits
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("spec", [EACH_KNOWN, EACH_FOUND])
 def test_rounds_in_each_item_of_an_include_are_taken_up_wherever_a_run_is_killed(spec: str) -> None:
     whole = each(spec)

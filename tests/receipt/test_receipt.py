@@ -101,6 +101,7 @@ def check_times(document: dict[str, Any], executions: int) -> None:
         assert idle if end is None else begin is not None
 
 
+@pytest.mark.sweep
 def test_every_beginning_of_a_journal_has_a_receipt() -> None:
     rehearsal = Rehearsal(campaign(), NaiveService(1, failing=0.4, rambling=0.3))
     luck = random.Random(1)

@@ -56,6 +56,7 @@ VALUES: tuple[Any, ...] = (
 )
 
 
+@pytest.mark.sweep
 def test_any_value_at_any_place_is_reported_or_accepted_by_the_schema_too() -> None:
     for (*above, last), value in sample(product(places(SPEC), VALUES), 59, thorough=7):
         spec = copy.deepcopy(SPEC)

@@ -37,7 +37,7 @@ STUDIO = "studio"
 """The pool of the worker that tests share: see the fixture `studio`."""
 OPEN = {"RUNNING", "PENDING", "SCHEDULED", "CANCELLING"}
 OVER = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
-_PAUSE = 0.1  # seconds
+_PAUSE = 0.2  # seconds; a look takes the server a hundredth of one
 _HELD = "faults: [{on: generation, model: veo3-1-lite, do: stall}]"
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ def eventually(ask: Callable[[], T | None], what: str) -> T:
     while not (found := ask()):
         waited = time.monotonic() - began
         assert waited < PATIENCE, f"never came: {what}"
-        time.sleep(min(max(_PAUSE, waited / 20), 4 * _PAUSE))
+        time.sleep(min(max(_PAUSE, waited / 20), 2 * _PAUSE))
     return found
 
 
@@ -180,7 +180,7 @@ class Server:
             # The recorder writes once a second.
             if time.monotonic() - since > 1.5:
                 return rows
-            time.sleep(_PAUSE)
+            time.sleep(2 * _PAUSE)
 
     def log(self, flow_run_id: str) -> str:
         """Everything that was logged for a flow run, a line each, with its level."""
