@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rivya_flows.queue.list_sizes import item_range
+from rivya_flows.language.expressions.resolve import references
+from rivya_flows.queue.list_sizes import ListReader, item_range
 from rivya_flows.queue.queue import replay
 from support.naive_service import frozen
 
@@ -115,6 +116,31 @@ def test_lists_of_very_many_steps_behind_each_other_are_counted_without_a_deep_r
 
 def counted_of(text: str) -> tuple[int, int]:
     return item_range(replay([frozen(text)]), "last")
+
+
+@pytest.mark.parametrize(
+    ("listed", "name", "given"),
+    [
+        ("steps.stills.items", "item.asset.mime_type", True),
+        ("steps.stills.items", "item.script.hook", True),
+        ("steps.stills.items", "item.shot.visual", True),
+        ("steps.stills.items", "item.script.json.more", False),
+        ("steps.stills.items", "item.script.usage", False),
+        ("steps.scripts.items", "item.json.shots", True),
+        ("steps.scripts.items", "item.json.more[0]", False),
+        (f"{SHOTS} | flatten", "item.index", True),
+        (f"{SHOTS} | first", "item.tags[0]", True),
+        ("inputs.rows", "item.tags", True),
+        ("inputs.rows", "item.missing", False),
+    ],
+)
+def test_a_name_has_a_value_where_no_answer_and_no_loop_may_leave_it_out(
+    listed: str, name: str, given: bool
+) -> None:
+    text = SPEC.replace("LOOP", over(listed)).replace("ALLOW", "allow_failures: 0")
+    state = replay([frozen(text)])
+    [read] = references(f"${{{{ {name} }}}}")
+    assert ListReader(state, made=True).is_given(state.planned_step("last"), read) is given
 
 
 CHOICES = """
