@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from rivya_flows.language.expressions.resolve import references
 from rivya_flows.queue.least_left import campaigns_opened
-from rivya_flows.queue.list_sizes import item_range
+from rivya_flows.queue.list_sizes import ListReader, item_range
 from rivya_flows.queue.queue import replay
 from support.naive_service import frozen
 
@@ -154,6 +155,31 @@ def test_bounds_of_a_list_flow_into_an_included_spec(
 
 def counted_of(text: str) -> tuple[int, int]:
     return item_range(replay([frozen(text)]), "last")
+
+
+@pytest.mark.parametrize(
+    ("listed", "name", "given"),
+    [
+        ("steps.stills.items", "item.asset.mime_type", True),
+        ("steps.stills.items", "item.script.hook", True),
+        ("steps.stills.items", "item.shot.visual", True),
+        ("steps.stills.items", "item.script.json.more", False),
+        ("steps.stills.items", "item.script.usage", False),
+        ("steps.scripts.items", "item.json.shots", True),
+        ("steps.scripts.items", "item.json.more[0]", False),
+        (f"{SHOTS} | flatten", "item.index", True),
+        (f"{SHOTS} | first", "item.tags[0]", True),
+        ("inputs.rows", "item.tags", True),
+        ("inputs.rows", "item.missing", False),
+    ],
+)
+def test_a_name_has_a_value_where_no_answer_and_no_loop_may_leave_it_out(
+    listed: str, name: str, given: bool
+) -> None:
+    text = SPEC.replace("LOOP", over(listed)).replace("ALLOW", "allow_failures: 0")
+    state = replay([frozen(text)])
+    [read] = references(f"${{{{ {name} }}}}")
+    assert ListReader(state, made=True).is_given(state.planned_step("last"), read) is given
 
 
 CHOICES = """

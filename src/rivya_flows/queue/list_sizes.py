@@ -156,6 +156,10 @@ class ListReader:
         """Whether what a step reads of other steps, or of its loops, cannot be null."""
         value, path = self._find_start(planned, read)
         for name in path:
+            if isinstance(value, AnswerField) and is_place(name):
+                of = value.member
+                value = of and replace(of, required=of.required and value.required)
+                continue
             sizes = as_list(value) if is_place(name) else None
             value = sizes.member if sizes else self.field(value, name)
         match value:
@@ -211,7 +215,11 @@ class ListReader:
             case _Group(members):
                 return members if name == "list" else None
             case _Known(values):
-                return _Known(tuple(one.get(name) for one in values if isinstance(one, Mapping)))
+                maps = [one for one in values if isinstance(one, Mapping)]
+                has = any(name in one for one in maps)
+                return _Known(tuple(one.get(name) for one in maps)) if has else None
+            case _Given():  # of a medium: its type, its address
+                return value
         return None
 
     def _of_item(self, planned: PlannedStep, step: str, name: str) -> Value:
@@ -252,7 +260,7 @@ class ListReader:
         carried = [
             found
             for one in seen.values()
-            if isinstance(one, _Item) and (found := self.field(one, name))
+            if isinstance(one, _Item | _Known) and (found := self.field(one, name))
         ]
         return carried[0] if len(carried) == 1 else None
 
