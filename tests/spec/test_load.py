@@ -104,7 +104,7 @@ def test_lists_of_a_zip_are_no_mistake_where_their_lengths_are_those_of_no_run(
     text = (
         "version: 1\nname: a\ninputs:\n  given: {type: list, of: string}\n"
         "  names: {type: list, of: string, default: []}\nsteps:\n  still:\n    uses: generate\n"
-        f"{more}    zip: {{left: \"${{{{ {left} }}}}\", right: [b, c]}}\n"
+        f'{more}    zip: {{left: "${{{{ {left} }}}}", right: [b, c]}}\n'
         "    with: {model: z-image, prompt: '${{ zip.left }} ${{ zip.right }}'}\n"
         "outputs: {stills: '${{ steps.still.assets }}'}\n"
     )
