@@ -90,6 +90,27 @@ def test_any_values_give_a_workflow_or_problems_with_a_place(
     assert _is_reported(*check(text, file="a.yaml", catalogue=shipped()))
 
 
+@pytest.mark.parametrize(
+    ("more", "left"),
+    [
+        ("", "inputs.given or ['a']"),
+        ("", "inputs.given | default(['a'])"),
+        ("    if: ${{ inputs.names }}\n", "inputs.names"),
+    ],
+)
+def test_lists_of_a_zip_are_no_mistake_where_their_lengths_are_those_of_no_run(
+    more: str, left: str
+) -> None:
+    text = (
+        "version: 1\nname: a\ninputs:\n  given: {type: list, of: string}\n"
+        "  names: {type: list, of: string, default: []}\nsteps:\n  still:\n    uses: generate\n"
+        f'{more}    zip: {{left: "${{{{ {left} }}}}", right: [b, c]}}\n'
+        "    with: {model: z-image, prompt: '${{ zip.left }} ${{ zip.right }}'}\n"
+        "outputs: {stills: '${{ steps.still.assets }}'}\n"
+    )
+    load(text, file="a.yaml", catalogue=shipped())
+
+
 def test_rows_of_a_zip_are_no_mistake_though_another_row_would_not_fit_the_model() -> None:
     text = (
         "version: 1\nname: a\nsteps:\n  film:\n    uses: generate\n"

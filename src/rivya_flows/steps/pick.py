@@ -287,10 +287,18 @@ def _with_medium(shape: Shape) -> Shape:
     """An item of an included spec has the one medium among its outputs as its asset."""
     fields = shape.fields or {}
     outputs = fields.get("outputs", ANY).fields or {}
-    media = [one for one in outputs.values() if one.kind not in TEXTS]
+    media = [one for one in outputs.values() if _may_have_media(one)]
     if len(media) != 1 or media[0].kind != "asset" or "assets" not in fields:
         return shape
     return map_of({"asset": media[0], **fields}, shape.lacks)
+
+
+def _may_have_media(shape: Shape) -> bool:
+    if shape.kind in ("any", "asset"):
+        return True
+    parts = [*(shape.fields or {}).values(), *([shape.member] if shape.member else [])]
+    is_known = shape.kind in TEXTS or shape.fields is not None or shape.member is not None
+    return not is_known or any(map(_may_have_media, parts))
 
 
 _PICKED = {"asset", "text", "json"}

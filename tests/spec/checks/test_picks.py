@@ -66,9 +66,14 @@ version: 1
 name: spot
 steps:
   still: {uses: generate, with: {model: z-image, prompt: a lamp}}
+  look:
+    uses: chat
+    with: {model: gpt-5-2-chat, message: Name it., expect: {names: [string], score: number}}
 outputs:
   still: ${{ steps.still.asset }}
   words: a lamp
+  names: ${{ steps.look.json.names }}
+  all: ${{ steps.look.json }}
 """
 SPOTS = """
 version: 1
@@ -86,7 +91,7 @@ outputs: {hero: "${{ steps.hero.asset }}"}
         ("items", "", []),
         (
             "items",
-            "  other: ${{ steps.still.asset }}\n",
+            "  other: {of: ['${{ steps.still.asset }}']}\n",
             [
                 """name it: [{key: a, asset: "${{ steps.NAME.by['a'].outputs.NAME }}"}], or leave one in the outputs of their spec""",
                 "these items have no asset: use .item",

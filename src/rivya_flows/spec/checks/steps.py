@@ -14,13 +14,13 @@ from rivya_client.catalogue.common import COMMON
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.common_params import MODELS_OWN
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
+from rivya_flows.language.expressions.evaluation import NotKnown, holds, look_ahead
 from rivya_flows.language.expressions.inference import is_bare, known_shape, repair
 from rivya_flows.language.expressions.output_types import TEXT, Scope, Shape, Unknown
 from rivya_flows.language.expressions.resolve import (
     NAMESPACES,
     UsesNull,
     bare_name,
-    evaluate,
     is_computed,
     is_whole,
     references,
@@ -192,19 +192,38 @@ class _FanOutCheck:
             self._check_list(values, ("zip", axis))
         found = {axis: self._length(values) for axis, values in rows.items()}
         sizes = {axis: length for axis, length in found.items() if length is not None}
-        if len(set(sizes.values())) > 1:
+        if len(set(sizes.values())) > 1 and not self._is_skipped():
             hint = "make the lists equally long, or use `matrix` for every combination"
             self._add(("zip",), "unequal-lists", unequal(sizes), hint)
 
     def _length(self, values: Any) -> int | None:
         """How many members a list has, if inputs have their defaults; None if that is not known."""
-        if isinstance(values, list):
-            return len(values)
-        inputs = {name: one.get("default") for name, one in self._names.spec.inputs.items()}
-        with suppress(ExpressionError, UsesNull):
-            evaluated = evaluate(values, {"inputs": inputs})
+        if not is_whole(values):
+            return len(values) if isinstance(values, list) else None
+        with suppress(ExpressionError, UsesNull, NotKnown):
+            evaluated = look_ahead(template(values).expressions[0].tree, self._by_default())
             return len(evaluated) if isinstance(evaluated, list) else None
         return known_shape(values, self._names.everywhere(self._step.part)).length
+
+    def _is_skipped(self) -> bool:
+        """Whether the step does not run if inputs have their defaults."""
+        with suppress(ExpressionError):
+            written = self._step.get("if")
+            return is_whole(written) and (
+                holds(template(written).expressions[0].tree, self._by_default()) is False
+            )
+        return False
+
+    def _by_default(self) -> dict[str, Any]:
+        """The inputs that a run need not be given."""
+        inputs = self._names.spec.inputs.items()
+        return {
+            "inputs": {
+                name: one.get("default")
+                for name, one in inputs
+                if "default" in one or one.get("required") is False
+            }
+        }
 
     def _check_axis_name(self, path: Path) -> None:
         axis = str(path[-1])
