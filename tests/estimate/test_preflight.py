@@ -100,6 +100,10 @@ CERTAIN: dict[str, tuple[str, dict[str, Any], str]] = {
     "the key of an item that is followed": (
         'foreach: "${{ steps.drafts.items }}", key: "${{ item.key }}", uses: layout, with: {image: "${{ item.asset }}", formats: ["${{ item.key }}"]}',
         {"words": ["1:1", "8:8"]}, "a[8:8]: formats[0]: item 1 cannot be '8:8'; there are: 16:9, 9:16, 1:1, 4:5, 5:4, 4:3, 3:4, 3:2, 2:3, 21:9"),
+    "an item that has the same origin as one to be made": (
+        'matrix: {style: "${{ inputs.words }}"}, uses: generate, with: {model: veo3-1-lite, prompt: push, '
+        'references: ["${{ steps.stills.same.asset }}"], params: {aspectRatio: "${{ matrix.style }}"}}',
+        {"words": ["9:16", "9:17"]}, "a[9:17]: 'aspectRatio' cannot be '9:17'; did you mean '9:16'? one of 16:9, 9:16, Auto"),
     "an axis of an item that is followed": (
         'foreach: "${{ steps.stills.items }}", as: still, uses: generate, with: {model: veo3-1-lite, '
         'prompt: "${{ steps.script.text }}", params: {aspectRatio: "${{ still.style }}"}}',

@@ -15,6 +15,9 @@ from rivya_flows.plans.requests import known_condition
         ("${{ steps.idea.json.good and inputs.force }}", False),
         ("${{ steps.idea.json.good or inputs.yes }}", True),
         ("${{ steps.idea.json.good and 1 / inputs.none_left > 0 }}", None),
+        ("${{ not (steps.idea.json.good and inputs.force) }}", None),
+        ("${{ not (steps.idea.json.good and inputs.force > 2) }}", None),
+        ("${{ not (steps.idea.json.good or inputs.yes) }}", False),
     ],
 )
 def test_a_side_of_a_condition_that_is_null_or_wrong_decides_no_other(

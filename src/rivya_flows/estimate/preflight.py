@@ -96,6 +96,8 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
             one for each in alternatives_of(step) for one in each.with_.model_dump().values()
         ]
         absent = dict.fromkeys(_absent([*written, step.key, step.fan_out[1]], fields))
+        for name in planned.same:  # it has an item of these once they have ended
+            fields.pop(state.planned_step(name).step.id, None)
         scope = {**scope, "steps": {**fields, **scope["steps"]}}
         is_reported = False
         for item in items:

@@ -106,3 +106,8 @@ def test_a_condition_that_other_ends_make_true_is_left_alone() -> None:
     # A later part sees the failed step.
     text = spec("steps.still.status == 'failed'", prompt="a ${{ steps.still.credits }}")
     assert diagnostics_of(text.replace("  b:\n", "on_failure:\n  b:\n")) == ()
+
+
+def test_a_status_that_cannot_be_compared_is_said_at_its_place() -> None:
+    text = spec("steps.still.status > 3", prompt="${{ steps.still.asset.url }}")
+    assert [one.code for one in diagnostics_of(text)] == ["wrong-type"]

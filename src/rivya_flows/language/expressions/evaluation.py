@@ -158,8 +158,8 @@ def holds(tree: nodes.Expr, scope: Mapping[str, Any]) -> bool | None:
         return False
     except NotKnown:
         if isinstance(tree, nodes.Not):
-            inner = holds(tree.node, scope)
-            return None if inner is None else not inner
+            # What is false may be so for a null, which makes this false too.
+            return False if holds(tree.node, scope) else None
         if not isinstance(tree, nodes.And | nodes.Or):
             return None
     sides = {holds(tree.left, scope)}

@@ -221,7 +221,11 @@ def _check_status(
         if parts.get(name) != step.part or not (results or name in needed):
             continue
         ends = ({name: PartlyKnown(status=one)} for one in STATUSES if one != "failed")
-        if all(holds(expression.tree, {"steps": one}) is False for one in ends):
+        try:
+            is_never_true = all(holds(expression.tree, {"steps": one}) is False for one in ends)
+        except ExpressionError:
+            return  # reported with the references
+        if is_never_true:
             why = f"it reads {min(results)}" if results else f"it has {name!r} in `needs`"
             message = f"this never holds: the step is skipped when {name!r} fails, since {why}"
             hint = f"read nothing of {name!r} but its status, or move the step to `on_failure`"
