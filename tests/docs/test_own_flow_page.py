@@ -5,11 +5,9 @@ from __future__ import annotations
 import ast
 import asyncio
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prefect.runtime import flow_run
 
@@ -18,15 +16,7 @@ from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import bought, buy_from
 from support.loaded_scripts import examples_of
-from support.prefect_workers import (
-    Place,
-    Server,
-    deploy_specs,
-    eventually,
-    opened,
-    undisturbed,
-    worker,
-)
+from support.prefect_workers import Place, Server, deploy_specs, eventually
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "own-flow.md"
 [SPEC] = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
@@ -83,52 +73,43 @@ def test_flows_call_it_without_async_at_once_and_by_a_key_and_get_the_receipt_of
     assert rf.outputs_of(run_id).problems == ast.literal_eval(problems)
 
 
-@pytest.fixture
-def place(prefect_server: str, tmp_path: Path) -> Iterator[Place]:
-    """A worker for the page's deployment, with a pick that waits."""
-    with httpx.Client(verify=False, timeout=120) as client:
-        server = Server(prefect_server, client)
-        with undisturbed(server), opened(tmp_path, server, time_scale=0.02) as made:
-            text = SPEC.replace("name: studio", "{name: studio, work_pool: own-page}")
-            deploy_specs(made, server, [text.replace("mode: first", "mode: human")])
-            with worker(made, "own-page"):
-                yield made
-
-
 async def test_an_order_that_comes_twice_is_one_flow_run_with_one_bill(
-    place: Place,
+    studio: Place,
+    server: Server,
     examples: dict[str, Any],
-    prefect_server: str,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    for name, value in place.environment.items():
+    # With a pick that waits.
+    text = SPEC.replace("name: studio", "{name: studio, work_pool: studio}")
+    deploy_specs(studio, server, [text.replace("mode: first", "mode: human")])
+    deployment = server.ask("GET", "/deployments/name/spot/studio")["id"]
+    sold = len(admin.ledger(studio.sandbox)["generations"])
+    for name, value in studio.environment.items():
         monkeypatch.setenv(name, value)
-    with httpx.Client(verify=False, timeout=120) as client:
-        server = Server(prefect_server, client)
-        orders = [examples["order_came"]("7", "kettle") for _ in range(2)]
-        coming = [asyncio.create_task(asyncio.to_thread(asyncio.run, order)) for order in orders]
+    orders = [examples["order_came"]("7", "kettle") for _ in range(2)]
+    coming = [asyncio.create_task(asyncio.to_thread(asyncio.run, order)) for order in orders]
 
-        def suspended() -> str | None:
-            body = {"flow_runs": {"state": {"name": {"any_": ["Suspended"]}}}}
-            found = server.ask("POST", "/flow_runs/filter", body)
-            mine = [one["id"] for one in found if place.entries(one["id"])]
-            return mine[0] if mine else None
+    def question() -> str | None:
+        suspended = {"name": {"any_": ["Suspended"]}}
+        wanted = {"deployment_id": {"any_": [deployment]}, "state": suspended}
+        found = server.ask("POST", "/flow_runs/filter", {"flow_runs": wanted})
+        return str(found[0]["id"]) if found else None
 
-        run = await asyncio.to_thread(eventually, suspended, "the question")
-        waiting = await asyncio.to_thread(examples["look"], run)
-        assert waiting == "waits for {'hero': ('studio', 'neon')}"
-        resumed = {"run_input": {"hero": "neon"}}
+    run = await asyncio.to_thread(eventually, question, "the question")
+    waiting = await asyncio.to_thread(examples["look"], run)
+    assert waiting == "waits for {'hero': ('studio', 'neon')}"
+    resumed = {"run_input": {"hero": "neon"}}
 
-        def answer() -> bool:
-            said = server.ask("POST", f"/flow_runs/{run}/resume", resumed)
-            return bool(said["status"] == "ACCEPT")
+    def answer() -> bool:
+        said = server.ask("POST", f"/flow_runs/{run}/resume", resumed)
+        return bool(said["status"] == "ACCEPT")
 
-        await asyncio.to_thread(eventually, answer, "the form")
-        first, second = await asyncio.gather(*coming)
+    await asyncio.to_thread(eventually, answer, "the form")
+    first, second = await asyncio.gather(*coming)
     assert first == second
     assert (first.run_id, first.status) == (f"run-{run}", "completed")
-    assert sorted(place.bought(run).values()) == [1, 1]
-    assert len(admin.ledger(place.sandbox)["generations"]) == 2
+    assert sorted(studio.bought(run).values()) == [1, 1]
+    assert len(admin.ledger(studio.sandbox)["generations"]) == sold + 2
     fetched = await asyncio.to_thread(examples["fetch"], run, str(tmp_path / "out"))
     assert fetched == ["hero.png"]
