@@ -126,6 +126,19 @@ def test_each_mistake_of_a_name_in_one_expression_is_fixed() -> None:
     assert len(found.applied) == 2
 
 
+def test_more_mistakes_than_are_shown_are_all_fixed_in_few_checks() -> None:
+    steps = [STILL.replace("still", f"s{n}") + "    titel: x\n" for n in range(150)]
+    checked = list[str]()
+
+    def count(text: str) -> tuple[Diagnostic, ...]:
+        checked.append(text)
+        return check(text)
+
+    found = apply_fixes(f"{HEAD}steps:\n{''.join(steps)}", "spec.yaml", count)
+    assert (check(found.text), len(found.applied)) == ((), 150)
+    assert len(checked) < 10
+
+
 def test_mistakes_of_another_file_are_not_fixed() -> None:
     wrong = GOOD.replace("z-image", "z-imge")
     assert apply_fixes(wrong, "other.yaml", check) == Fixed(wrong, ())

@@ -319,27 +319,29 @@ Check = Callable[[str], tuple[Diagnostic, ...]]
 
 
 def apply_fixes(text: str, file: str, check: Check) -> Fixed:
-    """The text with all that is certain fixed: each fix leaves fewer mistakes than there were.
+    """The text with all that is certain fixed: at once where that shows nothing new, else what leaves fewer mistakes.
 
     It has no byte order mark. Mistakes of another file than `file` are counted, and not fixed.
     """
     found, applied = _Found(text, check(text)), list[Diagnostic]()
     refused, left = set[_Mistake](), _MAX_CHECKS
-    while left > 0 and (first := found.surely(file, refused)):
-        after, done = found, list[Diagnostic]()
-        one: Diagnostic | None = first
-        while (
-            one is not None and len(done) < _MAX_CHAIN and (not done or after.count >= found.count)
-        ):
-            fixed = _apply(after.text, one.fix)
-            after, left = _Found(fixed, check(fixed)), left - 1
-            done.append(one)
-            one = after.surely(file, found.mistakes)
-        if after.count < found.count:
-            found, applied = after, applied + done
-            refused.clear()  # what showed others may now show none
-        else:
-            refused.add(_mistake(first))
+    while left > 0 and (sure := found.surely(file, refused)):
+        fixed = _apply(found.text, sure)
+        after, done, left = _Found(fixed, check(fixed)), sure, left - 1
+        if not found.shows_none_in(after, sure):
+            if found.is_hidden:
+                break
+            after, done = found, []
+            one = sure[:1]
+            while one and len(done) < _MAX_CHAIN and (not done or after.count >= found.count):
+                fixed = _apply(after.text, one)
+                after, done, left = _Found(fixed, check(fixed)), done + one, left - 1
+                one = after.surely(file, found.mistakes)[:1]
+            if after.count >= found.count:
+                refused.add(_mistake(sure[0]))
+                continue
+        found, applied = after, applied + done
+        refused.clear()  # what showed others may now show none
     return Fixed(found.text, tuple(applied))
 
 
@@ -353,22 +355,43 @@ class _Found:
     def __init__(self, text: str, diagnostics: tuple[Diagnostic, ...]) -> None:
         self.text, self.diagnostics = text, diagnostics
         self.mistakes = {*map(_mistake, diagnostics)}
-        is_hidden = any(one.code == "too-many-problems" for one in diagnostics)
-        hides = is_hidden or source.read(text)[0] is None
+        self.is_hidden = any(one.code == "too-many-problems" for one in diagnostics)
+        hides = self.is_hidden or source.read(text)[0] is None
         self.count = (hides, len(diagnostics))
 
-    def surely(self, file: str, without: Container[_Mistake]) -> Diagnostic | None:
-        """The first mistake of a file with a fix, without some."""
+    def surely(self, file: str, without: Container[_Mistake]) -> list[Diagnostic]:
+        """The mistakes of a file with a fix, without some, whose fixes do not overlap."""
         # Without its `model`, a request has that of `defaults` or of its step.
         unsure = any(one.code == "unknown-key" for one in self.diagnostics)
-        own = (one for one in self.diagnostics if one.file == file and one.fix)
-        sure = (one for one in own if not unsure or one.code not in _OF_A_MODEL)
-        return next((one for one in sure if _mistake(one) not in without), None)
+        own = [one for one in self.diagnostics if one.file == file and one.fix]
+        sure: list[Diagnostic] = []
+        for one in sorted(own, key=_start):
+            is_apart = not sure or _start(one) >= _end(sure[-1])
+            is_sure = not unsure or one.code not in _OF_A_MODEL
+            if is_apart and is_sure and _mistake(one) not in without:
+                sure.append(one)
+        return sure
+
+    def shows_none_in(self, after: _Found, fixes: list[Diagnostic]) -> bool:
+        """Whether all of several fixes leave no new mistake; in their lines, if some were hidden before."""
+        lines, hides = {one.line for one in fixes}, self.count[0]
+        new = (one for one in after.mistakes - self.mistakes if not hides or one[0] in lines)
+        return not any(new) and {*map(_mistake, fixes)}.isdisjoint(after.mistakes)
 
 
 def _mistake(one: Diagnostic) -> _Mistake:
     return one.line, one.column, one.code, one.message
 
 
-def _apply(text: str, fix: Fix | None) -> str:
-    return text if fix is None else text[: fix.start] + fix.text + text[fix.end :]
+def _start(one: Diagnostic) -> int:
+    return one.fix.start if one.fix else 0
+
+
+def _end(one: Diagnostic) -> int:
+    return one.fix.end if one.fix else 0
+
+
+def _apply(text: str, fixes: list[Diagnostic]) -> str:
+    for one in reversed(fixes):
+        text = text[: _start(one)] + (one.fix.text if one.fix else "") + text[_end(one) :]
+    return text

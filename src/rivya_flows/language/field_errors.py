@@ -228,18 +228,15 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
             holders = [str(one) for one in details["loc"][-2::-1] if isinstance(one, str)]
             part = CUT_PARTS.get(holders[0]) if holders else None
             report.unknown(place, "unknown-key", "key", part.model_fields if part else ())
-        case "too_long":
-            [(word, most)] = bounds
-            message = f"{key!r} has {len(value):,} items; the limit is {most:,}"
-            report.add(place, "out-of-range", message, f"write {word} {most:,}")
         case "too_short":
             if not value:  # else its items are reported
                 report.add(place, "empty-list", f"{key!r} is an empty list", "add an item")
         case "string_pattern_mismatch" | "string_too_long" if "with" not in place:
             _bad_name(place, value, report)
-        case "string_too_short" | "string_too_long":
+        case "too_long" | "string_too_short" | "string_too_long":
             [(word, bound)] = bounds
-            message = f"{_name(key)} has {len(value):,} characters"
+            of = "characters" if isinstance(value, str) else "items"
+            message = f"{_name(key)} has {len(value):,} {of}"
             report.add(place, "out-of-range", message, f"write {word} {bound:,}")
         case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
             [(word, bound)] = bounds

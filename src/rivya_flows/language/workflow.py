@@ -323,7 +323,7 @@ class Schedule(SpecModel):
         cron: Minute, hour, day, month, weekday: `0 9 * * 1` is Mondays at nine; or a name:
             `@daily`.
         interval: Time between two runs: seconds, or `90s`, `15m`, `24h`.
-        rrule: Recurrence rule of a calendar, RFC 5545.
+        rrule: Recurrence rule of a calendar, RFC 5545, also of the last or second Friday of a month.
         timezone: A time zone such as `Asia/Kolkata`.
         active: Whether it starts runs.
         catchup: Which runs to start late, if they were missed because no worker was there: none,

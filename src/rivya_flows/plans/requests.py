@@ -15,6 +15,7 @@ from rivya_flows.language.expressions.values import (
     ExpressionError,
     UsesNull,
     as_text,
+    check_length,
     checked_size,
     memory_of,
 )
@@ -42,13 +43,18 @@ def known_part(value: Any, scope: Scope) -> Any:
     if not isinstance(value, str) or not is_computed(value):
         return value
     parts = template(value)
-    pieces = [one if isinstance(one, str) else known_result(one.tree, scope) for one in parts.parts]
     if parts.whole:
-        return checked_size(pieces[0])
-    texts = [as_text(one) for one in pieces if not isinstance(one, Unknown)]
-    if len(texts) < len(pieces):
-        return Unknown(least=sum(map(len, texts)))
-    return checked_size("".join(texts))
+        return checked_size(known_result(parts.expressions[0].tree, scope))
+    texts, size, is_known = list[str](), 0, True
+    for one in parts.parts:
+        piece = one if isinstance(one, str) else known_result(one.tree, scope)
+        if isinstance(piece, Unknown):
+            is_known = False
+        else:
+            texts.append(as_text(piece))
+            size += len(texts[-1])
+            check_length(size)  # before all of them are in memory
+    return checked_size("".join(texts)) if is_known else Unknown(least=size)
 
 
 def known_condition(value: Any, scope: Scope) -> bool | None:

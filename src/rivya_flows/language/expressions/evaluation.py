@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from jinja2 import nodes
 
-from rivya_flows.language.expressions.filters import FILTERS, LIST_FILTERS, Members
+from rivya_flows.language.expressions.filters import COMPARISONS, FILTERS, LIST_FILTERS, Members
 from rivya_flows.language.expressions.values import (
     MAX_BYTES,
     TESTS,
@@ -437,13 +437,10 @@ def _apply(
 
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    **COMPARISONS,
     "eq": operator.eq,
-    "ne": operator.ne,
-    "lt": operator.lt,
     "lteq": operator.le,
-    "gt": operator.gt,
     "gteq": operator.ge,
-    "in": lambda member, holder: member in holder,
     "notin": lambda member, holder: member not in holder,
 }
 _NUMBER_OPERATIONS: Mapping[type[nodes.Node], Callable[[Any, Any], Any]] = {

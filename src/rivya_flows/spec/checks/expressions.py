@@ -39,7 +39,7 @@ from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, preview
 from rivya_flows.language.workflow import MAX_LABEL_VALUE, Input, is_label_value
 from rivya_flows.spec.names import NamesInScope
-from rivya_flows.steps.arguments import any_of, word_problems
+from rivya_flows.steps.arguments import word_problems, wrong_shape
 from rivya_flows.steps.connections import Include
 from rivya_flows.steps.kind import Kind, WrittenStep
 
@@ -93,17 +93,26 @@ def check_names(
         _lint_bare(value, path, names.everywhere(), report)
 
 
+def _before(names: NamesInScope, hint: str) -> Scope:
+    """The scope of a value that is known before the run; `hint` says so where it reads a step."""
+    steps = {step.id: hint for step in names.spec.steps}
+    return {"inputs": names.inputs, "steps": map_of({}, steps)}
+
+
+def _check_kind(
+    value: Any, path: Path, kinds: tuple[ShapeKind, ...], scope: Scope, report: DiagnosticCollector
+) -> Shape:
+    """The shape of a value, which is reported if it is of none of these kinds."""
+    shape = check_expressions(value, path, scope, report)
+    if kinds and shape.kind not in ("any", *kinds):
+        report.add_inside((), [wrong_shape(path, shape, kinds)])
+    return shape
+
+
 def _check_limit(names: NamesInScope, step: WrittenStep, report: DiagnosticCollector) -> None:
     """How many items are taken is known before the list is."""
-    path = (*step.path, "limit")
-    steps = map_of({}, {one.id: "a limit may use inputs alone" for one in names.spec.steps})
-    shape = check_expressions(
-        step.get("limit"), path, {"inputs": names.inputs, "steps": steps}, report
-    )
-    if shape.kind not in ("any", "number"):
-        message = f"'limit' takes a number, but this is {an(shape.kind)}"
-        report.add(path, "wrong-type", message, repair(("number",), shape))
-    else:
+    path, scope = (*step.path, "limit"), _before(names, "a limit may use inputs alone")
+    if _check_kind(step.get("limit"), path, ("number",), scope, report).kind in ("any", "number"):
         _check_constant(step.get("limit"), path, inf, report)
 
 
@@ -125,8 +134,7 @@ def _check_constant(value: Any, path: Path, most: float, report: DiagnosticColle
 
 def _check_labels(names: NamesInScope, report: DiagnosticCollector) -> None:
     """Labels are known before a run starts, and are shown everywhere."""
-    steps = {step.id: "a label may use inputs and run alone" for step in names.spec.steps}
-    scope = {"inputs": names.inputs, "steps": map_of({}, steps), "run": RUN}
+    scope = {**_before(names, "a label may use inputs and run alone"), "run": RUN}
     for name, value in names.spec.items("labels"):
         path: Path = ("labels", name)
         if not isinstance(value, str):
@@ -137,10 +145,7 @@ def _check_labels(names: NamesInScope, report: DiagnosticCollector) -> None:
                 hint = f"write one line of 1 to {MAX_LABEL_VALUE} printable characters"
                 report.add(path, "wrong-value", message, hint)
             continue
-        shape = check_expressions(value, path, scope, report)
-        if shape.kind not in ("any", *TEXTS):
-            message = f"a label takes {any_of(TEXTS)}, but this is {an(shape.kind)}"
-            report.add(path, "wrong-type", message, repair(TEXTS, shape))
+        _check_kind(value, path, TEXTS, scope, report)
         with suppress(ExpressionError):
             for one in references(value):
                 of = names.spec.inputs.get(one.path[0], {}) if one.path else {}
@@ -151,8 +156,7 @@ def _check_labels(names: NamesInScope, report: DiagnosticCollector) -> None:
 
 def _check_budgets(names: NamesInScope, report: DiagnosticCollector) -> None:
     """Budgets are known before a run starts."""
-    steps = {step.id: "a budget may use inputs alone" for step in names.spec.steps}
-    scope = {"inputs": names.inputs, "steps": map_of({}, steps)}
+    scope = _before(names, "a budget may use inputs alone")
     deploys = names.spec.values.get("deploy")
     places: list[tuple[Path, Any]] = [(("budget",), names.spec.values.get("budget"))]
     places += [((*step.path, "budget"), step.get("budget")) for step in names.spec.steps]
@@ -162,11 +166,8 @@ def _check_budgets(names: NamesInScope, report: DiagnosticCollector) -> None:
     for path, budget in places:
         for key, value in budget.items() if isinstance(budget, dict) else ():
             if is_computed(value):
-                shape = check_expressions(value, (*path, key), scope, report)
-                if shape.kind not in ("any", "number"):
-                    message = f"{key!r} must be a number, but this is {an(shape.kind)}"
-                    report.add((*path, key), "wrong-type", message, "use a number")
-                else:
+                shape = _check_kind(value, (*path, key), ("number",), scope, report)
+                if shape.kind in ("any", "number"):
                     _check_constant(value, (*path, key), 1 if key == "warn_at" else inf, report)
 
 
@@ -205,20 +206,16 @@ def _check_given(
 ) -> None:
     """Computed values for the inputs of an included spec."""
     for name, value in given.items() if isinstance(given, dict) else ():
-        shape = check_expressions(value, (*path, name), scope, report)
         declared = wanted.get(name)
-        whole = isinstance(value, str) and "${{" in value
-        if declared is None or not whole or shape.kind == "any":
-            continue
-        expected = of_input(declared.model_dump())
-        fits: tuple[ShapeKind, ...] = (expected.kind,)
-        if declared.type == "file":
+        expected = of_input(declared.model_dump()) if declared else ANY
+        fits: tuple[ShapeKind, ...] = () if expected.kind == "any" else (expected.kind,)
+        if expected.kind == "asset":
             fits = ("asset", "text")
-        if expected.kind != "any" and shape.kind not in fits:
-            message = f"the input {name!r} takes {any_of(fits) or an(expected.kind)}"
-            message += f", but this is {an(shape.kind)}"
-            report.add((*path, name), "wrong-type", message, repair(fits, shape))
-        elif declared.type == "file" or declared.of == "file":
+        whole = isinstance(value, str) and "${{" in value
+        shape = _check_kind(value, (*path, name), fits if whole else (), scope, report)
+        if not whole or declared is None:
+            continue
+        if "file" in (declared.type, declared.of) and shape.kind in fits:
             report.add_inside(path, word_problems(name, shape, (name,)))
         if shape.media and expected.media and shape.media != expected.media:
             message = (
