@@ -128,7 +128,7 @@ def test_a_list_among_clips_is_its_clips() -> None:
     nested = [STILL, [FILM, None, {"media": FILM, "seconds": 1}], [], STILL]
     flat = [STILL, FILM, {"media": FILM, "seconds": 1}, STILL]
     assert composed(clips=nested) == composed(clips=flat)
-    with pytest.raises(ItemRequestError, match="the limit is 100"):
+    with pytest.raises(ItemRequestError, match="write at most 100"):
         composed(clips=[[FILM] * 60, [FILM] * 60])
 
 
