@@ -49,7 +49,12 @@ async def wake_overdue() -> State[None]:
             logger.info("%s: died unnoticed; restarted", flow_run_id)
         now = datetime.now(UTC)
         for run_id, flow_run_id in await _in_state(waiting_runs(journal), StateType.PAUSED):
-            if is_overdue(journal, run_id, now) and await wake(flow_run_id):
+            try:
+                due = await in_thread(is_overdue, journal, run_id, now)
+            except StoreError as error:  # of this run alone, as of a newer version
+                logger.warning("%s: %s", run_id, error)
+                continue
+            if due and await wake(flow_run_id):
                 woken += 1
                 logger.info("%s: resumed after its deadline", run_id)
         record_sweep(journal.engine, time.time())

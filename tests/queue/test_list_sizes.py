@@ -171,6 +171,9 @@ def counted_of(text: str) -> tuple[int, int]:
         (f"{SHOTS} | first", "item.tags[0]", True),
         ("inputs.rows", "item.tags", True),
         ("inputs.rows", "item.missing", False),
+        ("steps.scripts.items", "steps.scripts.items[2].text", True),
+        ("steps.scripts.items", "steps.scripts.items[3].text", False),
+        (f"{SHOTS} | first", "item.tags[1]", False),
     ],
 )
 def test_a_name_has_a_value_where_no_answer_and_no_loop_may_leave_it_out(
@@ -180,6 +183,36 @@ def test_a_name_has_a_value_where_no_answer_and_no_loop_may_leave_it_out(
     state = replay([frozen(text)])
     [read] = references(f"${{{{ {name} }}}}")
     assert ListReader(state, made=True).is_given(state.planned_step("last"), read) is given
+
+
+def test_a_loop_is_read_by_its_name_also_where_an_output_has_that_name() -> None:
+    loop = 'matrix: {text: "${{ steps.scripts.items }}"}'
+    text = SPEC.replace("LOOP", loop).replace("ALLOW", "allow_failures: 0")
+    state = replay([frozen(text)])
+    [all_axes] = references("${{ matrix | json }}")
+    [optional] = references("${{ matrix.text.json.more }}")
+    [certain] = references("${{ matrix.text.json.shots }}")
+    given = [
+        ListReader(state, made=True).is_given(state.planned_step("last"), read)
+        for read in (all_axes, optional, certain)
+    ]
+    assert given == [False, False, True]
+
+
+def test_a_null_leaves_an_included_spec_its_default() -> None:
+    part = PART.replace("{visual: string}}}", "{visual: string}, default: DEFAULT}}").replace(
+        "DEFAULT", "[{visual: a}, {visual: b}, {visual: c}]"
+    )
+    text = SPEC.partition("  last:")[0].replace("ALLOW", "allow_failures: 0") + (
+        "  part:\n    uses: include\n"
+        '    with: {spec: part.yaml, inputs: {shots: "${{ steps.scripts.items[0].json.more }}"}}\n'
+    )
+    text = text.replace(
+        "more: {type: list, of: string,", "more: {type: list, of: map, fields: {visual: string},"
+    )
+    state = campaigns_opened(replay([frozen(text, includes={"part.yaml": part})]))
+    [inside] = state.planned_step("part").inside.values()
+    assert item_range(state, f"{inside}__stills") == (0, 3)
 
 
 CHOICES = """

@@ -156,12 +156,14 @@ class ListReader:
         """Whether what a step reads of other steps, or of its loops, cannot be null."""
         value, path = self._find_start(planned, read)
         for name in path:
+            held = as_list(value) if is_place(name) else None
+            if held and not -held.least <= int(name) < held.least:
+                return False
             if isinstance(value, AnswerField) and is_place(name):
                 of = value.member
                 value = of and replace(of, required=of.required and value.required)
                 continue
-            sizes = as_list(value) if is_place(name) else None
-            value = sizes.member if sizes else self.field(value, name)
+            value = held.member if held else self.field(value, name)
         match value:
             case AnswerField():
                 return value.required and value.type != "any"
@@ -174,8 +176,10 @@ class ListReader:
         space, path = planned.space, read.path
         if read.namespace != "steps":
             loop = _axes_of(planned)[0]
-            axis, rest = (read.namespace, path) if loop == "foreach" else (path[0], path[1:])
-            return self._of_item(planned, inlined_name(space, planned.step.id), axis), rest
+            loops = self._loop_values(planned)
+            if loop == "foreach":
+                return loops.get(read.namespace), path
+            return loops.get("".join(path[:1])), path[1:]
         step = inlined_name(space, path[0])
         if path[1:2] == ("items",):
             of = _Item(candidates_step(self.state.planned_step(step)) or step)
@@ -240,7 +244,11 @@ class ListReader:
             return None  # the default, which is known
         if (space.id, name) not in self._loops:
             include = self.state.planned_step(space.include)
-            self._loops[space.id, name] = self.read(include, written, self._loop_values(include))
+            given = self.read(include, written, self._loop_values(include))
+            default = space.workflow.inputs[name].default
+            if default is not None and not ((sizes := as_list(given)) and sizes.least):
+                given = _either(given, _Known((default,)))  # which a null leaves
+            self._loops[space.id, name] = given
         return self._loops[space.id, name]
 
     def _loop_values(self, planned: PlannedStep) -> dict[str, Value]:
