@@ -215,7 +215,9 @@ class Server:
 @contextmanager
 def asked(api_url: str) -> Iterator[Server]:
     """The server at an address."""
-    with httpx.Client(verify=False, timeout=120) as client:
+    # A connection that is kept may be closed by the server just when it is used again.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    with httpx.Client(verify=False, timeout=120, limits=limits) as client:
         yield Server(api_url, client)
 
 
