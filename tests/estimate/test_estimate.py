@@ -264,3 +264,64 @@ steps:
     film = priced(start).steps[-1]
     found = film.items[0].price if film.items else Price(0, 0, "")
     assert (found.min, found.max) == price
+
+
+MAYBE = """
+version: 1
+name: maybe
+inputs: {style: {type: string}}
+steps:
+  ask: {uses: chat, with: {model: gpt-5-2-chat, message: "${{ inputs.style }}", expect: {good: boolean}}}
+  still: {uses: generate, if: "${{ steps.ask.json.good }}", with: {model: z-image, prompt: "${{ inputs.style }}"}}
+outputs:
+  still: ${{ steps.still.asset }}
+  sure: ${{ steps.still.asset.url or steps.ask.text }}
+"""
+OF_ONE = "x: {uses: include, with: {spec: maybe.yaml, inputs: {style: neon}}}"
+OF_EACH = (
+    'x: {uses: include, foreach: LIST, with: {spec: maybe.yaml, inputs: {style: "${{ item }}"}}}'
+)
+OF_FOUND = (
+    "list: {uses: chat, with: {model: gpt-5-2-chat, message: Hi,"
+    " expect: {all: {type: list, of: string, min: 2, max: 2}}}}\n  "
+    + OF_EACH.replace("LIST", '"${{ steps.list.json.all }}"')
+)
+OF_TWO = OF_EACH.replace("LIST", "[a, b]")
+
+
+@pytest.mark.parametrize(
+    ("included", "loop", "prompt", "least"),
+    [
+        (OF_ONE, "", "${{ steps.x.outputs.still.url }}", 0),
+        (OF_ONE, "", "${{ steps.x.outputs.still.url or none }} lamp", 6),
+        (OF_ONE, "", "${{ steps.x.outputs.sure }}", 6),
+        (OF_TWO, "foreach: '${{ steps.x.items }}'", "${{ item.outputs.still.url }}", 0),
+        (OF_TWO, "foreach: '${{ steps.x.items }}'", "${{ item.outputs.still.url or none }} lamp", 12),
+        (OF_TWO, "foreach: '${{ steps.x.items }}'", "${{ item.outputs.sure }}, ${{ item.key }}", 12),
+        (OF_FOUND, "foreach: '${{ steps.x.items }}'", "${{ item.outputs.still.url }}", 0),
+        (OF_FOUND, "foreach: '${{ steps.x.items }}'", "${{ item.outputs.sure }}", 12),
+    ],
+)  # fmt: skip
+def test_what_reads_an_output_that_a_condition_inside_an_include_may_leave_null_is_not_certain(
+    included: str, loop: str, prompt: str, least: int
+) -> None:
+    start = frozen(
+        f"""
+version: 1
+name: outer
+steps:
+  {included}
+  y:
+    uses: generate
+    {loop}
+    with: {{model: nano-banana, prompt: "{prompt}"}}
+  z:
+    uses: generate
+    {loop.replace("x.items", "y.items")}
+    with: {{model: nano-banana, prompt: lamp, references: ["${{{{ {"item" if loop else "steps.y"}.asset }}}}"]}}
+""",
+        includes={"maybe.yaml": MAYBE},
+    )
+    found = priced(start)
+    assert found.min == least
+    assert found.steps[-1].items[0].price.max

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from rivya_client.catalogue.prices import Price, price_of
 from rivya_flows.estimate.films import Film, films
+from rivya_flows.estimate.nulls import Nulls
 from rivya_flows.language.expressions.resolve import ExpressionError
 from rivya_flows.plans.names import RUNTIME
 from rivya_flows.plans.plan import PlannedStep, RunPlan
@@ -280,6 +281,7 @@ class _Prices:
         unsure: Steps that a condition may skip.
         fresh: Steps that a fork buys again.
         lacking: Steps all of whose items need one of those that a condition may skip.
+        nulls: Outputs of `include` steps that such a condition may leave null.
     """
 
     usual: Mapping[str, float]
@@ -288,6 +290,7 @@ class _Prices:
     unsure: set[str] = field(default_factory=set)
     fresh: set[str] = field(default_factory=set)
     lacking: set[str] = field(default_factory=set)
+    nulls: Nulls = field(default_factory=Nulls)
 
     def of_step(self, state: State, step_id: str) -> StepEstimate:
         """The prices of a step; those before it must have been asked for."""
@@ -298,13 +301,22 @@ class _Prices:
                 step_id, uses, (), planned.skipped, campaign=state.plan.campaign_of(step_id)
             )
         seen = [self.foresight.of(step_id, item) for item in current.items.values()]
+        waiting = [one.item for one in seen if one.runs and not one.item.requests]
+        for item in self.nulls.skippable_items(state, planned, waiting):
+            self.foresight.give_up(step_id, item, _IF_GIVEN)
+        seen = [self.foresight.of(step_id, item) for item in current.items.values()]
         items = tuple(_item_estimate(state, planned, one) for one in seen)
         over_inside: str | None = None
+        is_open = planned.conditional and not current.expanded
         if not current.expanded:
             one = None
             if planned.includes:
                 one, over_inside = self._of_campaign(state, step_id)
             items = (_runtime_estimate(state, step_id, one),)
+            if any(self.nulls.skippable_items(state, planned, [ItemState(RUNTIME, {})])):
+                items, is_open = (_if(items[0], _IF_GIVEN),), True
+        if planned.includes:
+            self.nulls.add(state, planned, self.unsure)
         before = planned.upstream - planned.tolerates
         if planned.itemwise is not None and current.expanded:  # an item needs that which it follows
             before -= {planned.itemwise} - self.lacking
@@ -314,7 +326,6 @@ class _Prices:
             items = tuple(_if(item, f"only if {lacking[0]} is made") for item in items)
         if state.fork is not None:
             items = self._unless_taken(state, step_id, items, state.fork.run_id)
-        is_open = planned.conditional and not current.expanded
         if not current.settled and (lacking or is_open or any(not one.runs for one in seen)):
             self.unsure.add(step_id)
         if planned.part == "on_failure":
@@ -375,6 +386,7 @@ class _Prices:
         inside = state.plan.steps_inside(state.planned_step(step_id).inside[RUNTIME])
         prices = replace(self, foresight=Foresight(state))
         found = [prices.of_step(state, name) for name in inside]
+        self.nulls.add(state, state.planned_step(step_id), self.unsure)
         price = _price_of_all(state, found)
         price = replace(price, assumption=f"each {price_of(price.min, price.max)}")
         reserve = sum(item.reserve for step in found for item in step.items)
@@ -382,6 +394,9 @@ class _Prices:
             (f"its step {state.spec(one.id).id}: {one.over}" for one in found if one.over), None
         )
         return ItemEstimate(RUNTIME, None, price, reserve), over
+
+
+_IF_GIVEN = "only if the outputs that it uses are not null"
 
 
 def _over_own_budget(state: State, step_id: str, items: tuple[ItemEstimate, ...]) -> str | None:

@@ -56,9 +56,10 @@ class Foresight:
             found = self._seen[step_id, item.key] = self._look(step_id, item)
         return found
 
-    def give_up(self, step_id: str, item: ItemState) -> None:
+    def give_up(self, step_id: str, item: ItemState, reason: str = "") -> None:
         """Leave open whether an item is made, and with it those that follow it."""
-        self._seen[step_id, item.key] = self.of(step_id, item)._replace(runs=None)
+        seen = self.of(step_id, item)
+        self._seen[step_id, item.key] = seen._replace(runs=None, reason=reason)
 
     def _look(self, step_id: str, item: ItemState) -> Foreseen:
         planned = self.state.planned_step(step_id)
