@@ -44,6 +44,7 @@ from rivya_flows.settings import read_secret
 from rivya_flows.steps.candidates import PickArguments, available, chosen_keys, pick_outputs
 from rivya_flows.steps.connections import NotifyWith
 from rivya_flows.steps.function import Function
+from rivya_flows.steps.review import GivenAnswer, review_outputs
 from rivya_flows.store.assets import AssetStore
 
 
@@ -57,6 +58,12 @@ async def pick(_: Run, action: actions.Work) -> Outputs:
     return picked
 
 
+async def review(_: Run, action: actions.Work) -> Outputs:
+    given = action.arguments.get("answers")
+    answers = [GivenAnswer.model_validate(one) for one in given] if isinstance(given, list) else []
+    return review_outputs(action.arguments["media"], answers)
+
+
 async def miss_pick(_: Run, action: events.ItemFailed) -> None:
     """Fail a pick without an answer, so that a graph shows it."""
     raise UsageError(action.message, "Retry the run, then answer")
@@ -68,7 +75,8 @@ async def ask(run: Run, action: actions.Ask) -> AsyncGenerator[Event]:
         state = run.state
         if question.name not in state.deadlines:
             yield question_asked(question, run.clock(), state.missed.get(question.name))
-    for question in run.state.asking:
+    while run.state.asking:
+        question = run.state.asking[0]
         deadline, seconds = question.deadline, None
         if deadline is not None:
             seconds = max((deadline - run.clock()).total_seconds(), 0.0)
@@ -422,5 +430,5 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
-WORK = {"pick": pick, "compose": compose, "layout": lay_out, "notify": notify}
+WORK = {"pick": pick, "review": review, "compose": compose, "layout": lay_out, "notify": notify}
 """Free work of the kinds that this package brings; that of others is `call_function`."""
