@@ -44,7 +44,7 @@ from rivya_flows.settings import read_secret
 from rivya_flows.steps.candidates import PickArguments, available, chosen_keys, pick_outputs
 from rivya_flows.steps.connections import NotifyWith
 from rivya_flows.steps.function import Function
-from rivya_flows.steps.review import GivenAnswer, review_outputs
+from rivya_flows.steps.review import review_outputs
 from rivya_flows.store.assets import AssetStore
 
 
@@ -59,9 +59,7 @@ async def pick(_: Run, action: actions.Work) -> Outputs:
 
 
 async def review(_: Run, action: actions.Work) -> Outputs:
-    given = action.arguments.get("answers")
-    answers = [GivenAnswer.model_validate(one) for one in given] if isinstance(given, list) else []
-    return review_outputs(action.arguments["media"], answers)
+    return review_outputs(action.arguments)
 
 
 async def miss_pick(_: Run, action: events.ItemFailed) -> None:

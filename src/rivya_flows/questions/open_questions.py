@@ -170,7 +170,8 @@ def question_of(state: State, step_id: str, item: ItemState) -> Question:
     )
     if is_review:
         # The notes of all reviewers come together in one prompt.
-        room = question.note_room // max(1, len(pick.reviewers), pick.needed) if left else MAX_NOTE
+        many = max(len(pick.reviewers), pick.needed)
+        room = max(0, question.note_room - 2 * many) // many if left else MAX_NOTE
         return replace(
             question,
             note_room=room,

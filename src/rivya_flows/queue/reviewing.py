@@ -61,7 +61,7 @@ def take_answer(state: State, event: AnswerGiven, item: ItemState) -> ItemState:
             return item._replace(picked=(APPROVE,))
     notes = [one.note for one in standing_answers(item) if one.answer == CHANGES]
     if item.round + 1 < len(state.planned_step(event.step).rounds):
-        return next_round(item, " ".join(filter(None, notes)))
+        return next_round(item, "; ".join(filter(None, notes)))
     rounds = "no round makes them" if item.round else "the step has no `changes`"
     return item.fail(
         REJECTED, f"{_names(item)} asked for changes, and {rounds}: {'; '.join(notes)}"

@@ -262,8 +262,10 @@ class GivenAnswer(BaseModel):
     round: int
 
 
-def review_outputs(media: JsonValue, answers: Sequence[GivenAnswer]) -> Outputs:
-    """The outputs of an approved review, by the answers of all rounds."""
+def review_outputs(arguments: Mapping[str, JsonValue]) -> Outputs:
+    """The outputs of an approved review, by its arguments and the `answers` of all rounds."""
+    given = arguments.get("answers")
+    answers = [GivenAnswer.model_validate(one) for one in given] if isinstance(given, list) else []
     last = max((one.round for one in answers), default=0)
     notes: list[JsonValue] = [
         {**note.model_dump(), "by": one.by, "answer": one.answer, "round": one.round + 1}
@@ -271,4 +273,9 @@ def review_outputs(media: JsonValue, answers: Sequence[GivenAnswer]) -> Outputs:
         for note in read_notes(one.note)
     ]
     by = [one.by for one in answers if one.answer == APPROVE and one.round == last and one.by]
-    return {"approved": True, "media": media, "notes": notes, "by": [*dict.fromkeys(by)]}
+    return {
+        "approved": True,
+        "media": arguments["media"],
+        "notes": notes,
+        "by": [*dict.fromkeys(by)],
+    }
