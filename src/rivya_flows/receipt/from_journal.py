@@ -15,6 +15,7 @@ from rivya_flows.language.wording import cut
 from rivya_flows.plans.names import label, subject_of
 from rivya_flows.questions import open_questions
 from rivya_flows.questions.question import BUDGET, Question
+from rivya_flows.queue.evaluation import candidates_before
 from rivya_flows.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.queue import replay
@@ -24,7 +25,6 @@ from rivya_flows.receipt import model
 from rivya_flows.receipt.continuing import BOUGHT_AGAIN
 from rivya_flows.receipt.ledger import History, explain_wallet, reconcile
 from rivya_flows.receipt.phrases import is_sandbox
-from rivya_flows.steps.candidates import is_available
 from rivya_flows.steps.kind import Kind
 
 Recorded = Mapping[str, Asset]
@@ -255,16 +255,11 @@ def choice_of(
 
 def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[model.EarlierCandidate]:
     """The candidates of the rounds before, in their order."""
-    for number, name in enumerate(state.planned_step(step_id).rounds[: item.round]):
-        made = state.steps[name]
-        for one in made.items.values():
-            if one.phase is Phase.COMPLETED and one.outputs and is_available(one.outputs):
-                asset, text = (
-                    as_asset(one.outputs.get("asset")),
-                    open_questions.candidate_text(one.outputs),
-                )
-                sha256 = asset.sha256 if asset else None
-                yield model.EarlierCandidate(round=number, key=one.key, sha256=sha256, text=text)
+    for number in range(item.round):
+        for one in candidates_before(state, step_id, number):
+            asset, text = as_asset(one.get("asset")), open_questions.candidate_text(one)
+            sha256, key = asset.sha256 if asset else None, str(one["key"])
+            yield model.EarlierCandidate(round=number, key=key, sha256=sha256, text=text)
 
 
 def _picked_keys(item: ItemState) -> tuple[str, ...]:
