@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
-from rivya_flows.errors import UsageError
-from rivya_flows.questions.open_questions import answerable, open_questions
+from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.questions.question import Answer, Question
-from rivya_flows.questions.reading_answers import check_answer, read_choice
-from rivya_flows.queue.events import AnswerGiven, unique_name
+from rivya_flows.questions.reading_answers import check_answer
 from rivya_flows.queue.reducer import initial_state
-from support.naive_service import NOON, NaiveService, Rehearsal, frozen, played, priced
+from support.naive_service import NOON, NaiveService, Rehearsal, frozen, played
 
 SPEC = """
 version: 1
@@ -98,7 +94,7 @@ def test_a_round_is_bought_with_the_notes_in_what_is_bought_again_alone() -> Non
     say(run, "legal", "approve")
     say(run, "brand", "approve", "lovely")
     assert run.ended == ["completed"]
-    outputs = run.state.item("sign_off", "").outputs
+    outputs: Any = run.state.item("sign_off", "").outputs
     assert outputs["media"]["sha256"] == "sign_off.spot.2-film"
     assert outputs["by"] == ["legal", "brand"]
     assert [(one["second"], one["text"], one["by"], one["round"]) for one in outputs["notes"]] == [

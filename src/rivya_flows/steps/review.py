@@ -26,6 +26,7 @@ USES = "review"
 Verdict = Literal["approve", "changes"]
 APPROVE: Verdict = "approve"
 CHANGES: Verdict = "changes"
+VERDICTS = (APPROVE, CHANGES)
 MAX_REVIEWERS, MAX_REVIEWER = 20, 60
 """Reviewers of a step, and characters of the name of one."""
 
@@ -157,7 +158,7 @@ def _redo_problems(redo: Any, step: WrittenStep, around: Surroundings) -> Iterat
         elif name not in steps_between(before, [name], step.id):
             message = f"the media of the review do not come from {name!r}, so buying it again changes nothing"
             yield Diagnostic("wrong-value", message, "name a step that they are made from", path=at)
-        elif source.kind is None or source.kind.uses not in _PROMPTED:
+        elif source.kind is not None and source.kind.uses not in _PROMPTED:
             message = f"{name!r} has no prompt that could take the notes"
             yield Diagnostic(
                 "wrong-value", message, "name a generate, chat or include step", path=at
