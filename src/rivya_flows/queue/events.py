@@ -308,7 +308,9 @@ class QuestionsLeft(Entry):
     at: datetime
 
 
-Channel = Literal["terminal", "command", "form", "python", "agent", "deadline", "fork"]
+Channel = Literal[
+    "terminal", "command", "form", "link", "board", "python", "agent", "deadline", "fork"
+]
 """The way an answer came."""
 
 
@@ -331,6 +333,8 @@ class AnswerGiven(ItemEvent):
         answer: The key of the first picked item, or ``yes``/``no`` for a budget question; "" if none
             was picked. Of a review ``approve`` or ``changes``; ``end`` ends a round with the changes asked for.
         turn: Of a review: which answer of its round this is, from 1; 0 of all else, which has one.
+        response: Its id in the mailbox of the store, which loses it in the same transaction; None for
+            one that came to the process itself.
     """
 
     kind: Literal["answer.given"] = "answer.given"
@@ -339,6 +343,7 @@ class AnswerGiven(ItemEvent):
     none: bool = False
     note: str = ""
     round: int = 0
+    response: int | None = None
     turn: int = 0
     by: AnsweredBy
 
