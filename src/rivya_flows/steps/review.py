@@ -58,7 +58,7 @@ class ReviewWith(SpecModel):
     """
 
     media: Annotated[
-        Value, Takes(("asset", "list", *TEXTS), hint='write "${{ steps.NAME.asset }}"')
+        Value, Takes(("list", "asset", *TEXTS), hint='write "${{ steps.NAME.asset }}"')
     ]
     question: Annotated[Value, Takes(TEXTS)] = None
     reviewers: Annotated[Value, Takes(("list",), hint="write [legal, brand]")] = None
@@ -103,7 +103,7 @@ class Review(Kind):
     ) -> Iterator[Diagnostic]:
         arguments = step.arguments or {}
         media = arguments.get("media")
-        if isinstance(media, str) and not is_computed(media):
+        if isinstance(media, str | int | float) and not is_computed(media):
             message = f"'media' takes what a step made, not {preview(media)}"
             yield Diagnostic(
                 "wrong-value", message, 'write "${{ steps.NAME.asset }}"', path=("media",)
