@@ -82,7 +82,9 @@ def _check_review(question: Question, choice: Answer) -> Answer:
     known = {one.casefold(): one for one in question.reviewers}
     if known and (by := known.get((by or "").casefold())) is None:
         names = " or ".join(question.reviewers)
-        raise UsageError(f"{name}: it is for {names}", f"say whose answer it is: --by {names}")
+        raise UsageError(
+            f"{name}: it is for {names}", f"say whose answer it is: --by {question.reviewers[0]}"
+        )
     if verdict == CHANGES and not note:
         raise UsageError(f"{name}: say what to change", _HOW_TO_REVIEW)
     if len(note) > (room := question.note_room if verdict == CHANGES else MAX_NOTE):

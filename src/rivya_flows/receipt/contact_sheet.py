@@ -75,7 +75,7 @@ def contact_sheet(
     whole = [_as_begun(*one) for one in folded.values()]
     troubles = ((step, item) for step in steps for item in step.items if _is_trouble(item))
     cards = [[(item, *_media_of(item, embedder)) for item in step.items] for step in steps]
-    blanks = {one.name: blank_answer(one.choice.keys, one.choice.count) for one in questions}
+    blanks = {one.name: blank_answer(one.choice) for one in questions}
     ended = not questions and receipt.status in ("failed", "cancelled")
     view = {
         "receipt": receipt,

@@ -19,6 +19,7 @@ from rivya_flows.queue.evaluation import candidates_before
 from rivya_flows.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.queue import replay
+from rivya_flows.queue.reviewing import is_reviewed, person_of
 from rivya_flows.queue.scope import item_status, outputs_of
 from rivya_flows.queue.state import State
 from rivya_flows.receipt import model
@@ -26,6 +27,7 @@ from rivya_flows.receipt.continuing import BOUGHT_AGAIN
 from rivya_flows.receipt.ledger import History, explain_wallet, reconcile
 from rivya_flows.receipt.phrases import is_sandbox
 from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.review import APPROVE, read_notes
 
 Recorded = Mapping[str, Asset]
 """The media that the journal of a run recorded, by SHA-256.
@@ -222,12 +224,13 @@ def choice_of(
     if item.request is None:
         return None
     pick, picked = item.request.pick, _picked_keys(item)
-    written = pick.question
+    written, is_review = pick.question, is_reviewed(item)
     if question or item.request.decides == "person":
-        written = open_questions.question_text(pick, step_id, item.key)
+        written = open_questions.question_text(pick, step_id, item.key, is_review=is_review)
     deadline = state.deadlines.get((step_id, item.key, item.round))
     return model.Choice(
-        mode=pick.mode,
+        mode="review" if is_review else pick.mode,
+        review=_approval(item) if is_review else None,
         question=None if written is None else cut(str(written), open_questions.MAX_TEXT),
         count=pick.count,
         round=item.round,
@@ -251,6 +254,21 @@ def choice_of(
         candidates=open_questions.candidates_of(item, picked),
         earlier=tuple(_earlier(state, step_id, item)),
     )
+
+
+def _approval(item: ItemState) -> model.Approval:
+    pick = item.evaluated.pick
+    last = {(one.round, person_of(one.by.name)): one for one in item.reviews}
+    answers = [
+        model.ReviewAnswer(
+            round=one.round,
+            answer="approve" if one.answer == APPROVE else "changes",
+            notes=tuple(model.ReviewNote(**vars(note)) for note in read_notes(one.note)),
+            by=one.by,
+        )
+        for one in last.values()
+    ]
+    return model.Approval(reviewers=pick.reviewers, need=pick.needed, answers=tuple(answers))
 
 
 def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[model.EarlierCandidate]:

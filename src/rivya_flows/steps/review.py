@@ -26,6 +26,7 @@ USES = "review"
 Verdict = Literal["approve", "changes"]
 APPROVE: Verdict = "approve"
 CHANGES: Verdict = "changes"
+VERDICTS = (APPROVE, CHANGES)
 MAX_REVIEWERS, MAX_REVIEWER = 20, 60
 """Reviewers of a step, and characters of the name of one."""
 
@@ -57,7 +58,7 @@ class ReviewWith(SpecModel):
     """
 
     media: Annotated[
-        Value, Takes(("asset", "list", *TEXTS), hint='write "${{ steps.NAME.asset }}"')
+        Value, Takes(("list", "asset", *TEXTS), hint='write "${{ steps.NAME.asset }}"')
     ]
     question: Annotated[Value, Takes(TEXTS)] = None
     reviewers: Annotated[Value, Takes(("list",), hint="write [legal, brand]")] = None
@@ -102,7 +103,7 @@ class Review(Kind):
     ) -> Iterator[Diagnostic]:
         arguments = step.arguments or {}
         media = arguments.get("media")
-        if isinstance(media, str) and not is_computed(media):
+        if isinstance(media, str | int | float) and not is_computed(media):
             message = f"'media' takes what a step made, not {preview(media)}"
             yield Diagnostic(
                 "wrong-value", message, 'write "${{ steps.NAME.asset }}"', path=("media",)
@@ -157,7 +158,7 @@ def _redo_problems(redo: Any, step: WrittenStep, around: Surroundings) -> Iterat
         elif name not in steps_between(before, [name], step.id):
             message = f"the media of the review do not come from {name!r}, so buying it again changes nothing"
             yield Diagnostic("wrong-value", message, "name a step that they are made from", path=at)
-        elif source.kind is None or source.kind.uses not in _PROMPTED:
+        elif source.kind is not None and source.kind.uses not in _PROMPTED:
             message = f"{name!r} has no prompt that could take the notes"
             yield Diagnostic(
                 "wrong-value", message, "name a generate, chat or include step", path=at
