@@ -77,7 +77,7 @@ class Seen:
     Attributes:
         status: Whether its question is open; else whether it will be, `later`, or not any more.
         media: By the position of its candidate, each a medium of the run.
-        given: Of its holder, in any round; `others`: the notes of earlier rounds.
+        given: Of its holder, in any round; `earlier`: notes of earlier rounds.
     """
 
     link: Link
@@ -169,7 +169,7 @@ class Reviews:
             return self._render(request, seen, 403, "stale")
         note = "; ".join(filter(None, map(str.strip, fields.get("note", [""])[0].splitlines())))
         answer = Answer(
-            _picked(question, fields.get("answer", ())), note, seen.link.reviewer, "link"
+            _read_choices(question, fields.get("answer", ())), note, seen.link.reviewer, "link"
         )
         if problem := _problem(question, fields.get("answer", ()), answer):
             return self._render(request, seen, 400, problem, answer=answer)
@@ -344,7 +344,7 @@ def none_of(question: Question) -> str:
     return found
 
 
-def _picked(question: Question, values: Sequence[str]) -> tuple[str, ...]:
+def _read_choices(question: Question, values: Sequence[str]) -> tuple[str, ...]:
     """The choices of a form, in the order of the question; empty for none of them."""
     keys = [question.spellings.get(one, one) for one in values if one != none_of(question)]
     order = {key: place for place, key in enumerate(question.choices)}
@@ -384,27 +384,27 @@ def _view(seen: Seen, texts: Mapping[str, str], answer: Answer | None) -> dict[s
         "seen": seen,
         "link": link,
         "q": question,
-        "given": given and _said(given.picked, texts, is_review=seen.is_review),
+        "given": given and _words_of(given.picked, texts, is_review=seen.is_review),
         "note": answer.note if answer else given.note if given else "",
         "chosen": {writable(one) for one in (answer or given or Answer(())).picked},
     }
     if question is None:
         return view
-    others = [one for one in question.responses if one.by.name != link.reviewer]
+    rest = [one for one in question.responses if one.by.name != link.reviewer]
     view |= {
         "refusal": none_of(question) if question.rounds_left and question.kind == "pick" else None,
         "room": max(_room(question, ()), question.note_room),
         "cost": _cost(question, seen.left, texts),
-        "others": [
-            (one.by.name or "–", _said(one.picked, texts, is_review=True), _notes(one))
-            for one in others
+        "responses": [
+            (one.by.name or "–", _words_of(one.picked, texts, is_review=True), _notes(one))
+            for one in rest
         ],
         "earlier": [(one.by.name or "–", one.round + 1, _notes(one)) for one in seen.earlier],
     }
     return view
 
 
-def _said(picked: Sequence[str], texts: Mapping[str, str], *, is_review: bool) -> str:
+def _words_of(picked: Sequence[str], texts: Mapping[str, str], *, is_review: bool) -> str:
     """What somebody answered, as words."""
     if not picked:
         return texts["rejected"]
