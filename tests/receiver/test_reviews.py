@@ -23,6 +23,7 @@ from rivya_flows.store import links, mailbox
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.secrets import shared_secret
 from rivya_sandbox.service.startup import Sandbox
+from support.browser import CHROMIUM, browsing
 from support.engine_runs import Studio, customer
 from support.outsiders import PICK, REVIEW, Outside, outside
 
@@ -54,6 +55,28 @@ steps:
   hero:
     uses: review
     with: {media: [ASSET]}
+"""
+
+
+FILM = """
+version: 1
+name: film
+steps:
+  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: A kettle}
+  sign_off:
+    uses: review
+    with:
+      media: ${{ steps.film.asset }}
+      reviewers: [legal, brand]
+      changes: {redo: [film]}
+"""
+IN_REACH = """
+selector => {
+  const {top, bottom} = document.querySelector(selector).getBoundingClientRect();
+  return top >= 0 && bottom <= innerHeight;
+}
 """
 
 
@@ -393,3 +416,58 @@ def test_both_languages_have_the_same_texts() -> None:
     for name, text in english.items():
         assert sorted(fields.findall(text)) == sorted(fields.findall(hindi[name])), name
     assert len(english["months"].split()) == len(hindi["months"].split()) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+@pytest.mark.parametrize("width", [390, 1440])
+def test_in_chromium_a_pick_is_answered_by_thumb_or_mouse_and_axe_finds_nothing(
+    pick: Outside, tmp_path: Path, width: int
+) -> None:
+    with browsing(tmp_path / "profile", width=width, height=844) as tab:
+        tab.open(pick.stage.url + pick.link("Legal"))
+        assert tab.axe_violations() == []
+        assert tab.value("document.documentElement.scrollWidth") == width
+        assert tab.value(f"({IN_REACH})('.bar .first')")
+        assert [one["width"] > 0 for one in tab.pictures()] == [True, True]
+        tab.press("a")  # goes to the first choice, and chooses nothing
+        assert tab.value("document.activeElement.value") == "studio"
+        tab.click("label", "neon")
+        tab.wait_for_text("neon", ".bar .picked")
+        tab.click("button", "Send")
+        tab.wait_for_text("You chose neon")
+        assert tab.axe_violations() == []
+    assert pick.journaled == [("neon", "Legal", "")]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_in_chromium_a_note_takes_the_second_of_the_film_and_keys_do_what_help_says(
+    studio: Studio, tmp_path: Path
+) -> None:
+    with outside(studio, FILM) as out, browsing(tmp_path / "profile", width=390, height=844) as tab:
+        tab.do("Network.enable")
+        path = out.link("legal", "sign_off")
+        tab.do("Network.setExtraHTTPHeaders", headers={"Accept-Language": "hi"})
+        tab.open(out.stage.url + path)
+        assert tab.axe_violations() == []
+        tab.do("Network.setExtraHTTPHeaders", headers={"Accept-Language": "en"})
+        tab.open(out.stage.url + path)
+        for selector in ("video", ".bar .first", ".bar .second"):
+            assert tab.value(f"({IN_REACH})({selector!r})"), selector
+        tab.until("document.querySelector('video').readyState > 0")
+        tab.value("document.querySelector('video').currentTime = 0.9")
+        tab.until("!document.querySelector('video').seeking")
+        tab.press("?")
+        tab.wait_for("dialog[open]")
+        assert tab.axe_violations() == []
+        tab.press("Escape")
+        tab.wait_gone("dialog[open]")
+        tab.press("a")
+        assert tab.value("document.activeElement.value") == "approve"
+        tab.press("n")
+        tab.do("Input.insertText", text="the logo is cut")
+        assert tab.value("document.getElementById('note').value") == "0:00 the logo is cut"
+        tab.click("button", "Ask for changes")
+        tab.wait_for_text("You asked for changes")
+    assert out.journaled == [("changes", "legal", "0:00 the logo is cut")]
