@@ -75,7 +75,7 @@ def _check_review(question: Question, choice: Answer) -> Answer:
     if verdict == END:
         if not any(one.answer == CHANGES for one in question.responses):
             raise UsageError(
-                f"{name}: nobody has asked for changes, so there is nothing to end the round with",
+                f"{name}: no one has asked for changes, so there is nothing to end the round with",
                 "approve, ask for changes, or wait",
             )
         return replace(choice, note="", name=by)
