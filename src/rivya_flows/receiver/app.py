@@ -38,6 +38,7 @@ from rivya_flows.receiver.notification import (
     notification_of,
     prune_received,
 )
+from rivya_flows.receiver.reviews import Deliver, Reviews, leave
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import rows
 from rivya_flows.store.journal import Journal
@@ -90,6 +91,7 @@ class Receiver:
         secrets: Returns the signing secrets that are valid now.
         prune: Deletes what the store need not keep, and its period in seconds.
         api_key: Masked where a delivery quotes it.
+        deliver: Takes the answers of links to the journal of a run.
     """
 
     journal: Journal
@@ -100,6 +102,7 @@ class Receiver:
     hosts: frozenset[str] = frozenset()
     prune: tuple[Callable[[], object], float] | None = None
     api_key: str | None = field(default=None, repr=False)
+    deliver: Deliver = leave
 
     def __post_init__(self) -> None:
         self._dispatcher = NotificationDispatcher(self.emit)
@@ -108,9 +111,12 @@ class Receiver:
         secret = shared_secret(self.journal.engine, SECRET_NAME)
         uploads = Uploads(self.assets, secret)
         reports = Reports(self.journal, self.assets, secret)
+        reviews = Reviews(self.journal, self.assets, secret, self.deliver, self.hosts)
+        self._reviews = reviews
         routes = [
             Route("/media/{token}/{name}", partial(serve_medium, self.assets, secret)),
             Route(f"/runs/{{token}}/{REPORT_NAME}", reports.page),
+            *reviews.routes(),
             Route("/upload/{token}", uploads.page),
             Route("/upload/{token}", uploads.take, methods=["POST"]),
             Route(WEBHOOK_PATH, self._take, methods=["POST"]),
@@ -132,6 +138,7 @@ class Receiver:
             async with self._dispatcher.working():
                 yield
         finally:
+            await self._reviews.stop()
             for task in pruning:
                 task.cancel()
             await asyncio.gather(*pruning, return_exceptions=True)
