@@ -185,7 +185,7 @@ def test_changes_without_rounds_fail_the_step() -> None:
 
 def test_an_owner_ends_a_round_with_the_changes_that_were_asked_for() -> None:
     run = asked()
-    with pytest.raises(UsageError, match="nobody has asked for changes"):
+    with pytest.raises(UsageError, match="no one has asked for changes"):
         say(run, "owner", "end")
     say(run, "legal", "changes", "slower")
     say(run, "owner", "end")

@@ -135,7 +135,7 @@ async def decide(
     """The event, once a pick that fails by it has failed in a graph too."""
     if isinstance(event, events.ItemFailed):
         with suppress(UsageError):
-            await run.call(miss_pick, "pick", event)
+            await run.call(miss_pick, run.state.spec(event.step).uses, event)
     return event
 
 

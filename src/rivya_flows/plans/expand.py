@@ -263,7 +263,7 @@ class _Expansion:
     def _repeated_by(self, space: Space, owner: Step) -> tuple[Collection[str], Sequence[str], int]:
         """The steps whose prompts get the notes of a round, all that it repeats, and how many rounds there may be."""
         with_, steps = owner.with_, space.workflow.all_steps
-        if owner.fans_out or self._skipped(space, owner)[0]:
+        if owner.fans_out or self._skip_reason(space, owner)[0]:
             return (), (), 0
         if isinstance(with_, ReviewWith) and with_.changes is not None:
             changes = with_.changes
@@ -322,7 +322,7 @@ class _Expansion:
     def _plan_step(
         self, part: Part, space: Space, step: Step, upstream: frozenset[str]
     ) -> PlannedStep:
-        skipped, conditional = self._skipped(space, step)
+        skipped, conditional = self._skip_reason(space, step)
         name = inlined_name(space.id, step.id)
         read = [*_arguments_of(step), step.fan_out[1], step.limit]
         is_include = name in self._items
@@ -361,7 +361,7 @@ class _Expansion:
             ),
         )
 
-    def _skipped(self, space: Space, step: Step) -> tuple[str | None, bool]:
+    def _skip_reason(self, space: Space, step: Step) -> tuple[str | None, bool]:
         """Why a step will not run, if inputs decide that; and whether other steps, or its own item, decide it."""
         skipped, conditional = None, reads_loop(step, step.if_)
         guards = [(space, step), *((here, include) for here, _, include in space.inclusions())]

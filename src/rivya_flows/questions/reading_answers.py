@@ -24,7 +24,7 @@ from rivya_flows.questions.question import (
     writable,
 )
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Channel
-from rivya_flows.queue.reviewing import END
+from rivya_flows.queue.reviewing import END, person_of
 from rivya_flows.queue.state import State
 from rivya_flows.similar_names import nearest
 from rivya_flows.spec.inlining import is_inside
@@ -75,7 +75,7 @@ def _check_review(question: Question, choice: Answer) -> Answer:
     if verdict == END:
         if not any(one.answer == CHANGES for one in question.responses):
             raise UsageError(
-                f"{name}: nobody has asked for changes, so there is nothing to end the round with",
+                f"{name}: no one has asked for changes, so there is nothing to end the round with",
                 "approve, ask for changes, or wait",
             )
         return replace(choice, note="", name=by)
@@ -193,7 +193,8 @@ def read_answers(
                 choice = read_choice(question, answer, by.name, by.channel)
             else:
                 choice = check_answer(question, replace(answer, name=by.name, channel=by.channel))
-            answers[name] = choice.event(question, by.at)
+            if not _stands(question, choice):
+                answers[name] = choice.event(question, by.at)
         elif known is None:
             raise _not_asked(name, [one.label for one in questions])
         elif not _is_same(known, answer, state):
@@ -211,6 +212,22 @@ def _pairs(written: Iterable[str]) -> Iterator[tuple[str, str]]:
         if not equals:
             raise UsageError(f"--answer {text!r}: there is no =", "write --answer STEP=KEY")
         yield name, answer
+
+
+def _stands(question: Question, choice: Answer) -> bool:
+    """Whether a reviewer has answered so already, as in the repeated command of a killed process."""
+    return any(_is_that(one, choice) for one in question.responses)
+
+
+def _was_given(state: State, question: Question, choice: Answer) -> bool:
+    """Whether a reviewer has answered so at any time in this round."""
+    given = state.item(question.step, question.key).reviews
+    return any(_is_that(one, choice) for one in given if one.round == question.round)
+
+
+def _is_that(one: AnswerGiven, choice: Answer) -> bool:
+    whole = (person_of(choice.name), *choice.picked, choice.note)
+    return (person_of(one.by.name), one.answer, one.note) == whole
 
 
 def _is_same(known: AnswerGiven, answer: str | Answer, state: State) -> bool:
@@ -299,7 +316,9 @@ def form_schema(questions: Sequence[Question]) -> dict[str, Any]:
                 _NOTE: name,
             }
     signed, required = _free("signed_by", fields), [*names]
-    fields[signed] = {"title": "Your name", "type": "string", "maxLength": MAX_NAME, _SIGNS: True}
+    reviewers = dict.fromkeys(name for one in questions for name in one.reviewers)
+    title = f"Your name ({' or '.join(reviewers)})" if reviewers else "Your name"
+    fields[signed] = {"title": title, "type": "string", "maxLength": MAX_NAME, _SIGNS: True}
     if any(one.sign or one.reviewers for one in questions):
         fields[signed] |= {"minLength": 1, "pattern": r"\S"}
         required.append(signed)
@@ -407,7 +426,9 @@ def read_form(
             picked = tuple(question.spellings.get(one, one) for one in choice.picked)
             try:
                 choice = check_answer(question, replace(choice, picked=picked))
-                answers.append(choice.event(question, at))
+                # An execution that ended without an end reads the same response again.
+                if question.kind != "review" or not _was_given(state, question, choice):
+                    answers.append(choice.event(question, at))
             except UsageError as error:
                 problems.append(f"{error.message}; asking again")
     return FormAnswers(tuple(answers), tuple(problems))

@@ -132,10 +132,10 @@ class GivenAnswers:
             return None
         answer = waiting[0]
         answered = {one.by.name for one in question.responses}
-        others = [one for one in question.reviewers if one not in answered]
-        if self.speaks_for_all and others and answer.name is None:
-            answer = replace(answer, name=others[0])
-        if answer is waiting[0] or len(others) == 1:
+        missing = [one for one in question.reviewers if one not in answered]
+        if self.speaks_for_all and missing and answer.name is None:
+            answer = replace(answer, name=missing[0])
+        if answer is waiting[0] or len(missing) == 1:
             waiting.pop(0)
         try:
             return check_answer(question, answer)

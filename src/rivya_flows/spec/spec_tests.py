@@ -57,8 +57,8 @@ def _answer(value: Any) -> CaseAnswer:
         by = value.get("by")
         kind = next((one for one in ("none", *VERDICTS) if one in value), "")
         note = value.get(kind)
-        others = value.keys() - {kind, *(("by",) if kind in VERDICTS else ())}
-        if not kind or others or not all(isinstance(one, str | None) for one in (note, by)):
+        unknown = value.keys() - {kind, *(("by",) if kind in VERDICTS else ())}
+        if not kind or unknown or not all(isinstance(one, str | None) for one in (note, by)):
             raise ValueError(f"this map is not an answer; {_ANSWER}")
         return CaseAnswer(picked=() if kind == "none" else (kind,), note=note or "", by=by)
     keys = value if isinstance(value, list) else [value]

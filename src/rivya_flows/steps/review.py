@@ -54,7 +54,7 @@ class ReviewWith(SpecModel):
         need: How many must approve; left out: all `reviewers`, or 1.
         changes: What is bought again when somebody asks for changes; left out: changes fail the step.
         timeout: How long the question stays open in each round, in seconds or such as `72h`.
-        on_timeout: What happens when nobody asked for changes by then.
+        on_timeout: What happens when no one has asked for changes by then.
     """
 
     media: Annotated[
@@ -88,8 +88,8 @@ class Review(Kind):
                 given.report([wrong])
         if given.problems or not given.is_complete:
             return None
-        shown = media_to_review(given.get("media"))
-        arguments: dict[str, JsonValue] = {**given.values, "from": [{**one} for one in shown]}
+        listed = media_to_review(given.get("media"))
+        arguments: dict[str, JsonValue] = {**given.values, "from": [{**one} for one in listed]}
         return ItemRequest(self.uses, arguments, decides="person")
 
     def gives(self, arguments: Mapping[str, Any], names: Names) -> Shape:
@@ -102,12 +102,6 @@ class Review(Kind):
         self, given: Arguments, step: WrittenStep, around: Surroundings
     ) -> Iterator[Diagnostic]:
         arguments = step.arguments or {}
-        media = arguments.get("media")
-        if isinstance(media, str | int | float) and not is_computed(media):
-            message = f"'media' takes what a step made, not {preview(media)}"
-            yield Diagnostic(
-                "wrong-value", message, 'write "${{ steps.NAME.asset }}"', path=("media",)
-            )
         if "on_timeout" in arguments and arguments.get("timeout") is None:
             message = "'on_timeout' has no effect without a 'timeout'"
             yield Diagnostic(
