@@ -55,7 +55,7 @@ if (picked) {
 help.hidden = false;
 help.addEventListener("click", () => dialog.showModal());
 addEventListener("keydown", event => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("textarea, dialog")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || dialog.open || event.target.closest("textarea")) return;
   const goTo = selector => document.querySelector(selector)?.focus();
   if (event.key === " " && !event.target.closest("button, input, video, audio, a") && current) current.paused ? current.play() : current.pause();
   else if (event.key === "n") write();
