@@ -68,7 +68,12 @@ def moment_text(at: datetime) -> str:
 
 def render(name: str, view: Mapping[str, Any], *, beside_media: int = 0) -> str:
     """A page of this package, with the fonts of its scripts; so many of its bytes are media."""
-    return with_fonts(_template(name).render(view), MAX_PAGE_BYTES + beside_media)
+    return with_fonts(render_part(name, view), MAX_PAGE_BYTES + beside_media)
+
+
+def render_part(name: str, view: Mapping[str, Any]) -> str:
+    """A part of a page, or a page whose part has its fonts."""
+    return _template(name).render(view)
 
 
 @functools.cache
@@ -95,8 +100,16 @@ def _sha256(script: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
+_CHOICES = {"approve": "Approve", "changes": "Ask for changes", "yes": "Yes", "no": "No"}
+
+
+def _choice_words(choice: str) -> str:
+    return _CHOICES.get(choice, choice)
+
+
 _FUNCTIONS = {
     "are_numbered": are_numbered,
+    "choice_words": _choice_words,
     "deadline_effect": deadline_effect,
     "label": label,
     "round_note": round_note,
