@@ -24,7 +24,9 @@ from prefect.states import Scheduled
 from pydantic import ConfigDict
 
 from rivya_flows.engine.publishing import media_links, report_of
+from rivya_flows.engine.run import Run
 from rivya_flows.engine.run_context import RunContext
+from rivya_flows.engine.work import answers_outside
 from rivya_flows.errors import StoreError
 from rivya_flows.flows.current_run import flow_run_here, flow_run_of, run_logger
 from rivya_flows.flows.prefect_internals import last_response, resume_suspended
@@ -38,14 +40,12 @@ from rivya_flows.questions.reading_answers import (
     form_schema,
     read_form,
 )
-from rivya_flows.queue.events import RunEnded
+from rivya_flows.queue.events import AnswerGiven, RunEnded
 from rivya_flows.queue.queue import replay, step
-from rivya_flows.queue.state import State
 from rivya_flows.receipt.from_journal import media_of
 from rivya_flows.receipt.questions import answer_line, digest_of, questions_page
 from rivya_flows.receipt.report import RunReporter
 from rivya_flows.store.database import in_thread
-from rivya_flows.store.leases import Lease
 
 WAKER, WAKER_DEPLOYMENT = "rivya-flows-waker", "maintenance"
 """The names of `rivya_flows.flows.recovery.waker` in Prefect."""
@@ -145,11 +145,15 @@ async def pause(context: RunContext, waits: Suspension, reporter: RunReporter) -
 
 
 def _can_continue(context: RunContext, waits: Suspension, seq: int) -> bool:
-    """Whether a waiting run continues here: it ended again elsewhere, or a deadline has passed."""
+    """Whether a waiting run continues here: it ended again elsewhere, was answered from outside, or is due."""
     now = datetime.now(UTC)
     if new := context.journal.entries(waits.run_id, after=seq):
         # Who answers in a terminal writes the answer, and executes the run some seconds later.
-        ended = any(isinstance(one.event, RunEnded) for one in new)
+        ended = any(
+            isinstance(one.event, RunEnded)
+            or (isinstance(one.event, AnswerGiven) and one.event.response is not None)
+            for one in new
+        )
         continues = ended or new[-1].at + _PATIENCE_SECONDS < now.timestamp()
     else:
         continues = waits.deadline is not None and waits.deadline <= now
@@ -179,24 +183,29 @@ async def _schedule_waker(waits: Suspension) -> None:
         run_logger().warning("waker not scheduled; its next sweep handles the deadline: %s", error)
 
 
-async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter) -> State:
-    """Journals the answers that the form of this flow run brought; gives the state with them."""
-    state = await in_thread(reporter.follow)
-    questions = open_questions(state)
-    if not questions:
-        return state
+async def take_answers(run: Run) -> None:
+    """Journals the answers that wait for a run, and those that the form of this flow run brought."""
+
+    async def take(answer: AnswerGiven) -> None:
+        logger.info("%s", answer_line(answer))
+        entry = await in_thread(run.context.journal.append, run.run_id, answer, run.lease.fence)
+        step(run.state, answer)
+        run.reporter.record(entry, run.state)
+
+    logger = run_logger()
+    async for answer in answers_outside(run):
+        await take(answer)
+    if not (questions := open_questions(run.state)):
+        return
     async with get_client() as client:
         found = await last_response(client, UUID(flow_run.id), _FORM)
-    form = read_form(questions, state, chosen_values(*found) if found else {}, datetime.now(UTC))
-    logger = run_logger()
+    form = read_form(
+        questions, run.state, chosen_values(*found) if found else {}, datetime.now(UTC)
+    )
     for problem in form.problems:
         logger.warning("%s", problem)
     for answer in form.answers:
-        logger.info("%s", answer_line(answer))
-        entry = await in_thread(context.journal.append, lease.run_id, answer, lease.fence)
-        step(state, answer)
-        reporter.record(entry, state)
-    return state
+        await take(answer)
 
 
 async def wake(flow_run_id: UUID) -> bool:
@@ -205,12 +214,14 @@ async def wake(flow_run_id: UUID) -> bool:
         return await resume_suspended(client, flow_run_id, empty_response)
 
 
-async def wake_run(run_id: str, tell: Callable[[str], object]) -> None:
-    """Resumes the suspended flow run of a run that continued elsewhere; never raises."""
+async def wake_run(run_id: str, tell: Callable[[str], object]) -> bool:
+    """Resumes the suspended flow run of a run that continued elsewhere; False if it is not suspended. Never raises."""
     if (flow_run_id := flow_run_of(run_id)) is None:
-        return
+        return True
     try:
         if await wake(flow_run_id):
             tell(f"its suspended flow run {flow_run_id} continues in Prefect")
+            return True
     except Exception as error:  # the run itself is up to date
         _logger.debug("flow run %s was not resumed: %s", flow_run_id, error)
+    return False

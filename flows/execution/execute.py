@@ -128,7 +128,8 @@ async def _run_engine(run: Run, page: Page) -> None:
     async with context.client() as run.client, listening as run.wakes:
         await context.recall_durations(run.client)
         with observers.trace_run(run.run_id, reporter.row.name) as tracing:
-            run.state = await take_answers(context, run.lease, reporter)
+            run.state = await in_thread(reporter.follow)
+            await take_answers(run)
             resumed = run.resume_event(tracing.trace_id)
             if run.state.tally.ended:  # `prepare` has seen the media of a first execution
                 await in_thread(restore_media, context.assets, reporter, run.state, resumed)

@@ -160,13 +160,14 @@ class LocalRunner:
                 raise _not_recorded(error) from error
             raise
 
-    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
+    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> bool:
         """As `Runner.wake`."""
-        if (server := running_server(settings)) is not None:
-            with pointed_at(server):
-                from rivya_flows.flows.questions import wake_run
+        if (server := running_server(settings)) is None:
+            return True
+        with pointed_at(server):
+            from rivya_flows.flows.questions import wake_run
 
-                await wake_run(run_id, notify)
+            return await wake_run(run_id, notify)
 
 
 def _not_recorded(error: Exception) -> UsageError:

@@ -6,11 +6,12 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from rivya_flows.engine.run import Asker
-from rivya_flows.questions.question import Answer, Question
+from rivya_flows.engine.run import Asker, Run
+from rivya_flows.questions.question import Answer, Question, QuestionName
 from rivya_flows.questions.reading_answers import read_choice
 from rivya_flows.queue.events import AnswerGiven, QuestionAsked
-from support.engine_runs import Studio
+from rivya_flows.store import mailbox
+from support.engine_runs import Bomb, Studio
 
 SPEC = """
 version: 1
@@ -124,3 +125,44 @@ def test_single_steps_of_a_written_list_are_asked_for_by_their_place(studio: Stu
     ask, asked = answering("1")
     assert studio.executed(ask=ask)["outputs"] == {"same": True}
     assert [one.choices for one in asked] == [("0", "1")]
+
+
+def put(studio: Studio, answer: Answer, question: QuestionName = ("hero", "", 0)) -> None:
+    with studio.context(Bomb()) as context:
+        mailbox.put(context.journal.engine, "run-1", question, answer, datetime.now(UTC))
+
+
+def linked(picked: str, name: str = "Legal") -> Answer:
+    return Answer((picked,), name=name, channel="link")
+
+
+def soon(run: Run) -> None:
+    run.look_seconds = 0.01
+
+
+def test_an_answer_from_outside_ends_the_asking_of_the_person_who_is_there(studio: Studio) -> None:
+    studio.prepared(SPEC.replace("TIMEOUT", "1h"))
+    asked: list[str] = []
+
+    async def ask(question: Question) -> Answer | None:
+        asked.append(question.step)
+        if question.step == "hero":
+            put(studio, linked("orange"))  # which is no choice
+            put(studio, linked("neon", "Brand"))
+            await asyncio.Event().wait()
+        return None
+
+    assert studio.executed(ask=ask, prepare=soon)["status"] == "suspended"
+    assert asked == ["hero", "poster"]
+    assert given(studio) == [("hero", "neon", "link")]
+
+
+def test_answers_that_waited_are_taken_before_anybody_is_asked(studio: Studio) -> None:
+    studio.prepared(SPEC.replace("TIMEOUT", "1h"))
+    put(studio, linked("neon"))
+    put(studio, linked("studio", "Brand"))  # too late: the question is closed by then
+    put(studio, linked("studio"), ("poster", "", 0))
+    assert studio.executed(ask=None)["status"] == "completed"
+    assert given(studio) == [("hero", "neon", "link"), ("poster", "studio", "link")]
+    with studio.context(Bomb()) as context:
+        assert mailbox.waiting(context.journal.engine, "run-1") == []

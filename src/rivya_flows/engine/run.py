@@ -116,6 +116,7 @@ class Run:
         shrink: Divides the width and height of what is composed and laid out in a format.
         conflict_seconds: How long a purchase is sent again after `idempotency_conflict`, since
             its first request may still be under way.
+        look_seconds: How often an open question looks for answers from outside.
         accepted: When jobs were accepted, by id, in seconds of `time.monotonic`.
         downloads: Limits how many run at once: they share the connections of the client.
     """
@@ -145,6 +146,7 @@ class Run:
     shrink: int = 1
     conflict_seconds: float = 60.0
     conflict_pause_seconds: float = 2.0
+    look_seconds: float = 1.0
     clock: Callable[[], datetime] = now
     seen: dict[str, JobSeen] = field(default_factory=dict)
     watched: dict[str, Watched] = field(default_factory=dict)
@@ -191,9 +193,11 @@ class Runner(Protocol):
     async def execute(self, run: Run) -> RunReport:
         """Executes a run to its end, while `connect` lasts."""
 
-    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
-        """Continues the suspended flow run of a run that was resumed here; never raises."""
-        return
+    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> bool:
+        """Continues the suspended flow run of a run that was resumed or answered here; never raises. False if
+        it has one that is not suspended.
+        """
+        return True
 
 
 class StopRequest:

@@ -9,6 +9,7 @@ import json
 import shutil
 import tempfile
 import threading
+from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -34,6 +35,7 @@ from rivya_flows.language.final_cut import SPEECH, media_in, with_media
 from rivya_flows.language.secret_names import RESERVED_HINT, names_secret, refusal
 from rivya_flows.media import decoding
 from rivya_flows.questions.open_questions import decide_at_deadline, question_asked
+from rivya_flows.questions.question import Question
 from rivya_flows.queue import actions, events
 from rivya_flows.queue.actions import Buy, Work
 from rivya_flows.queue.events import Event
@@ -44,7 +46,9 @@ from rivya_flows.settings import read_secret
 from rivya_flows.steps.candidates import PickArguments, available, chosen_keys, pick_outputs
 from rivya_flows.steps.connections import NotifyWith
 from rivya_flows.steps.function import Function
+from rivya_flows.store import mailbox
 from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.database import in_thread
 
 
 async def pick(_: Run, action: actions.Work) -> Outputs:
@@ -63,24 +67,61 @@ async def miss_pick(_: Run, action: events.ItemFailed) -> None:
 
 
 async def ask(run: Run, action: actions.Ask) -> AsyncGenerator[Event]:
-    """Report each answer as soon as it is given, and what deadlines decide; left questions stay open."""
+    """Report each answer as soon as it is given, here or outside, and what deadlines decide; left questions stay open."""
     for question in action.questions:
         state = run.state
         if question.name not in state.deadlines:
             yield question_asked(question, run.clock(), state.missed.get(question.name))
-    for question in run.state.asking:
-        deadline, seconds = question.deadline, None
-        if deadline is not None:
-            seconds = max((deadline - run.clock()).total_seconds(), 0.0)
-        try:
-            choice = None if run.ask is None else await asyncio.wait_for(run.ask(question), seconds)
-        except TimeoutError:
-            yield await decide(run, decide_at_deadline(question))
-            continue
-        if choice is None:
-            yield events.QuestionsLeft(at=run.clock())
-            return
-        yield choice.event(question, run.clock())
+    while run.state.asking:
+        async for answer in answers_outside(run):
+            yield answer
+        for question in run.state.asking[:1]:
+            answered = await _ask(run, question)
+            if answered is not None:
+                yield answered
+            if isinstance(answered, events.QuestionsLeft):
+                return
+
+
+async def answers_outside(run: Run) -> AsyncGenerator[events.AnswerGiven]:
+    """The answers that wait in the mailbox; each counts before the next one is read."""
+    engine = run.context.journal.engine
+    for number, one in await in_thread(mailbox.waiting, engine, run.run_id):
+        if answer := one.event(run.state, number):
+            yield answer
+        else:
+            await in_thread(mailbox.remove, engine, number)
+
+
+async def _ask(run: Run, question: Question) -> Event | None:
+    """What a person answers here or the deadline decides; None once an answer waits in the mailbox."""
+    if run.ask is None:
+        return events.QuestionsLeft(at=run.clock())
+    seconds = None
+    if question.deadline is not None:
+        seconds = max((question.deadline - run.clock()).total_seconds(), 0.0)
+    asking = asyncio.ensure_future(run.ask(question))
+    looking = asyncio.ensure_future(_has_mail(run))
+    try:
+        await asyncio.wait({asking, looking}, timeout=seconds, return_when=FIRST_COMPLETED)
+        if asking.done():
+            choice = asking.result()
+            now = run.clock()
+            return events.QuestionsLeft(at=now) if choice is None else choice.event(question, now)
+        if looking.done():
+            return looking.result()
+        return await decide(run, decide_at_deadline(question))
+    finally:
+        asking.cancel()
+        looking.cancel()
+        await asyncio.wait({asking, looking})
+
+
+async def _has_mail(run: Run) -> None:
+    """Waits until an answer comes from outside."""
+    engine, look = run.context.journal.engine, run.look_seconds
+    while not await in_thread(mailbox.waiting, engine, run.run_id):
+        await asyncio.sleep(look)
 
 
 async def decide(

@@ -152,8 +152,10 @@ class Answer:
         """As ``--answer`` takes it."""
         return ", ".join(self.picked) or "none" + (f": {self.note}" if self.note else "")
 
-    def event(self, question: Question, at: datetime | None) -> AnswerGiven:
-        """Its journal entry; it must be one that `checked` has returned."""
+    def event(
+        self, question: Question, at: datetime | None, response: int | None = None
+    ) -> AnswerGiven:
+        """Its journal entry; it must be one that `check_answer` has returned."""
         step, key, number = question.name
         return AnswerGiven(
             step=step,
@@ -163,6 +165,7 @@ class Answer:
             none=not self.picked,
             note=self.note,
             round=number,
+            response=response,
             by=AnsweredBy(name=self.name, channel=self.channel, at=at),
         )
 

@@ -307,7 +307,9 @@ class QuestionsLeft(Entry):
     at: datetime
 
 
-Channel = Literal["terminal", "command", "form", "python", "agent", "deadline", "fork"]
+Channel = Literal[
+    "terminal", "command", "form", "link", "board", "python", "agent", "deadline", "fork"
+]
 """The way an answer came."""
 
 
@@ -329,6 +331,8 @@ class AnswerGiven(ItemEvent):
         key: Of the item; of a budget question the budget or pool that it asks about, see `queue.budget`.
         answer: The key of the first picked item, or ``yes``/``no`` for a budget question; "" if none
             was picked.
+        response: Its id in the mailbox of the store, which loses it in the same transaction; None for
+            one that came to the process itself.
     """
 
     kind: Literal["answer.given"] = "answer.given"
@@ -337,6 +341,7 @@ class AnswerGiven(ItemEvent):
     none: bool = False
     note: str = ""
     round: int = 0
+    response: int | None = None
     by: AnsweredBy
 
     @property

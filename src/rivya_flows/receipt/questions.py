@@ -35,6 +35,8 @@ CHANNELS = {
     "terminal": "in the terminal",
     "command": "with --answer",
     "form": "in Prefect's form",
+    "link": "with a link",
+    "board": "on the contact sheet",
     "python": "from Python",
     "agent": "over MCP",
 }

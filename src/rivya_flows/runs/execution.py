@@ -9,19 +9,28 @@ from collections.abc import (
     Callable,
     Container,
     Iterable,
+    Iterator,
     Mapping,
     Sequence,
 )
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import (
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from sqlalchemy import Engine
+
 from rivya_flows.engine.run import Asker, Listener, Rendering, Run, Runner, RunOptions, ignore
 from rivya_flows.engine.run_context import RunContext, known_run
-from rivya_flows.errors import RivyaError, UsageError, explain_os_error
+from rivya_flows.errors import RivyaError, StoreError, UsageError, explain_os_error
 from rivya_flows.estimate.estimate import Estimate
 from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.language.workflow import Workflow
@@ -33,19 +42,24 @@ from rivya_flows.plans.names import label
 from rivya_flows.preparation import prepare
 from rivya_flows.preparation.spec_file import InputReader, SpecFile, spec_path
 from rivya_flows.private import as_the_user_wants
+from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.questions.reading_answers import check_answer, refuse_unfit
-from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, RunFrozen
+from rivya_flows.queue.events import AnswerGiven, Event, PurchaseIntended, RunEnded, RunFrozen
 from rivya_flows.queue.forks import fork_of
-from rivya_flows.queue.queue import replay
+from rivya_flows.queue.queue import replay, step
+from rivya_flows.queue.state import State
 from rivya_flows.receipt.phrases import is_sandbox, uncollected_purchases
 from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.runs.connect import connect
 from rivya_flows.runs.lookup import find_run, open_journal, which
 from rivya_flows.settings import Settings
+from rivya_flows.store import mailbox
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
+
+_DELIVERIES, _WAKES = 60, 15
 
 QuestionHandler = Callable[[Question, Callable[[], Awaitable[RunReport]]], Awaitable[Answer | None]]
 """As `Asker`, with a function that writes the report of the run so far, to look at the choices."""
@@ -296,18 +310,66 @@ def append_events(
     after: Container[str | None] | None = None,
 ) -> bool:
     """Appends events to the journal of a run that no engine executes, with `after` only if it ended so; whether it did."""
-    leases = Leases(journal.engine)
-    lease = leases.acquire(run_id)
-    try:
+    with driven(journal, run_id) as fence:
         if after is not None:
             state = replay(entry.event for entry in journal.entries(run_id))
             if state.ended not in after:
                 return False
         for event in events:
-            journal.append(run_id, event, lease.fence)
+            journal.append(run_id, event, fence)
         return True
+
+
+@contextmanager
+def driven(journal: Journal, run_id: str) -> Iterator[int]:
+    """Holds the lease of a run, whose fence it gives, for a moment; `StoreError` if another process drives it."""
+    leases = Leases(journal.engine)
+    lease = leases.acquire(run_id)
+    try:
+        yield lease.fence
     finally:
         leases.release(lease)
+
+
+async def deliver(
+    journal: Journal, run_id: str, wake: Callable[[str], Awaitable[bool]], pause: float = 1.0
+) -> None:
+    """Sees to it that the answers that wait for a run are journaled, and that its flow run continues with them.
+
+    The process that drives the run takes them while it asks. One that is about to suspend the run, or has died,
+    does not: so this tries until the lease is free.
+    """
+    answered = False
+    for _ in range(_DELIVERIES):
+        with suppress(StoreError):  # another process drives it
+            answered = await in_thread(take_waiting, journal, run_id)
+        if answered or not await in_thread(mailbox.waiting, journal.engine, run_id):
+            break
+        await asyncio.sleep(pause)
+    for _ in range(_WAKES if answered else 0):
+        if await wake(run_id):
+            break
+        await asyncio.sleep(pause)  # its process may be about to suspend it
+
+
+def take_waiting(journal: Journal, run_id: str) -> bool:
+    """Journals the answers that wait for a run; whether one closed its question."""
+    with driven(journal, run_id) as fence:
+        state = replay(entry.event for entry in journal.entries(run_id))
+        asked = {one.name for one in open_questions(state)}
+        for event in read_waiting(journal.engine, state):
+            journal.append(run_id, event, fence)
+            step(state, event)
+        return not asked <= {one.name for one in open_questions(state)}
+
+
+def read_waiting(engine: Engine, state: State) -> Iterator[AnswerGiven]:
+    """The answers that wait for a run, which the state must have before the next one; drops what does not fit."""
+    for number, one in mailbox.waiting(engine, state.run_id):
+        if event := one.event(state, number):
+            yield event
+        else:
+            mailbox.remove(engine, number)
 
 
 def end_as_cancelled(journal: Journal, run_id: str, after: Container[str | None] = (None,)) -> bool:

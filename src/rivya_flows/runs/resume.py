@@ -31,7 +31,7 @@ from rivya_flows.receipt.phrases import is_sandbox, total_of
 from rivya_flows.receipt.questions import answer_line
 from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.receipt.summary import is_owed
-from rivya_flows.runs.execution import Caller, append_events, execute
+from rivya_flows.runs.execution import Caller, append_events, execute, read_waiting
 from rivya_flows.runs.lookup import find_run, open_journal, which
 from rivya_flows.store.database import in_thread
 
@@ -165,7 +165,12 @@ async def _open_resume(name: str, options: ResumeOptions, caller: Caller) -> Asy
         before = await in_thread(reporter.follow)
         _check_names(before, options, caller.notify)
         by = AnsweredBy(name=options.by, channel=options.channel, at=datetime.now(UTC))
-        answers = read_answers(options.answers, answerable(before), before, by)
+        state, waiting = before.copy(), list[AnswerGiven]()
+        for answer in read_waiting(context.journal.engine, state):
+            waiting.append(answer)
+            step(state, answer)
+        given = read_answers(options.answers, answerable(state), state, by)
+        answers = (*waiting, *given)
         # Why it buys nothing new, whatever that costs.
         unpaid: Unpaid | None = None
         buys = options.regenerate or options.resubmit or options.budget is not None
@@ -175,8 +180,7 @@ async def _open_resume(name: str, options: ResumeOptions, caller: Caller) -> Asy
             unpaid = "budget"
         hours = context.settings.rivya_flows_resend_hours
         resumed = replace(options, unpaid=unpaid).resume_event(datetime.now(UTC), hours)
-        state = before.copy()
-        for answer in answers:  # what they let the run buy is priced before they count
+        for answer in given:  # what they let the run buy is priced before they count
             step(state, answer)
         yield _Resume(context, caller, options, reporter, answers, before, state, resumed)
 

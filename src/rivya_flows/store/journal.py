@@ -46,7 +46,16 @@ from rivya_flows.store.database import (
 )
 from rivya_flows.store.leases import Lease, lease_lost
 from rivya_flows.store.pools import Reservations
-from rivya_flows.store.tables import CHARGES, EVENTS, LEASES, RESULTS, RUNS, Row, stored_name
+from rivya_flows.store.tables import (
+    CHARGES,
+    EVENTS,
+    LEASES,
+    MAILBOX,
+    RESULTS,
+    RUNS,
+    Row,
+    stored_name,
+)
 
 LARGEST_GROUP = 500  # entries in one transaction
 
@@ -155,6 +164,7 @@ class Journal:
             _refuse_lost(connection, lease)
             connection.execute(delete(EVENTS).where(EVENTS.c.run_id == run_id))
             connection.execute(delete(LEASES).where(LEASES.c.run_id == run_id))
+            connection.execute(delete(MAILBOX).where(MAILBOX.c.run_id == run_id))
             # Nothing can settle them any more; of a run of a lost sandbox some are open.
             connection.execute(
                 update(CHARGES).where(CHARGES.c.run_id == run_id).values(settled=True)
@@ -369,7 +379,7 @@ class EntryWriter:
     ) -> tuple[list[Row], list[_Outcome]]:
         """Writes what its driver may write and its pools cover; gives the rows and all outcomes."""
         written, outcomes = list[Row](), list[_Outcome]()
-        last, at = dict[str, int](), self._clock()
+        last, at, taken = dict[str, int](), self._clock(), list[int]()
         driven = [(one.run_id, one.events) for one in group if fences[one.run_id] == one.fence]
         reservations = Reservations(connection, driven, at)
         for one in group:
@@ -388,8 +398,13 @@ class EntryWriter:
             last[one.run_id] += len(stamped)
             outcomes.append(stamped)
             written += [_entry_row(one.run_id, entry) for entry in stamped]
+            for event in one.events:
+                if event.kind == "answer.given" and event.response is not None:
+                    taken.append(event.response)
         if written:
             connection.execute(_ENTER, written)
+        if taken:  # an answer leaves the mailbox as it enters the journal, whatever is killed when
+            connection.execute(delete(MAILBOX).where(MAILBOX.c.id.in_(taken)))
         reservations.write()
         return written, outcomes
 

@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from rivya_flows.errors import StoreError
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 """A store of another version is refused: there is nothing that changes its tables."""
 
 _LOCK = 0x72697679
@@ -188,6 +188,20 @@ FAILED_STARTS = Table(
     Column("at", Float, primary_key=True),
     Column("name", String(64), nullable=False),
     Column("reason", Text, nullable=False),
+)
+
+MAILBOX = Table(
+    "mailbox",
+    METADATA,
+    # Never that of another answer, also once it is taken.
+    Column("id", Integer, primary_key=True),
+    Column("run_id", String(128), nullable=False),
+    # As stored: the step, key and round.
+    Column("question", String(NAME_LENGTH), nullable=False),
+    # JSON of a `mailbox.WaitingAnswer` without its id.
+    Column("body", Text, nullable=False),
+    Index("mailbox_of_a_run", "run_id"),
+    sqlite_autoincrement=True,
 )
 
 SWEEPS = Table(

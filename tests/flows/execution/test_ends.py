@@ -16,14 +16,13 @@ from uuid import UUID
 
 import pytest
 
-from rivya_flows.engine.run import StopRequest, stopped_by
+from rivya_flows.engine.run import Run, StopRequest, stopped_by
 from rivya_flows.errors import StoreError
 from rivya_flows.flows.execution import execute
 from rivya_flows.flows.questions import take_answers
 from rivya_flows.flows.recovery.automations import EVENT_PREFIX
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.worker.prefect_internals import SharedRuns
-from rivya_flows.queue.state import State
 from rivya_flows.receipt.report import RunReporter
 from rivya_flows.settings import read_settings
 from rivya_sandbox.service.startup import Sandbox
@@ -240,9 +239,9 @@ def test_a_failed_run_that_a_person_retries_is_executed_again(
 async def cancelled_before_its_engine(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> str:
     stop = StopRequest()
 
-    async def stopped(*arguments: Any) -> State:
+    async def stopped(run: Run) -> None:
         stop.make()
-        return await take_answers(*arguments)
+        await take_answers(run)
 
     monkeypatch.setattr(execute, "take_answers", stopped)
     run = stage.server.start("picture/ends")
