@@ -55,7 +55,7 @@ const words = {completed: "Completed", failed: "Failed", cancelled: "Cancelled",
 function tellNow(lost) {
   const {status = "running", now: [working, left, stopped, command] = [[], "", "", ""]} = latest ?? {};
   const asks = status === "running" && !working.length && document.querySelector(".question");
-  const text = lost || stopped || (back === null ? words[status] ?? (working.join(" · ") || (asks ? words.suspended : "Running")) : "A moment of the run");
+  const text = lost || stopped || (back === null ? words[status] ?? (working.join(" · ") || (asks ? words.suspended : "Running")) : "Replay");
   replay.querySelector(".working").textContent = text;
   replay.querySelector(".working").title = text;
   replay.querySelector("code").textContent = lost || !stopped ? "" : command;

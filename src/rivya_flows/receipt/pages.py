@@ -6,6 +6,7 @@ import base64
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -20,11 +21,12 @@ from rivya_cut.fonts import MAX_PAGE_BYTES, with_fonts
 from rivya_flows.plans.names import label
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.receipt.continuing import plain_reason
-from rivya_flows.receipt.model import iso
+from rivya_flows.receipt.model import Item, iso
 from rivya_flows.receipt.phrases import measures, model_of, seconds_text
 from rivya_flows.receipt.questions import are_numbered, deadline_effect, readable, round_note
 from rivya_flows.receipt.summary import manner, score_text
 
+_RATIO = re.compile(r"([1-9]\d{0,3}):([1-9]\d{0,3})", re.ASCII)
 _MAX_INDENTED_LENGTH, _MAX_INDENTED_DEPTH = 200_000, 16
 """Characters and depth of a JSON text that is shown indented; others are shown as they are."""
 
@@ -107,11 +109,18 @@ def _choice_words(choice: str) -> str:
     return _CHOICES.get(choice, choice)
 
 
+def _ratio_of(item: Item) -> str:
+    """The shape that was asked for, such as ``9 / 16``; "" if no parameter says it."""
+    asked = [_RATIO.fullmatch(one) for one in (item.params or {}).values() if isinstance(one, str)]
+    return next((f"{one[1]} / {one[2]}" for one in asked if one), "")
+
+
 _FUNCTIONS = {
     "are_numbered": are_numbered,
     "choice_words": _choice_words,
     "deadline_effect": deadline_effect,
     "label": label,
+    "ratio_of": _ratio_of,
     "round_note": round_note,
 }
 _FILTERS = {

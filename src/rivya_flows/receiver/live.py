@@ -23,7 +23,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from rivya_client.job_durations import JobDurations
 from rivya_flows.errors import StoreError
 from rivya_flows.estimate.estimate import estimate, rehearse
-from rivya_flows.questions.open_questions import answerable
+from rivya_flows.questions.open_questions import answerable, open_questions
+from rivya_flows.questions.question import Question
 from rivya_flows.queue.events import RunFrozen, Stamped
 from rivya_flows.queue.queue import step as step_queue
 from rivya_flows.queue.reducer import initial_state
@@ -46,6 +47,7 @@ LOOK_SECONDS, IDLE_LOOK_SECONDS = (
     1.0,
 )  # between two looks into the journal; of a run that has ended
 NOW_SECONDS = 3.0  # between two looks at the clock and at the process of a run
+PATIENCE_SECONDS = 10.0  # with a worker that takes up what was answered
 _SHARE = 3  # a page that took a second to draw is not drawn again before three have passed
 _PING_SECONDS = 15.0
 _MOST_WORKING = 4  # steps at work that are named
@@ -148,12 +150,14 @@ class LiveRun:
     def look(self) -> Shown:
         """The page as the journal has it now; `LookupError` if there is no such run."""
         with self._looking:
-            grown = self._replay.advance()
+            self._replay.advance()
             state = self._replay.state
             if state is None:
                 raise LookupError(self._run_id)
             last, clocked = self.pages[-1] if self.pages else None, time.monotonic()
-            if last and not grown and (state.ended or clocked - self._clocked < NOW_SECONDS):
+            grown = last is None or self._replay.history.seq > last.seq
+            is_over = state.ended not in (None, "suspended")
+            if last and not grown and (is_over or clocked - self._clocked < NOW_SECONDS):
                 return last
             self._clocked = clocked
             receipt = receipt_of(self._replay.history, state)
@@ -178,18 +182,28 @@ class LiveRun:
             pieces = sheet_pieces(receipt, self._served, answerable(state))
             return _shown(0, self._past.history, receipt, Now(), pieces)
 
+    def questions(self) -> tuple[Question, ...]:
+        """The open questions, once it has looked."""
+        with self._looking:
+            self._replay.advance()
+            return open_questions(self._replay.state) if self._replay.state else ()
+
     def _draw(self, receipt: Receipt, state: State, now: Now, number: int) -> Shown:
         asked = answerable(state)
         pieces = sheet_pieces(receipt, self._served, asked, answers=self._answers)
         return _shown(number, self._replay.history, receipt, now, pieces)
 
     def _now(self, state: State, receipt: Receipt) -> Now:
+        resume = f"rivya-flows resume {self._run_id}"
         if state.ended:
+            quiet = time.time() - self._replay.history.last.timestamp() > PATIENCE_SECONDS
+            if state.ended == "suspended" and quiet and not answerable(state):
+                return Now(stopped="It is answered; continue it with", command=resume)
             return Now()
         [listed] = listed_runs(self._journal.engine, run_id=self._run_id, limit=1) or [None]
         if listed and listed.status == "killed":
             why = "Its process ended. Nothing is lost or bought twice; continue it with"
-            return Now(stopped=why, command=f"rivya-flows resume {self._run_id}")
+            return Now(stopped=why, command=resume)
         moment = datetime.now(UTC)
         began = {
             one.id: min(item.began_at for item in one.items if item.began_at)
@@ -328,6 +342,12 @@ class LiveRuns:
         except LookupError:
             raise HTTPException(404) from None
         return JSONResponse(shown.message(None), headers={"Cache-Control": "no-store"})
+
+    async def questions(self, run_id: str) -> tuple[Question, ...]:
+        """The open questions of a run."""
+        run = self._opened(run_id)
+        await self._look(run)
+        return await run_in_threadpool(run.questions)
 
     async def _look(self, run: LiveRun) -> Shown:
         if run.is_followed:
