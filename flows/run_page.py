@@ -26,6 +26,7 @@ from rivya_flows.engine.files import Upload
 from rivya_flows.engine.observers import media_of_result, title_media, words_of
 from rivya_flows.engine.publishing import media_links, report_of
 from rivya_flows.engine.run_context import RunContext
+from rivya_flows.environment import variables
 from rivya_flows.estimate.estimate import estimate, rehearse
 from rivya_flows.flows.current_run import Logger, can_be_suspended
 from rivya_flows.flows.prefect_api import read_all
@@ -33,6 +34,7 @@ from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.media.bounds import SMALL_SIDE
 from rivya_flows.plans.names import label
 from rivya_flows.preparation.prepare import verdict
+from rivya_flows.processes.local_api import BOARD, server_auth
 from rivya_flows.queue.events import Event
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.from_journal import media_of
@@ -89,7 +91,7 @@ class Page:
             if sum(len(step.items) for step in drawn.steps.values()) <= MOST_REHEARSED:
                 rehearse(drawn, datetime.now(UTC), self._context.look_up)
             priced = estimate(drawn, None)
-            return draw_plan(drawn.plan, priced, verdict(priced))
+            return draw_plan(drawn.plan, priced, verdict(priced), self._board(state.run_id))
 
         self._put(self._key("plan"), draw, once=True)
 
@@ -139,11 +141,20 @@ class Page:
         deployed = can_be_suspended()
 
         def draw() -> Artifact:
-            sheet = report_of(self._context, receipt.run_id)
+            sheet = report_of(self._context, receipt.run_id) or self._board(receipt.run_id)
             return draw_outputs(receipt, sheet, self._links, deployed=deployed)
 
         self._put(self._key("ledger"), partial(draw_ledger, receipt))
         self._put(self._key("outputs"), draw)
+
+    def _board(self, run_id: str) -> str | None:
+        """The address of the run's board on this Prefect server; None if it is another's."""
+        url, auth = (
+            variables().get("PREFECT_API_URL", ""),
+            variables().get("PREFECT_API_AUTH_STRING"),
+        )
+        own = server_auth(self._context.settings.data / "prefect")
+        return f"{url.removesuffix('/api')}{BOARD}/{run_id}/" if own and auth == own else None
 
     def _key(self, *names: str) -> str:
         return artifact_key(self._campaign, *names)

@@ -22,7 +22,7 @@ from rivya_flows.flows.server.environment import (
     pointed_at,
     report_outages,
 )
-from rivya_flows.flows.server.local_server import LocalServer
+from rivya_flows.flows.server.local_server import LocalServer, serving
 from rivya_flows.private import private_folder
 from rivya_flows.processes.local_api import left_running
 from rivya_flows.settings import RUN_HERE
@@ -44,6 +44,7 @@ class LocalRunner:
 
     def __init__(self, *, collects_later: bool = False) -> None:
         self._begun: LocalServer | None = None
+        self._server: LocalServer | None = None
         self._collects_later = collects_later
         if collects_later:
             gc.disable()
@@ -110,13 +111,19 @@ class LocalRunner:
             # While the server comes up: importing Prefect takes about as long.
             await asyncio.to_thread(self._load)
             api_url = await server.ready()
+            self._server = server
             async with report_outages(api_url, notify, server.serves):
                 yield
         finally:
             await server.stop()
 
+    def board(self, run_id: str) -> str | None:
+        """As `Loopback.board`, of the server that this process uses; None before `connect`, and of another's."""
+        return None if self._server is None else self._server.board(run_id)
+
     def _start(self, settings: Settings) -> LocalServer:
-        return LocalServer.start(settings.data, idle_seconds=settings.rivya_flows_server_idle)
+        idle, store = settings.rivya_flows_server_idle, settings.store_variables
+        return LocalServer.start(settings.data, idle_seconds=idle, store=store)
 
     def _load(self) -> None:
         importlib.import_module("rivya_flows.flows.execution.execute")
@@ -190,6 +197,12 @@ async def batch_ended(context: RunContext, result: BatchResult) -> None:
             from rivya_flows.flows.execution.run_events import announce_batch
 
             await announce_batch(context, result)
+
+
+def board_of(settings: Settings, run_id: str) -> str | None:
+    """A URL that opens the board of a run in one browser, once; None if no server of the data folder has it."""
+    server = serving(settings.data / "prefect")
+    return None if server is None else server.board(run_id)
 
 
 def running_server(settings: Settings) -> dict[str, str] | None:

@@ -25,6 +25,7 @@ def server_environment(
     database_url: str | None = None,
     redis_url: str | None = None,
     keep_flow_runs_days: float | None = None,
+    store: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The environment of the server: quiet, batched (decision 0003), offline, and without keys.
 
@@ -33,6 +34,7 @@ def server_environment(
     Args:
         database_url: SQLAlchemy URL with an asynchronous driver; None is a file in its home.
         redis_url: For its messages; None keeps 10,000 of them in memory, and then drops some.
+        store: The variables of the store whose runs its board has.
         keep_flow_runs_days: After which ended flow runs are deleted with all they have; None: never.
     """
     made = machine_environment(environ) | {
@@ -55,6 +57,11 @@ def server_environment(
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     }
+    made |= (own := dict(store or {}))
+    if "RIVYA_FLOWS_ASSETS" in own:  # the keys of an object store
+        made |= {name: value for name, value in environ.items() if name.startswith("AWS_")}
+    if database_url is None and own.get("RIVYA_FLOWS_STORE", "").startswith("postgresql"):
+        database_url = own["RIVYA_FLOWS_STORE"]
     if database_url is not None:  # libpq's own variables, such as PGPASSFILE
         made |= {name: value for name, value in environ.items() if name.startswith("PG")}
     if keep_flow_runs_days is not None:  # it deletes events after a week anyway

@@ -9,31 +9,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import gc
 import hashlib
 import http.client
 import json
 import os
-import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
-from rivya_flows.environment import set_default, set_variables, variables
+from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.prefect_internals import send_pending
 from rivya_flows.flows.server.environment import client_environment, pointed_at, server_environment
-from rivya_flows.processes.local_api import Loopback, new_auth, proven, server_auth
+from rivya_flows.processes.local_api import Loopback, proven, server_auth
 from rivya_flows.processes.ports import choose_port
 from rivya_flows.processes.supervisor import (
     READY_SECONDS,
     USERS_LOOK_SECONDS,
     StartedProcess,
-    is_json,
     set_idle_seconds,
     start,
     start_error,
@@ -44,16 +42,21 @@ from rivya_flows.processes.supervisor import (
 
 LOCK = "server.lock"  # the server of a home holds it while it lives; its port and kind are in it
 USERS = "users.lock"  # each user of the server holds it shared; see `processes.supervisor`
+NO_STORE: Mapping[str, str] = MappingProxyType({})
 STAYS = "stays"  # the kind of the server of `up`: it ignores its users, and every run joins it
 _STARTING, _LOG = "start.lock", "server.log"
+_PROCESS = "rivya_flows.flows.server_process"
 _SEND_SECONDS, _END_SECONDS, _POLL_SECONDS = 10.0, 20.0, 0.1
 
 
 class LocalServer:
     """One user's share in the Prefect server of a data folder; `port` is 0 until it is known."""
 
-    def __init__(self, data: Path, idle_seconds: float = 0) -> None:
+    def __init__(
+        self, data: Path, idle_seconds: float = 0, store: Mapping[str, str] = NO_STORE
+    ) -> None:
         self.home = data.absolute() / "prefect"
+        self._store = {"RIVYA_FLOWS_DATA": str(data.absolute()), **store}
         self._idle_seconds = idle_seconds
         self.port = self._own_port = 0
         self._proven: Loopback | None = None
@@ -63,10 +66,15 @@ class LocalServer:
         self._pointed = contextlib.ExitStack()
 
     @classmethod
-    def start(cls, data: Path, *, idle_seconds: float = 0) -> LocalServer:
-        """Join the server of `data`, or start it; it waits for its next user for `idle_seconds`."""
+    def start(
+        cls, data: Path, *, idle_seconds: float = 0, store: Mapping[str, str] = NO_STORE
+    ) -> LocalServer:
+        """Join the server of `data`, or start it; it waits for its next user for `idle_seconds`.
+
+        `store` are the variables of the store whose runs its board has.
+        """
         set_default("DO_NOT_TRACK", "1")  # read by Prefect while it is imported
-        server = cls(data, idle_seconds)
+        server = cls(data, idle_seconds, store)
         server._join()
         return server
 
@@ -90,6 +98,11 @@ class LocalServer:
         client = client_environment(server.api_url, self.home, variables(), auth=server.auth)
         self._pointed.enter_context(pointed_at(client))
         return server.api_url
+
+    def board(self, run_id: str) -> str | None:
+        """As `Loopback.board`, of the server that was `ready`."""
+        known = self._proven
+        return None if known is None else known.board(run_id)
 
     async def stop(self) -> None:
         """Leave the server, and wait for its end if it has no other user and does not wait; safe to call twice."""
@@ -135,12 +148,12 @@ class LocalServer:
 
     def _find_or_start(self) -> None:
         self._own_port = self._own_port or choose_port(None, None)
-        environment = server_environment(self.home, self._own_port, variables())
+        environment = server_environment(self.home, self._own_port, variables(), store=self._store)
         # Its kind changes with its versions and settings, and not with its port.
         settings = {
             name: value
             for name, value in environment.items()
-            if name.startswith("PREFECT_")
+            if name.startswith(("PREFECT_", "RIVYA_"))
             and not name.startswith(("PREFECT_SERVER_API_", "PREFECT_UI_URL"))
         }
         known = [version("rivya-flows"), version("prefect"), sys.prefix, settings]
@@ -205,7 +218,7 @@ def _start_server(
         if not try_lock(lock, fcntl.LOCK_EX):
             return None
         lock.truncate()
-        command = (f"{__package__}.local_server", f"{port} {kind}", str(descriptor))
+        command = (_PROCESS, f"{port} {kind}", str(descriptor))
         return start(
             "prefect server",
             command if kind == STAYS else with_users(home / USERS, *command),
@@ -220,6 +233,12 @@ def running(home: Path) -> tuple[int, str] | None:
     """Port and kind of the server that holds `LOCK`; None until it has written them."""
     port, _, kind = (home / LOCK).read_text().partition(" ")
     return (int(port), kind) if port else None
+
+
+def serving(home: Path) -> Loopback | None:
+    """The server that lives in a home, once it proves it; None if there is none."""
+    found = running(home) if lives(home) else None
+    return None if found is None else proven(home, found[0])
 
 
 def lives(home: Path) -> bool:
@@ -252,63 +271,3 @@ def kept_from_runs(home: Path) -> Iterator[bool]:
     """Whether no run uses the server of `up`; then none begins to in the block."""
     with (home / USERS).open("a+b") as users:
         yield try_lock(users)
-
-
-# --- The process of a server ---
-
-
-def main() -> None:
-    """Serve; arguments: port and kind for `LOCK`, and its descriptor, which the parent has locked."""
-    gc.disable()  # its imports make 500,000 objects that stay
-    entry, lock = sys.argv[1:]
-    # Before the port, so that a process that finds a server finds its password.
-    auth = new_auth(Path(variables()["PREFECT_HOME"]))
-    set_variables({"PREFECT_SERVER_API_AUTH_STRING": auth})
-    os.pwrite(int(lock), entry.encode(), 0)
-    url, sqlite = variables()["PREFECT_SERVER_DATABASE_CONNECTION_URL"], "sqlite+aiosqlite:///"
-    if url.startswith(sqlite):
-        give_space_back(Path(url.removeprefix(sqlite)))
-    serve(int(entry.partition(" ")[0]), auth)
-
-
-def give_space_back(database: Path) -> None:
-    """Make SQLite return the pages of deleted rows to the file system; rewrites a database that Prefect made once."""
-    with (
-        contextlib.suppress(sqlite3.Error),
-        contextlib.closing(sqlite3.connect(database)) as connection,
-    ):
-        if connection.execute("PRAGMA auto_vacuum").fetchone() == (0,):
-            connection.execute("PRAGMA auto_vacuum = FULL")
-            connection.execute("VACUUM")
-
-
-def serve(port: int, auth: str) -> None:
-    """Serve Prefect's API and UI behind the `Guard`, as `prefect server start` serves them."""
-    # Not at the top: the lock file names the port while Prefect is being imported.
-    import uvicorn
-    from prefect.settings import get_current_settings
-    from uvicorn.config import LOGGING_CONFIG
-
-    from rivya_flows.flows.prefect_internals import UI_PASSWORD_KEY, api_app, write_in_turns
-    from rivya_flows.processes.guard import Guard
-
-    settings = get_current_settings().server
-    write_in_turns()
-    app = Guard(api_app(), port, auth, UI_PASSWORD_KEY)
-    gc.freeze()
-    gc.enable()
-    uvicorn.run(
-        app,
-        host="127.0.0.1",
-        port=port,
-        timeout_keep_alive=settings.api.keepalive_timeout,
-        ws_ping_interval=settings.api.websocket_ping_interval,
-        ws_ping_timeout=settings.api.websocket_ping_timeout,
-        log_level=settings.logging_level.lower(),
-        server_header=False,
-        log_config=None if is_json() else LOGGING_CONFIG,  # None: as Prefect has set it up
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -216,6 +216,13 @@ class Settings(BaseModel):
         """URL of the media by hash, for fsspec."""
         return self.rivya_flows_assets or (self.data / "assets").as_uri()
 
+    @property
+    def store_variables(self) -> dict[str, str]:
+        """The variables of a process that reads the store and its media, and nothing else."""
+        own = {"RIVYA_FLOWS_DATA": str(self.data), "RIVYA_FLOWS_STORE": self.rivya_flows_store}
+        own["RIVYA_FLOWS_ASSETS"] = self.rivya_flows_assets
+        return {name: value for name, value in own.items() if value}
+
 
 def read_settings() -> Settings:
     """The current settings: those of the environment, then what ``.env`` may set."""

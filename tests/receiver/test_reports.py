@@ -15,7 +15,7 @@ import pytest
 from rivya_flows.assets import assets_in
 from rivya_flows.engine.publishing import address_of, report_of
 from rivya_flows.receipt.model import Receipt
-from rivya_flows.receiver import media
+from rivya_flows.receiver import live
 from rivya_flows.receiver.addresses import SECRET_NAME, report_address
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.secrets import shared_secret
@@ -51,8 +51,11 @@ def test_the_page_of_a_run_shows_its_media_from_the_receiver(stage: Stage) -> No
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     assert "Two &lt;lamps&gt;" in answer.text
-    small = set(re.findall(r'<img src="data:image/[a-z]+;base64,([^"]+)"', answer.text))
+    small = set(re.findall(r'<img src="([^"]+/stills/[^"]+)"', answer.text))
     assert len(small) == 2
+    for address in small:
+        drawn = stage.client.get(urljoin(str(answer.url), address))
+        assert (drawn.status_code, drawn.headers["content-type"]) == (200, "image/webp")
     whole = set(re.findall(r'href="([^"]+/media/[^"]+)"', answer.text))
     assert len(whole) == 2
     for address in whole:
@@ -66,15 +69,15 @@ def test_a_page_is_rendered_again_only_when_its_run_has_written(
 ) -> None:
     rendered: list[int] = []
 
-    def sheet(made: Receipt, *_: object, **__: object) -> str:
+    def sheet(made: Receipt, *_: object, **__: object) -> tuple[str, ...]:
         rendered.append(made.executions)
-        return "page"
+        return ("page",)
 
-    monkeypatch.setattr(media, "contact_sheet", sheet)
+    monkeypatch.setattr(live, "sheet_pieces", sheet)
     # A receiver of its own, which has rendered no page yet.
     with receiving(f"sqlite:///{studio.folder / 'journal.sqlite'}", studio.folder) as stage:
         for _ in range(3):
-            assert stage.get(path_of_report(stage)).text == "page"
+            assert "\npage\n" in stage.get(path_of_report(stage)).text
         assert rendered == [1]
         asyncio.run(studio.execute(RUN))
         stage.get(path_of_report(stage))
@@ -89,7 +92,9 @@ def test_no_copy_of_a_medium_stays_for_its_small_picture(studio: Studio, tmp_pat
         assets.put(path)
     store_url = f"sqlite:///{studio.folder / 'journal.sqlite'}"
     with receiving(store_url, tmp_path, assets_url=far) as stage:
-        assert stage.get(path_of_report(stage)).text.count('src="data:image/') == 2
+        page = stage.get(path_of_report(stage))
+        for address in re.findall(r'<img src="([^"]+/stills/[^"]+)"', page.text):
+            assert stage.client.get(urljoin(str(page.url), address)).status_code == 200
         assert not any((tmp_path / "copies").iterdir())
 
 

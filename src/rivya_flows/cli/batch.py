@@ -14,7 +14,7 @@ from rivya_flows.batch.summary import BatchResult, refusing_pools, rerun_with
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.layout import Cell, clock
 from rivya_flows.cli.output import print_json, print_table, show, tell
-from rivya_flows.cli.progress import Screen, rows
+from rivya_flows.cli.progress import Screen
 from rivya_flows.cli.session import Interrupts, open_page
 from rivya_flows.cli.terminal import answer_commands, raise_pools
 from rivya_flows.flows.execution.local_runner import batch_ended
@@ -23,6 +23,7 @@ from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import resume_options
 from rivya_flows.receipt.news import describe_event
 from rivya_flows.receipt.phrases import credits_of, seconds_text
+from rivya_flows.receipt.progress import rows
 from rivya_flows.receipt.summary import is_owed
 from rivya_flows.runs.execution import Caller
 

@@ -6,7 +6,6 @@ continues it on the next line, and it pastes as it was.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from types import MappingProxyType
 import click
 
 from rivya_client.printable import one_line
+from rivya_flows.receipt.phrases import roughly
 
 _INDENT = "    "
 _COMMAND = re.compile(r"(?:^|(?<=[:;] )|(?<=  ))(?:'[^']*bin/|[^\s'`]*bin/)?rivya-flows'? .*")
@@ -191,16 +191,6 @@ def until(at: datetime) -> str:
     seconds = (at - datetime.now(UTC)).total_seconds()
     far = f"in {roughly(seconds)}" if seconds > 0 else f"{roughly(-seconds)} ago"
     return f"{at.astimezone():%Y-%m-%d %H:%M %Z}, {far}"
-
-
-def roughly(seconds: float) -> str:
-    """A time that is not known well: ``25 s``, ``2 min``, ``5 h``, ``3 days``."""
-    if seconds < 55:
-        return f"{max(5, 5 * math.ceil(seconds / 5))} s"
-    for unit, worth, most in (("min", 60, 90), ("h", 3_600, 48)):
-        if (many := round(seconds / worth)) <= most:
-            return f"{many} {unit}"
-    return f"{round(seconds / 86_400)} days"
 
 
 def clock(seconds: float) -> str:

@@ -23,14 +23,20 @@ from rivya_flows.private import as_the_user_wants
 
 @command()
 def open(run: str = options.LAST_RUN) -> None:  # noqa: A001  # a command is found under its name
-    """Open the contact sheet of a run, and print its path.
+    """Open the contact sheet of a run, and print its path; of a run at work open its board.
 
     RUN is its id, its folder, those of a batch, or `last`, the default: the run in which something
     happened last. A sheet that is missing is made.
     """
-    from rivya_flows.runs.sheets import sheet_of
+    from rivya_flows.flows.execution.local_runner import board_of
+    from rivya_flows.runs.sheets import at_work, sheet_of
 
-    page = sheet_of(settings(), run)
+    found = settings()
+    if (run_id := at_work(found, run)) and (board := board_of(found, run_id)):
+        show(board)
+        open_page(board)
+        return
+    page = sheet_of(found, run)
     show(str(page))
     open_page(page)
 

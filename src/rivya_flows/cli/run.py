@@ -215,11 +215,15 @@ def _execute(
     open_sheet: bool,
 ) -> tuple[int, str]:
     """Executes a run before the person at the terminal, and prints how it ended: the exit code, and its id."""
-    from rivya_flows.cli.terminal import at_terminal, end
+    from rivya_flows.cli.terminal import OpenedBoard, at_terminal, end
 
     caller = replace(caller, confirm=confirmer(yes=yes, as_json=as_json))
-    report = run_interruptibly(lambda interrupts: work(caller=at_terminal(caller, interrupts, by)))
-    return end(report, as_json=as_json, open_sheet=open_sheet), report.run_id
+    board = OpenedBoard(caller.runner.board) if open_sheet else None
+    report = run_interruptibly(
+        lambda interrupts: work(caller=at_terminal(caller, interrupts, by, board))
+    )
+    is_open = board is not None and board.is_open  # and stays as the contact sheet
+    return end(report, as_json=as_json, open_sheet=open_sheet and not is_open), report.run_id
 
 
 def _who(by: str | None) -> str | None:

@@ -230,14 +230,14 @@ def has_person() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def open_page(page: Path | str) -> bool:
+def open_page(page: Path | str, say: Callable[[str], object] = tell) -> bool:
     """Opens a page, by its file or address, in the browser; says so and gives False if none can be opened."""
     import webbrowser
 
     with as_the_user_wants():
         opened = webbrowser.open(page if isinstance(page, str) else page.as_uri())
     if not opened:
-        tell(f"no browser could be opened: {page}")
+        say(f"no browser could be opened: {page}")
     return opened
 
 

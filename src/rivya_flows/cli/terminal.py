@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from rivya_client.printable import one_line
@@ -52,8 +54,35 @@ _MAX_TEXT = 300  # characters of a candidate that is a text
 _WIDEST = 40  # of a key, as far as the others are moved to the right for it
 
 
-def at_terminal(caller: Caller, interrupts: Interrupts, by: str | None = None) -> Caller:
-    """Shows progress on stderr, and asks the person at the terminal, `by`, if there is one."""
+class OpenedBoard:
+    """The board of a run, which is opened in the browser as soon as the run begins, if there is one."""
+
+    def __init__(self, find: Callable[[str], str | None]) -> None:
+        self._find = find
+        self._opening: Future[bool] | None = None
+
+    def begin(self, run_id: str, say: Callable[[str], object]) -> None:
+        """Opens it in the background, once."""
+        if self._opening is None:
+            self._opening = Future()
+            work = partial(self._open, self._opening, run_id, say)
+            Thread(target=work, name="board", daemon=True).start()
+
+    def _open(self, opening: Future[bool], run_id: str, say: Callable[[str], object]) -> None:
+        link = self._find(run_id)
+        if opened := link is not None and open_page(link, say):
+            say(f"board: {link.partition('/open')[0]}/board/{run_id}/")
+        opening.set_result(opened)
+
+    @property
+    def is_open(self) -> bool:
+        return self._opening is not None and self._opening.result()
+
+
+def at_terminal(
+    caller: Caller, interrupts: Interrupts, by: str | None = None, board: OpenedBoard | None = None
+) -> Caller:
+    """Shows progress on stderr and the board, and asks the person at the terminal, `by`, if there is one."""
     progress = Progress()
     interrupts.say = progress.say
 
@@ -62,6 +91,8 @@ def at_terminal(caller: Caller, interrupts: Interrupts, by: str | None = None) -
         if isinstance(event, RunResumed):
             # Prefect takes SIGTERM for itself when a flow begins, which is over by now.
             interrupts.listen()
+            if board is not None:
+                board.begin(state.run_id, progress.say)
         progress.listen(event, state)
 
     async def ask(question: Question, report: Callable[[], Awaitable[RunReport]]) -> Answer | None:

@@ -160,6 +160,7 @@ def _print(status: UpStatus, link: str, *, opened: bool, has_specs: bool) -> Non
         show(f"Deployed   {', '.join(status.deployments)}")
         show(f"Start      rivya-flows prefect deployment run {first}, or Run on its page")
         show("Runs       rivya-flows runs, also why one failed")
+        show("Board      rivya-flows open last, or the link on a run's page: what it makes, live")
     elif has_specs:
         show("Deployed   nothing: a spec needs `deploy: [{name: by-hand}]`; then run `up` again")
     else:

@@ -193,6 +193,10 @@ class Runner(Protocol):
     async def execute(self, run: Run) -> RunReport:
         """Executes a run to its end, while `connect` lasts."""
 
+    def board(self, run_id: str) -> str | None:
+        """A URL that opens the live page of a run in one browser, once, while `connect` lasts; None if there is none."""
+        return None
+
     async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> bool:
         """Continues the suspended flow run of a run that was resumed or answered here; never raises. False if
         it has one that is not suspended.

@@ -36,7 +36,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from rivya_flows.processes.local_api import OPEN, basic, proof_of
+from rivya_flows.processes.local_api import BOARD, OPEN, basic, proof_of
 
 Address = tuple[str, int]  # IPv4 address and port
 # A program may use either for 127.0.0.1.
@@ -90,8 +90,10 @@ class Guard:
         auth: str,
         password_key: str,
         owns: Callable[[int, Address, Address], bool] = owns,
+        *,
+        board: ASGIApp | None = None,
     ) -> None:
-        self._app, self._port, self._auth = app, port, auth
+        self._app, self._port, self._auth, self._board = app, port, auth, board
         self._password_key, self._owns = password_key, owns
         self._address = f"127.0.0.1:{port}"
         # Browsers are redirected to the address. Programs are refused: one that uses the name
@@ -137,6 +139,8 @@ class Guard:
         path = scope["path"]
         if path.rstrip("/") in _SCRIPTS_OF_OTHERS:
             return PlainTextResponse("Not served here: it loads scripts from another host.\n", 404)
+        if self._board and path.startswith(f"{BOARD}/"):
+            return self._board
         return self._own if path == OPEN or path.startswith(f"{OPEN}/") else self._app
 
     async def _page(self, _: Request) -> Response:

@@ -24,6 +24,7 @@ from urllib.parse import quote, urlsplit
 from rivya_flows.processes import registry
 
 FILE = "auth"  # beside Prefect's database, for `curl -u "$(cat FILE)"`
+BOARD = "/board"  # the contact sheets of runs at work
 OPEN = "/open"  # the page that lets a browser in; paths below it are ours, not Prefect's
 
 
@@ -110,6 +111,14 @@ class Loopback:
         ticket = self.ask("POST", f"{OPEN}/tickets")["ticket"]
         where = "" if to == "/v2" else f"?to={quote(to)}"
         return f"http://127.0.0.1:{self.port}{OPEN}{where}#{ticket}"
+
+    def board(self, run_id: str) -> str | None:
+        """A URL that opens the board of a run in one browser, once; None if this server does not have the run."""
+        try:
+            self.ask("GET", f"{BOARD}/{quote(run_id)}/known")
+            return self.entrance(f"{BOARD}/{quote(run_id)}/")
+        except UNANSWERED:
+            return None
 
     def settle(self, began: datetime) -> None:
         """Wait some seconds for the rows of the flow runs that began after a moment and ended.

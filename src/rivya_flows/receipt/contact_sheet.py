@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from markupsafe import Markup
 
 from rivya_client.printable import one_line
 from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.media.decoding import draw_poster
 from rivya_flows.plans.names import is_round, label
 from rivya_flows.program import NAME, callable_here
-from rivya_flows.questions.question import Candidate
+from rivya_flows.questions.question import Candidate, NextRound, Question
 from rivya_flows.receipt.continuing import continuation
 from rivya_flows.receipt.embedding import (
     AssetPath,
-    AssetUrl,
     Embedder,
     Rendering,
+    Served,
     SheetMedium,
     alt_text,
     data_uri,
     describe,
 )
 from rivya_flows.receipt.model import Card, Choice, EarlierCandidate, Item, Receipt, Step
-from rivya_flows.receipt.pages import moment_text, render, value_text
-from rivya_flows.receipt.questions import answering_command, blank_answer
+from rivya_flows.receipt.pages import moment_text, render, render_part, value_text
+from rivya_flows.receipt.questions import answering_command, blank_answer, blank_keys
 from rivya_flows.receipt.sheet_story import fold_steps, step_times
 from rivya_flows.receipt.summary import alike, manner, name_alike, steps_done
 
@@ -34,6 +36,9 @@ _NOT_NEEDED = ("skipped", "suspended", "running")
 _UNFINISHED = ("running", "suspended")  # outputs without a value may still get one
 _NOT_DONE = ("failed", "skipped", "cancelled", "suspended")
 
+
+CUT = "<!---->"
+"""Between two pieces of the page; no value of a receipt can have it."""
 
 Offers = list[tuple[Candidate | EarlierCandidate, list[SheetMedium]]]
 """Candidates with their media."""
@@ -45,6 +50,7 @@ class Asked(NamedTuple):
     name: str
     item: Item
     choice: Choice
+    again: NextRound | None
     offers: Offers
     earlier: list[tuple[int, Offers]]
 
@@ -54,18 +60,55 @@ def contact_sheet(
     asset_path: AssetPath,
     *,
     beside: Path | None = None,
-    asset_url: AssetUrl | None = None,
+    questions: Sequence[Question] = (),
 ) -> str:
     """The page of a run: open questions, outputs, credits by step, every item with its prompt and price.
 
     It holds small pictures and small files, and links the others, see `Embedder`.
     """
-    embedder = Embedder([receipt], asset_path, beside, asset_url)
+    embedder = Embedder([receipt], asset_path, beside)
     asked = [choice for _, choice in receipt.choices() if choice.waiting]
     first = [one.sha256 for choice in asked for one in choice.candidates if one.sha256]
     embedder.draw([*first, *(one.sha256 for one in assets_in(receipt.outputs))])
+    files = {} if beside is None else receipt.text_files
+    body = render_part("sheet_body.html", _view(receipt, embedder, questions) | {"files": files})
+    view = {"title": title_of(receipt), "body": Markup(body), "live": False}
+    return render("contact_sheet.html", view)
+
+
+def sheet_pieces(
+    receipt: Receipt, served: Served, questions: Sequence[Question] = (), *, answers: bool = False
+) -> tuple[str, ...]:
+    """What the same page shows on a server, in pieces that change one by one; with `answers` by a click."""
+    view = _view(receipt, Embedder([receipt], served), questions)
+    view |= {"answers": answers, "served": True}
+    return tuple(render("sheet_body.html", view).split(CUT))
+
+
+def live_page(pieces: Sequence[str] = (), *, title: str = "", key: str = "") -> str:
+    """The page around these pieces, which follows its run.
+
+    `key` names the place in the browser that has the password for it; "" if its address is enough.
+    """
+    view = {"title": title, "body": Markup(CUT.join(pieces)), "live": True, "key": key}
+    return render_part("contact_sheet.html", view)
+
+
+def title_of(receipt: Receipt) -> str:
+    """What a browser calls the page."""
+    about = " · ".join(filter(None, [receipt.subject, receipt.title or receipt.name]))
+    return f"{about} · {receipt.run_id}"
+
+
+def _view(receipt: Receipt, embedder: Embedder, asked: Sequence[Question]) -> dict[str, Any]:
     # In the order of the page: a medium is embedded where it comes first.
-    questions = [*_questions(receipt, embedder)]
+    questions = [*_questions(receipt, embedder, {one.label: one for one in asked})]
+    names = {one.name for one in questions}
+    others = [
+        (one, [medium for each in one.candidates for medium in embedder.of_hash(each.sha256)])
+        for one in asked
+        if one.label not in names
+    ]
     outputs = [(name, value, embedder.media(value)) for name, value in receipt.outputs.items()]
     if receipt.status in _UNFINISHED:
         outputs = [one for one in outputs if one[2] or value_text(one[1])]
@@ -76,28 +119,32 @@ def contact_sheet(
     troubles = ((step, item) for step in steps for item in step.items if _is_trouble(item))
     cards = [[(item, *_media_of(item, embedder)) for item in step.items] for step in steps]
     blanks = {one.name: blank_answer(one.choice) for one in questions}
+    blanks |= {one.label: blank_keys(one.choices, 1) for one, _ in others}
     ended = not questions and receipt.status in ("failed", "cancelled")
-    view = {
+    return {
         "receipt": receipt,
         "comparing": _comparing(receipt),
         "questions": questions,
+        "others": others,
+        "answers": False,
         "command_begin": callable_here(answering_command(receipt.run_id, {})),
         "command": callable_here(answering_command(receipt.run_id, blanks)),
         "following": continuation(receipt) if ended else None,
         "kept": [text for text, done in steps_done(receipt) if done],
         "outputs": outputs,
-        "files": {} if beside is None else receipt.text_files,
+        "files": {},
         "steps": [*zip(steps, cards, strict=True)],
         "origins": Origins(receipt, embedder, [step.id for step in steps]),
         "whole_steps": whole,
         "times": step_times(receipt, placed),
         "troubles": [(*same[0], name_alike(same)) for same in alike(troubles)],
-        "served": asset_url is not None,
+        "served": False,
     }
-    return render("contact_sheet.html", view)
 
 
-def _questions(receipt: Receipt, embedder: Embedder) -> Iterator[Asked]:
+def _questions(
+    receipt: Receipt, embedder: Embedder, asked: Mapping[str, Question]
+) -> Iterator[Asked]:
     """The open questions of a run; none unless a person may answer."""
 
     def offers_of(candidates: Iterable[Candidate | EarlierCandidate]) -> Offers:
@@ -112,7 +159,9 @@ def _questions(receipt: Receipt, embedder: Embedder) -> Iterator[Asked]:
             ]
             # A terminal would act on what a pasted name has; such a name then fits no question.
             name = one_line(label(step.id, item.key))
-            yield Asked(name, item, choice, offers, [one for one in earlier if one[1]])
+            question = asked.get(name)
+            again = question.again if question else None
+            yield Asked(name, item, choice, again, offers, [one for one in earlier if one[1]])
 
 
 def _media_of(item: Item, embedder: Embedder) -> tuple[list[SheetMedium], Rendering | None]:
@@ -206,8 +255,9 @@ class Origins:
         if maker := card.made_by:
             return Source(card, f"step-{maker.step}" * (maker.step in self._steps), None, pick)
         [medium] = self._embedder.of_hash(card.sha256)
-        is_inside = (medium.original or medium).source.startswith("data:")
-        return Source(card, "", medium if is_inside and medium.kind == "image" else None, pick)
+        first = medium.original or medium
+        is_small = medium.kind == "image" and (first.small or first.embeds)
+        return Source(card, "", medium if is_small else None, pick)
 
 
 # --- The page for a client ---

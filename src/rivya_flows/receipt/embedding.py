@@ -115,7 +115,13 @@ def _shorten(text: str) -> str:
 AssetPath = Callable[[str], Path]
 """Gives the path of the medium with a SHA-256; may raise `KeyError` or `OSError`."""
 
-AssetUrl = Callable[[Asset], str | None]
+
+class Served(NamedTuple):
+    """Gives the addresses of media on the server of a page: of the whole file, and of a small picture."""
+
+    whole: Callable[[Asset], str]
+    still: Callable[[Asset], str]
+
 
 MAX_EMBEDDED_BYTES = 5 * 2**19
 """Size of all embedded media together, in the order of the page; what does not fit is linked. As
@@ -131,12 +137,12 @@ class SheetMedium:
     """One picture or player.
 
     Attributes:
-        anchor: Identifies the medium in the page.
+        anchor: Identifies the medium in the page, whatever else is in it.
         original: The element that holds the data, if this one refers to it; None if it has them itself.
         source: A data URI or a link; empty if the file is gone.
         link: URL of the file; empty if there is none.
         small: The source is a small picture of the file at the link.
-        poster: Data URI of the poster of a film; else empty.
+        poster: Address of the poster of a film; else empty.
     """
 
     asset: Asset
@@ -156,6 +162,11 @@ class SheetMedium:
     def tall(self) -> bool:
         """Not wider than high."""
         return 0 < (self.asset.width or 0) <= (self.asset.height or 0)
+
+    @property
+    def embeds(self) -> bool:
+        """Whether its data are in the page, so that it comes once."""
+        return self.source.startswith("data:") or self.poster.startswith("data:")
 
     @property
     def inside(self) -> str:
@@ -189,19 +200,15 @@ class Embedder:
     """
 
     def __init__(
-        self,
-        receipts: Sequence[Receipt],
-        asset_path: AssetPath,
-        beside: Path | None = None,
-        asset_url: AssetUrl | None = None,
+        self, receipts: Sequence[Receipt], media: AssetPath | Served, beside: Path | None = None
     ) -> None:
-        """For the page of these receipts.
+        """For the page of these receipts: a file, in the folder `beside`, or one on a server.
 
-        Args:
-            beside: Folder of the page. Links to files are relative to it; None makes them absolute.
-            asset_url: For a page on a server: gives the URL of a medium, or None.
+        Links to files are relative to that folder; without one they are absolute.
         """
-        self._asset_path, self._beside, self._asset_url = asset_path, beside, asset_url
+        self._served = media if isinstance(media, Served) else None
+        self._asset_path = _nowhere if isinstance(media, Served) else media
+        self._beside = beside
         items = [pair for receipt in receipts for pair in receipt.each()]
         self._descriptions = describe(items)
         self.recorded: dict[str, Asset] = {}
@@ -210,13 +217,15 @@ class Embedder:
             self.recorded.setdefault(asset.sha256, asset)
         # Of each medium the first one in the page, by hash or address.
         self._places: dict[str, SheetMedium] = {}
-        # On this machine, by hash; of a page on a server those alone that it draws.
+        # On this machine, by hash.
         self._files: dict[str, Path | None] = {}
         self._posters: dict[str, Future[Any]] = {}
         self.left, self.small_bytes = MAX_EMBEDDED_BYTES, _SMALL_BYTES
 
     def draw(self, first: Iterable[str], *, only: bool = False) -> None:
         """Starts to draw the first media of the page, all at once; those of these hashes come first, or come `only`."""
+        if self._served:
+            return
         order = dict.fromkeys([*first, *(() if only else self.recorded)])
         visible = [self.recorded[one] for one in order if one in self.recorded]
         for asset in [one for one in visible if one.kind != "audio"][:MAX_POSTERS]:
@@ -265,10 +274,12 @@ class Embedder:
         )
 
     def _place(self, name: str, asset: Asset) -> SheetMedium:
-        """A medium, or where the page has it already, what refers to that."""
+        """A medium, or where the page holds its data already, what refers to that."""
         if first := self._places.get(name):
+            if not first.embeds:
+                return first
             return SheetMedium(asset, first.about, first.anchor, first, link=first.link)
-        self._places[name] = self._first(asset, f"asset-{len(self._places) + 1}")
+        self._places[name] = self._first(asset, f"asset-{asset.sha256[:16] or len(self._places)}")
         return self._places[name]
 
     def _first(self, asset: Asset, anchor: str) -> SheetMedium:
@@ -276,9 +287,12 @@ class Embedder:
         about = self._descriptions.get(sha256) or Description(alt_text(asset.kind))
         if not sha256:  # only the service holds it
             return SheetMedium(asset, about, anchor, link=_web_link(asset.url))
-        served = self._asset_url(asset) if self._asset_url else None
-        path = self._files.get(sha256) if self._asset_url else self._file(sha256)
-        link = served or (self.link_to(path) if path else _web_link(asset.url))
+        if self._served:
+            link, small = self._served.whole(asset), self._served.still(asset)
+            source, film = small if is_still else link, asset.kind == "video"
+            return SheetMedium(asset, about, anchor, None, source, link, is_still, small * film)
+        path = self._file(sha256)
+        link = self.link_to(path) if path else _web_link(asset.url)
         drawn = self._posters.get(sha256) if path else None
         still = drawn.result() if drawn else None
         picture = self._embed("image/webp", still) if still else ""
@@ -286,10 +300,8 @@ class Embedder:
             asset,
             about,
             anchor,
-            # What is neither served nor here is not fetched: the page promises to need no network.
-            source=(is_still and picture)
-            or self._whole(asset, path)
-            or (link if served or path else ""),
+            # What is not here is not fetched: the page promises to need no network.
+            source=(is_still and picture) or self._whole(asset, path) or (link if path else ""),
             link=link,
             small=bool(is_still and picture),
             poster="" if is_still else picture,
@@ -313,10 +325,10 @@ class Embedder:
         return quote(Path(beside).as_posix())
 
     def _whole(self, asset: Asset, path: Path | None) -> str:
-        """A data URI of a small file; of a page on a server only that of a picture."""
+        """A data URI of a small file; else empty."""
         is_still = asset.kind == "image"
         most = _SMALL_BYTES if is_still else self.small_bytes
-        if path is None or not (is_still or self._asset_url is None) or path.stat().st_size > most:
+        if path is None or path.stat().st_size > most:
             return ""
         mime_type = asset.mime_type or ""
         if not _MIME_TYPE.fullmatch(mime_type):
@@ -328,6 +340,10 @@ class Embedder:
             return ""
         self.left -= len(data)
         return data_uri(mime_type, data)
+
+
+def _nowhere(sha256: str) -> Path:
+    raise KeyError(sha256)
 
 
 def data_uri(mime_type: str, data: bytes) -> str:

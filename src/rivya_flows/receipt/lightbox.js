@@ -34,18 +34,17 @@ function show(index) {
   dialog.querySelector(".alt").textContent = small.alt ?? small.ariaLabel;
   dialog.querySelector("a").href = figure.dataset.file;
 }
-for (const link of document.querySelectorAll(".zoom")) {
-  link.addEventListener("click", event => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    const assetOf = one => one.closest(".media").dataset.asset, seen = new Set();
-    // A medium that is in several places comes once.
-    album = [...document.querySelectorAll(".media:has(.zoom):not([hidden])")].filter(one => !seen.has(assetOf(one)) && seen.add(assetOf(one)));
-    opener = link;
-    dialog.showModal();
-    show(album.findIndex(one => assetOf(one) === assetOf(link)));
-  });
-}
+document.addEventListener("click", event => {
+  const link = event.target.closest(".zoom");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const assetOf = one => one.closest(".media").dataset.asset, seen = new Set();
+  // A medium that is in several places comes once.
+  album = [...document.querySelectorAll(".media:has(.zoom):not([hidden])")].filter(one => !seen.has(assetOf(one)) && seen.add(assetOf(one)));
+  opener = link;
+  dialog.showModal();
+  show(album.findIndex(one => assetOf(one) === assetOf(link)));
+});
 dialog.addEventListener("click", event => {
   const button = event.target.closest("button")?.className;
   if (button === "previous") show(at - 1);

@@ -6,6 +6,7 @@ import base64
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -20,11 +21,12 @@ from rivya_cut.fonts import MAX_PAGE_BYTES, with_fonts
 from rivya_flows.plans.names import label
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.receipt.continuing import plain_reason
-from rivya_flows.receipt.model import iso
+from rivya_flows.receipt.model import Item, iso
 from rivya_flows.receipt.phrases import measures, model_of, seconds_text
 from rivya_flows.receipt.questions import are_numbered, deadline_effect, readable, round_note
 from rivya_flows.receipt.summary import manner, score_text
 
+_RATIO = re.compile(r"([1-9]\d{0,3}):([1-9]\d{0,3})", re.ASCII)
 _MAX_INDENTED_LENGTH, _MAX_INDENTED_DEPTH = 200_000, 16
 """Characters and depth of a JSON text that is shown indented; others are shown as they are."""
 
@@ -68,7 +70,12 @@ def moment_text(at: datetime) -> str:
 
 def render(name: str, view: Mapping[str, Any], *, beside_media: int = 0) -> str:
     """A page of this package, with the fonts of its scripts; so many of its bytes are media."""
-    return with_fonts(_template(name).render(view), MAX_PAGE_BYTES + beside_media)
+    return with_fonts(render_part(name, view), MAX_PAGE_BYTES + beside_media)
+
+
+def render_part(name: str, view: Mapping[str, Any]) -> str:
+    """A part of a page, or a page whose part has its fonts."""
+    return _template(name).render(view)
 
 
 @functools.cache
@@ -95,10 +102,25 @@ def _sha256(script: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
+_CHOICES = {"approve": "Approve", "changes": "Ask for changes", "yes": "Yes", "no": "No"}
+
+
+def _choice_words(choice: str) -> str:
+    return _CHOICES.get(choice, choice)
+
+
+def _ratio_of(item: Item) -> str:
+    """The shape that was asked for, such as ``9 / 16``; "" if no parameter says it."""
+    asked = [_RATIO.fullmatch(one) for one in (item.params or {}).values() if isinstance(one, str)]
+    return next((f"{one[1]} / {one[2]}" for one in asked if one), "")
+
+
 _FUNCTIONS = {
     "are_numbered": are_numbered,
+    "choice_words": _choice_words,
     "deadline_effect": deadline_effect,
     "label": label,
+    "ratio_of": _ratio_of,
     "round_note": round_note,
 }
 _FILTERS = {

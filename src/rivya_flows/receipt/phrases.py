@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,16 @@ def seconds_text(seconds: float) -> str:
     days, hours = divmod(hours, 24)
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
     return " ".join([f"{number} {unit}" for number, unit in parts if number][:2])
+
+
+def roughly(seconds: float) -> str:
+    """A time that is not known well: ``25 s``, ``2 min``, ``5 h``, ``3 days``."""
+    if seconds < 55:
+        return f"{max(5, 5 * math.ceil(seconds / 5))} s"
+    for unit, worth, most in (("min", 60, 90), ("h", 3_600, 48)):
+        if (many := round(seconds / worth)) <= most:
+            return f"{many} {unit}"
+    return f"{round(seconds / 86_400)} days"
 
 
 def measures(asset: Asset) -> list[str]:

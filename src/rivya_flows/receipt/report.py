@@ -230,7 +230,8 @@ def _write(
 
     encoder = json.JSONEncoder(indent=2, ensure_ascii=False, default=_as_json)
     write_whole(report.receipt_path, chain(encoder.iterencode(receipt), "\n"))
-    write_whole(report.sheet_path, contact_sheet(receipt, path_of, beside=folder))
+    asked = answerable(state)
+    write_whole(report.sheet_path, contact_sheet(receipt, path_of, beside=folder, questions=asked))
     return report
 
 

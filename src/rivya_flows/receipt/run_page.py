@@ -64,10 +64,15 @@ def _key_part(name: str) -> str:
     return f"{plain[:_LONGEST_NAME].strip('-')}-{mark}".lstrip("-")
 
 
-def draw_plan(plan: RunPlan, priced: Estimate, verdict: str) -> Artifact:
-    """A Mermaid graph with prices, a table of the items, the totals, and whether they fit the budget."""
+def draw_plan(plan: RunPlan, priced: Estimate, verdict: str, board: str | None = None) -> Artifact:
+    """The link to the board, a Mermaid graph with prices, a table of the items, the totals, and whether they fit."""
     rows, notes = plan_table(priced)
     lines = [
+        *(
+            [link("Board: what it makes, as it is made, and its questions", board), ""]
+            if board
+            else []
+        ),
         f"```mermaid\n{mermaid(plan, priced)}\n```",
         "",
         table(("step", "item", "model", "credits", ""), rows[:_MOST_PLANNED], right=[3]),

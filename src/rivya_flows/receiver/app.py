@@ -29,7 +29,8 @@ from rivya_client.types import WebhookEvent
 from rivya_client.webhook_signatures import WebhookError, WebhookPayloadError, verify_webhook
 from rivya_flows.errors import StoreError
 from rivya_flows.receiver.addresses import REPORT_NAME, SECRET_NAME
-from rivya_flows.receiver.media import Reports, Uploads, declared_size, read_body, serve_medium
+from rivya_flows.receiver.live import Reports
+from rivya_flows.receiver.media import Uploads, declared_size, read_body, serve_medium, serve_still
 from rivya_flows.receiver.notification import (
     Emit,
     JobNotification,
@@ -110,13 +111,16 @@ class Receiver:
     def app(self) -> ASGIApp:
         secret = shared_secret(self.journal.engine, SECRET_NAME)
         uploads = Uploads(self.assets, secret)
-        reports = Reports(self.journal, self.assets, secret)
+        reports = Reports.of(self.journal, secret)
         reviews = Reviews(self.journal, self.assets, secret, self.deliver, self.hosts)
         self._reviews = reviews
         routes = [
             Route("/media/{token}/{name}", partial(serve_medium, self.assets, secret)),
+            Route("/stills/{token}/{name}", partial(serve_still, self.assets, secret)),
             Route(f"/runs/{{token}}/{REPORT_NAME}", reports.page),
             *reviews.routes(),
+            Route("/runs/{token}/events", reports.events),
+            Route("/runs/{token}/past", reports.past),
             Route("/upload/{token}", uploads.page),
             Route("/upload/{token}", uploads.take, methods=["POST"]),
             Route(WEBHOOK_PATH, self._take, methods=["POST"]),

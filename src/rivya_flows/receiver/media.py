@@ -1,36 +1,37 @@
-"""What browsers get: media, whole or in part, and the contact sheets of runs; and the page that takes files."""
+"""What browsers get: media, whole, in part or small; and the page that takes files."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 import secrets
 import shutil
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 
 from rivya_flows.assets import Asset
 from rivya_flows.errors import MediaError, StoreError, explain_os_error
-from rivya_flows.media.decoding import probe_async
-from rivya_flows.receipt.contact_sheet import contact_sheet
-from rivya_flows.receipt.from_journal import receipt
+from rivya_flows.media.decoding import draw_poster, probe_async
+from rivya_flows.receipt.embedding import Served
 from rivya_flows.receiver import addresses
 from rivya_flows.store.assets import AssetStore, file_hash
-from rivya_flows.store.journal import Journal
 
 PIECE_BYTES = 2**20  # of an answer in memory at once
 _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII | re.IGNORECASE)
@@ -115,72 +116,39 @@ def asked_part(header: str | None, size: int) -> range | None:
     return None if last < start and match[2] else range(start, min(size, last + 1))
 
 
-KEPT_PAGES, KEPT_SECONDS = 8, 60.0  # while a run writes nothing; its media may be deleted
 MAX_DRAWN_BYTES = 64 * 2**20  # a larger medium has no small picture: it would be read as a whole
 
-_OF_REPORT = {
-    "Cache-Control": "no-store",  # the run may continue
-    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; media-src 'self' data:;"
-    " font-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
-}
+
+async def serve_still(assets: AssetStore, secret: str, request: Request) -> Response:
+    """`GET /stills/<token>/<name>`: a small picture of the medium of `serve_medium`, or the whole picture."""
+    name, token = str(request.path_params["name"]), str(request.path_params["token"])
+    medium = addresses.named_medium(secret, token, name)
+    size = None if medium is None else await run_in_threadpool(assets.size, medium.sha256)
+    if medium is None or size is None:
+        raise HTTPException(404)
+    drawn = None
+    if size <= MAX_DRAWN_BYTES:
+        try:
+            path = await run_in_threadpool(assets.local_path, medium.sha256)
+            drawn = await asyncio.wrap_future(draw_poster(medium.sha256, path))
+        except StoreError:
+            raise HTTPException(404) from None
+        finally:
+            assets.forget_copy(medium.sha256)
+    if drawn is not None:
+        return Response(drawn, headers=_OF_MEDIUM, media_type="image/webp")
+    if not medium.mime_type.startswith("image/"):
+        raise HTTPException(404)
+    return RedirectResponse(f"../../media/{token}/{name}")
 
 
-class _Page(NamedTuple):
-    seq: int  # of the last entry when it was rendered
-    at: float  # monotonic
-    html: str
+def served_from(base: str, secret: str) -> Served:
+    """Where a page finds its media; `base` leads from the page to the root of the receiver."""
 
+    def whole(asset: Asset) -> str:
+        return addresses.asset_address(base, secret, asset.sha256, asset.mime_type)
 
-@dataclass(frozen=True)
-class Reports:
-    """The contact sheets of a store's runs, rendered from their journals now, one at a time."""
-
-    journal: Journal
-    assets: AssetStore
-    secret: str
-    _pages: OrderedDict[str, _Page] = field(default_factory=OrderedDict)
-    _rendering: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def page(self, request: Request) -> Response:
-        """`GET /runs/<token>/report.html`: the page; 404 for an invalid URL, or a run that is gone."""
-        run_id = addresses.named_run(self.secret, str(request.path_params["token"]))
-        if run_id is None:
-            raise HTTPException(404)
-        async with self._rendering:
-            page = await run_in_threadpool(self._page, run_id)
-        return HTMLResponse(page, headers=_OF_REPORT)
-
-    def _page(self, run_id: str) -> str:
-        page, now = self._pages.pop(run_id, _Page(0, -math.inf, "")), time.monotonic()
-        if now - page.at > KEPT_SECONDS or self.journal.entries(run_id, page.seq):
-            page = self._draw(run_id, now)
-        self._pages[run_id] = page
-        if len(self._pages) > KEPT_PAGES:
-            self._pages.popitem(last=False)
-        return page.html
-
-    def _draw(self, run_id: str, now: float) -> _Page:
-        entries = self.journal.entries(run_id)
-        if not entries:
-            raise HTTPException(404)
-        fetched: set[str] = set()
-
-        def path(sha256: str) -> Path:
-            with suppress(StoreError):
-                size = self.assets.size(sha256)
-                if size is not None and size <= MAX_DRAWN_BYTES:
-                    fetched.add(sha256)
-                    return self.assets.local_path(sha256)
-            raise KeyError(sha256)
-
-        def address(asset: Asset) -> str:
-            # Relative to the page, so that it works under any host name of the receiver.
-            return addresses.asset_address("../..", self.secret, asset.sha256, asset.mime_type)
-
-        html = contact_sheet(receipt(entries), path, asset_url=address)
-        for sha256 in fetched:
-            self.assets.forget_copy(sha256)
-        return _Page(entries[-1].seq, now, html)
+    return Served(whole, lambda asset: whole(asset).replace("/media/", "/stills/", 1))
 
 
 # --- Files that people upload ---

@@ -17,7 +17,7 @@ from rivya_flows.receipt.from_journal import receipt, receipt_of
 from rivya_flows.receipt.ledger import History
 from rivya_flows.receipt.report import media_of, write_report, write_whole
 from rivya_flows.runs.execution import run_folder
-from rivya_flows.runs.lookup import LAST, batch_runs, find_run, open_assets, open_journal
+from rivya_flows.runs.lookup import LAST, batch_runs, find_run, list_run, open_assets, open_journal
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import RunRow
 
@@ -39,6 +39,16 @@ def sheet_of(settings: Settings, name: str) -> Path:
         entries = journal.entries(row.run_id)
     with open_assets(settings) as assets:
         return write_report(entries, sheet_folder(settings, row), assets).sheet_path
+
+
+def at_work(settings: Settings, name: str) -> str | None:
+    """The id of a run that has not ended, or waits; None of any other run, and of a batch."""
+    with open_journal(settings) as journal:
+        if batch_runs(journal, name):
+            return None
+        row = find_run(journal, name, only_read=True)
+        is_open = list_run(journal, row.run_id).status not in ("completed", "failed", "cancelled")
+        return row.run_id if is_open else None
 
 
 def sheet_folder(settings: Settings, row: RunRow) -> Path:

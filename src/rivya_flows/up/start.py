@@ -119,6 +119,7 @@ class _Starter:
         days = options.settings.rivya_flows_keep_flow_runs_days
         wanted = {"--postgres": options.postgres or "", "--redis": options.redis or ""}
         wanted["RIVYA_FLOWS_KEEP_FLOW_RUNS_DAYS"] = f"{days:g}"
+        wanted |= options.settings.store_variables
         if self._runs("server", wanted, "--port", options.port):
             return
         port = choose_port(options.port, registry.last_port(options.data, "server"), PREFECT_PORT)
@@ -130,6 +131,7 @@ class _Starter:
             database_url=options.postgres,
             redis_url=options.redis,
             keep_flow_runs_days=days,
+            store=options.settings.store_variables,
         )
 
         def begin(environment: Mapping[str, str], log: Path) -> StartedProcess:

@@ -23,12 +23,12 @@ from rivya_flows.flows.server.local_server import (
     USERS,
     LocalServer,
     end_idle,
-    give_space_back,
     is_idle,
     kept_from_runs,
     lives,
     local_server,
 )
+from rivya_flows.flows.server_process import give_space_back
 from rivya_flows.processes.local_api import FILE, server_auth
 from rivya_flows.processes.supervisor import try_lock
 from rivya_flows.settings import Settings
