@@ -234,6 +234,17 @@ def test_a_link_that_was_revoked_or_has_expired_shows_and_takes_nothing(pick: Ou
     assert pick.journaled == []
 
 
+def test_an_answer_of_a_link_that_is_revoked_before_it_was_taken_does_not_count(
+    studio: Studio,
+) -> None:
+    with outside(studio, PICK, delivers=False) as out:
+        assert out.answer(out.link("legal"), "neon").status_code == 303
+        assert out.answer(out.link("brand"), "studio").status_code == 303
+        out.revoke("legal")
+        assert take_waiting(out.stage.journal, "run-1")
+        assert out.journaled == [("studio", "brand", "")]
+
+
 def test_a_link_to_what_is_not_asked_yet_waits_and_one_to_a_removed_run_has_ended(
     pick: Outside,
 ) -> None:
