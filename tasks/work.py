@@ -1,4 +1,4 @@
-"""Tasks for what is done on this machine: final cuts, picks, functions and callbacks."""
+"""Tasks for what is done on this machine: final cuts, picks, reviews, functions and callbacks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rivya_flows.engine import work
 compose = Task(work.compose, name="compose")
 lay_out = Task(work.lay_out, name="layout")
 pick = Task(work.pick, name="pick")
+review = Task(work.review, name="review")
 miss_pick = Task(work.miss_pick, name="pick")
 call_function = Task(work.call_function, name="function")
 post_callback = Task(work.notify, name="notify")

@@ -30,8 +30,9 @@ from rivya_flows.flows.prefect_internals import executed_before, goes_on_elsewhe
 from rivya_flows.flows.questions import WAKER, wake
 from rivya_flows.flows.recovery.automations import AGAIN, EXECUTIONS, missing_automations
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG
-from rivya_flows.runs.execution import end_as_cancelled
+from rivya_flows.runs.execution import end_as_cancelled, take_waiting
 from rivya_flows.settings import read_settings
+from rivya_flows.store import mailbox
 from rivya_flows.store.database import in_thread, reading
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import is_overdue, record_sweep, waiting_runs
@@ -40,7 +41,7 @@ from rivya_flows.store.tables import LEASES
 
 @flow(name=WAKER, retries=0, persist_result=False)
 async def wake_overdue() -> State[None]:
-    """Resumes suspended runs whose deadline has passed; restarts runs that died unnoticed."""
+    """Resumes suspended runs that are due or were answered; restarts runs that died unnoticed."""
     logger, woken = run_logger(), 0
     with closing(Journal(read_settings().store_url)) as journal:
         for run_id in await record_cancellations(journal):
@@ -48,6 +49,9 @@ async def wake_overdue() -> State[None]:
         for flow_run_id in await restart_lost_runs(journal.engine):
             logger.info("%s: died unnoticed; restarted", flow_run_id)
         now = datetime.now(UTC)
+        for run_id in await in_thread(mailbox.runs, journal.engine):
+            with suppress(StoreError):  # another process drives it, and takes them itself
+                await in_thread(take_waiting, journal, run_id)
         for run_id, flow_run_id in await _in_state(waiting_runs(journal), StateType.PAUSED):
             try:
                 due = await in_thread(is_overdue, journal, run_id, now)
@@ -56,7 +60,7 @@ async def wake_overdue() -> State[None]:
                 continue
             if due and await wake(flow_run_id):
                 woken += 1
-                logger.info("%s: resumed after its deadline", run_id)
+                logger.info("%s: resumed after its deadline or an answer", run_id)
         record_sweep(journal.engine, time.time())
     return Completed(message=f"{woken} resumed" if woken else "nothing is overdue")
 

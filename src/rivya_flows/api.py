@@ -34,6 +34,7 @@ from rivya_flows.runs.resume import ResumeOptions, resume as resume_run
 from rivya_flows.settings import read_settings
 from rivya_flows.spec.dump import dump
 from rivya_flows.spec.inlining import included_texts
+from rivya_flows.steps.review import CHANGES
 
 if TYPE_CHECKING:  # importing Prefect takes a second
     from rivya_flows.flows.compiler import CampaignFlow
@@ -43,7 +44,7 @@ Spec = str | os.PathLike[str] | Workflow
 folder."""
 
 Answers = Mapping[str, str | Sequence[str] | Answer]
-"""An answer to a question: a key, several keys, or what `none_of_these` gives."""
+"""An answer to a question: a key, several keys, ``approve``, or what `none_of_these` or `changes` gives."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -160,7 +161,7 @@ async def arun(
         sandbox: Buy from the local sandbox, also with a key. Without a key it is used anyway.
         yes: Buy from a real wallet although neither a budget nor a pool caps it.
         answers: What to choose for each question, by the name of its step: a key, a list of keys, or
-            `none_of_these`. Each is given once; a question without an answer suspends the run.
+            `none_of_these` or `changes`. Each is given once; a question without an answer suspends the run.
         by: Name recorded with the answers, at most 100 characters. None: no name.
         notify: Called with each line for a person, such as which service is used. None: not called.
 
@@ -253,7 +254,7 @@ async def aresume(
     Args:
         run_id: Its id, or the path of its folder.
         answers: What to choose for each open question, by the name of its step: a key, a list of
-            keys, or `none_of_these`.
+            keys, `none_of_these` or `changes`.
         by: Name recorded with the answers, at most 100 characters. None: no name.
         budget: A new cap in credits for the whole run, what is spent already included. None keeps
             the old one.
@@ -294,6 +295,15 @@ def none_of_these(note: str = "") -> Answer:
         note: What should be different; it is added to each prompt. At most 500 characters.
     """
     return Answer((), note)
+
+
+def changes(note: str) -> Answer:
+    """The answer to a review that asks for changes; the text ``"approve"`` approves.
+
+    Args:
+        note: What should be different; it is added to the prompts of what is bought again.
+    """
+    return Answer((CHANGES,), note)
 
 
 async def aoutputs_of(
@@ -370,7 +380,7 @@ def _typed_answers(answers: Answers | None, by: str | None = None) -> dict[str, 
         if not isinstance(keys, Answer):
             raise UsageError(
                 f"answers: {question!r} cannot be answered with {answer!r}",
-                "give a key as text, a list of keys, or none_of_these()",
+                "give a key as text, a list of keys, none_of_these() or changes()",
             )
         found[question] = replace(keys, name=name, channel="python")
     return found

@@ -104,7 +104,7 @@ CODES: Mapping[str, tuple[str, str]] = json.loads(
 """What each code means, and how to fix it, as `scripts/reference` takes it from docs/reference/errors.md."""
 
 LINTS = (
-    "budget-too-small", "empty-default", "missing-characters", "no-outputs", "plain-braces",
+    "budget-too-small", "empty-default", "first-round", "missing-characters", "no-outputs", "plain-braces",
     "text-condition", "unused-input", "unused-step", "useless-exclude",
 )  # fmt: skip
 """Codes of warnings: such a spec does less than it seems to."""

@@ -203,9 +203,10 @@ async def _outcome(
         context = replace(opened, runtime=replace(FastClock().runtime, resolve=resolve))
         asked = GivenAnswers(
             {
-                name: [Answer(one.picked, one.none, None, "python") for one in answers]
+                name: [Answer(one.picked, one.note, one.by, "python") for one in answers]
                 for name, answers in case.answers.items()
-            }
+            },
+            speaks_for_all=True,
         )
         try:
             async with asyncio.timeout(LIMIT_SECONDS):

@@ -11,10 +11,11 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -38,6 +39,7 @@ from rivya_flows.receipt.metrics import WAIT_BUCKETS, LabelValues, Totals, Waits
 from rivya_flows.receiver import server
 from rivya_flows.receiver.app import WEBHOOK_PATH, Metrics, Receiver
 from rivya_flows.receiver.notification import Emit
+from rivya_flows.runs.execution import deliver
 from rivya_flows.runs.retention import prune_store
 from rivya_flows.scratch import scratch
 from rivya_flows.settings import Settings
@@ -81,10 +83,12 @@ async def serve_receiver(
     registers: bool,
     events: Callable[[], AbstractAsyncContextManager[tuple[str, Emit]]],
     service: Callable[[], AbstractAsyncContextManager[RunContext]],
+    wake: Callable[[str], Awaitable[bool]],
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; must run in the main thread. A port of 0 is a free one.
 
     `events` starts a Prefect server unless one runs; it gives its URL, and what sends notifications.
+    `wake` continues the flow run of a run that was answered with a link.
     """
     bound = server.listen(host, port)
     base_url = server.url_of(bound, host)
@@ -123,6 +127,7 @@ async def serve_receiver(
             frozenset(name for name in (public_host, host.lower()) if name),
             _pruning(settings, journal, assets),
             None if (key := settings.rivya_api_key) is None else key.get_secret_value(),
+            partial(deliver, journal, wake=wake),
         )
         await server.serve(receiver.app(), bound, ready=ready)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from jsonschema import Draft202012Validator
 
+from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.questions.reading_answers import (
     GO_ON,
@@ -19,7 +20,7 @@ from rivya_flows.questions.reading_answers import (
 )
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.receipt.questions import digest_of
-from support.naive_service import frozen
+from support.naive_service import frozen, played
 
 SPEC = """
 version: 1
@@ -131,3 +132,35 @@ def test_a_form_of_an_early_version_is_still_read() -> None:
     }
     assert chosen_values(early, {"hero": "neon"})["hero", "", 0].picked == ("neon",)
     assert empty_response(early) == {"hero": "studio", GO_ON: True}
+
+
+REVIEW = """
+version: 1
+name: launch
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: lamp}}
+  sign_off:
+    uses: review
+    with: {media: "${{ steps.still.asset }}", reviewers: [legal, brand], changes: {redo: [still]}}
+"""
+
+
+def test_a_review_takes_approve_or_changes_with_a_note_under_the_name_of_a_reviewer() -> None:
+    run = played(REVIEW)
+    questions = open_questions(run.state)
+    schema = form_schema(questions)
+    fields = schema["properties"]
+    assert fields["sign_off"]["enum"] == ["approve", "changes"]
+    assert schema["required"] == ["sign_off", "signed_by"]
+    assert fields["signed_by"]["title"] == "Your name (legal or brand)"
+    response = {"sign_off": "changes", "sign_off_note": "warmer", "signed_by": "eve"}
+    refused = read_form(questions, run.state, chosen_values(schema, response))
+    assert refused.problems == ("sign_off: it is for legal or brand; asking again",)
+    response["signed_by"] = "Legal"
+    chosen = chosen_values(schema, response)
+    [answer] = read_form(questions, run.state, chosen).answers
+    assert (answer.answer, answer.note, answer.by.name) == ("changes", "warmer", "legal")
+    run.feed(answer)
+    # A killed execution reads it again.
+    again = read_form(open_questions(run.state), run.state, chosen)
+    assert (again.answers, again.problems) == ((), ())

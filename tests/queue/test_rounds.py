@@ -6,6 +6,7 @@ import copy
 import itertools
 import json
 import random
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -81,10 +82,15 @@ def prompts(run: Rehearsal, step: str) -> list[str]:
     return [json.loads(one.body)["prompt"] for one in bought]
 
 
+def _made_by(made: Mapping[str, str]) -> str:
+    [name] = made.values()
+    return name
+
+
 def test_a_round_is_a_step_of_the_plan_right_before_its_pick() -> None:
     plan = initial_state(frozen(SPEC)).plan
     assert plan.order == ("stills", *COPIES, "hero", "wall", "film")
-    assert plan.steps["hero"].rounds == ("stills", *COPIES)
+    assert [*map(_made_by, plan.steps["hero"].rounds)] == ["stills", *COPIES]
     assert [plan.steps[one].round_of for one in COPIES] == [("hero", 1), ("hero", 2)]
     assert plan.steps[COPIES[0]].repeats == "stills"
     follows = [plan.follows(one) for one in ("hero", *COPIES)]
@@ -284,11 +290,11 @@ steps:
   end: {uses: generate, with: {model: z-image, prompt: "${{ steps.ad.outputs.hero }}"}}
 """
     run = played(outer, includes={"launch.yaml": SPEC})
-    assert run.state.planned_step("ad__hero").rounds == (
+    assert [*map(_made_by, run.state.planned_step("ad__hero").rounds)] == [
         "ad__stills",
         "ad__hero.stills.2",
         "ad__hero.stills.3",
-    )
+    ]
     say(run, note="warmer")
     assert prompts(run, "ad__hero.stills.2")[0] == "lamp, studio, warmer"
     say(run, "neon")
@@ -324,10 +330,7 @@ def test_a_mode_that_never_asks_has_no_rounds() -> None:
     spec = SPEC.replace("mode: human", "mode: ${{ inputs.mode }}")
     spec = spec.replace("steps:\n", "inputs: {mode: {type: string, default: first}}\nsteps:\n", 1)
     assert initial_state(frozen(spec)).plan.steps["hero"].rounds == ()
-    assert initial_state(frozen(spec, mode="human")).plan.steps["hero"].rounds == (
-        "stills",
-        *COPIES,
-    )
+    assert len(initial_state(frozen(spec, mode="human")).plan.steps["hero"].rounds) == 3
 
 
 def test_wherever_the_process_dies_each_round_is_bought_once() -> None:

@@ -123,7 +123,7 @@ def test_the_summary_of_a_waiting_pick_has_all_that_is_needed_to_answer() -> Non
     run.feed(question_asked(run.state.asking[0], NOON))
     assert choices(parsed(receipt_of(run))) == [
         "hero waits for an answer: Which one for hero?",
-        "  open until 2026-11-25 13:00 UTC; after that the pick fails",
+        "  open until 2026-11-25 13:00 UTC; after that the step fails",
         "  1  studio",
         "  2  neon",
         "  rivya-flows resume run-1 --answer hero=NUMBER",

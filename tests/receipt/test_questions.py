@@ -94,12 +94,12 @@ AGAIN = replace(JUDGED, rounds_left=1)
 @pytest.mark.parametrize(
     ("question", "follows"),
     [
-        (replace(HERO, deadline=NOON), "the pick fails"),
+        (replace(HERO, deadline=NOON), "the step fails"),
         (replace(HERO, deadline=NOON, on_timeout="first"), "the first one is taken"),
-        (JUDGED, "the pick fails"),
+        (JUDGED, "the step fails"),
         (replace(JUDGED, proposal=("neon",)), "what the judge proposes is taken"),
         (AGAIN, "the candidates are bought again"),
-        (replace(AGAIN, judge_error="nonsense"), "the pick fails"),
+        (replace(AGAIN, judge_error="nonsense"), "the step fails"),
     ],
 )
 def test_a_deadline_is_told_with_what_follows(question: Question, follows: str) -> None:

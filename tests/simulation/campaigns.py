@@ -46,4 +46,11 @@ def campaign(chance: random.Random, size: int) -> str:
                 "    uses: generate",
                 '    with: {model: z-image, prompt: "as ${{ steps.choice.key }}"}',
             ]
+            if chance.random() < 0.5:
+                lines += [
+                    "  sign_off:",
+                    "    uses: review",
+                    '    with: {media: "${{ steps.hero.asset }}", reviewers: [legal, brand],',
+                    "           changes: {redo: [hero], rounds: 2}}",
+                ]
     return "\n".join(lines)

@@ -35,6 +35,7 @@ from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.plans.names import label
 from rivya_flows.questions.question import Answer, Question
+from rivya_flows.questions.reading_answers import check_answer
 from rivya_flows.queue import events, reducer
 from rivya_flows.queue.items import ItemState
 from rivya_flows.queue.state import State
@@ -277,7 +278,11 @@ class History:
         await self.world.pause(30)
         if not question.choices or self.world.fails(0.5):
             return None
-        return Answer((self.world.chance.choice(question.choices),), channel="terminal")
+        answer, by = self.world.chance.choice(question.choices), None
+        if question.kind == "review":  # the same ones as without faults, by others in another order
+            answer = "approve" if question.round else "changes"
+            by = self.world.chance.choice(question.reviewers)
+        return check_answer(question, Answer((answer,), "warmer", by, "terminal"))
 
     async def _settle(self, run_id: str) -> Outcome:
         """Resumes in peace until nothing changes; a person sends again what is uncertain or failed."""

@@ -11,6 +11,8 @@ import pytest
 from rivya_flows.engine.run import Asker
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.queue.events import QuestionAsked
+from rivya_flows.runs.execution import take_waiting
+from rivya_flows.store import mailbox
 from rivya_flows.store.run_list import is_overdue, waiting_runs
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer
@@ -76,6 +78,22 @@ def test_a_run_whose_open_question_has_no_deadline_is_not_overdue(studio: Studio
     execute(studio, ask)
     assert overdue(studio, FAR) == ()
     assert suspended(studio) == ("run-1",)
+
+
+def test_a_run_that_was_answered_from_outside_is_woken_if_its_delivery_was_killed(
+    studio: Studio,
+) -> None:
+    execute(studio)
+    with studio.context(Bomb()) as context:
+        engine = context.journal.engine
+        answer = Answer(("neon",), name="Legal", channel="link")
+        mailbox.put(engine, "run-1", ("poster", "", 0), answer, FAR)
+        assert mailbox.runs(engine) == ["run-1"]
+        take_waiting(context.journal, "run-1")
+        assert mailbox.runs(engine) == []
+    assert overdue(studio, datetime.now(UTC)) == suspended(studio) == ("run-1",)
+    execute(studio)
+    assert overdue(studio, datetime.now(UTC)) == ()
 
 
 def test_a_running_or_completed_run_is_not_overdue(studio: Studio) -> None:

@@ -47,6 +47,16 @@ steps:
     with: {model: z-image, prompt: x}
   z: {uses: generate, zip: {a: [1, 2], b: [1, 2]}, with: {model: z-image, prompt: x}}
   p: {uses: pick, with: {from: "${{ steps.g.items }}", mode: human, question: q, timeout: 5m, on_timeout: first}}
+  r:
+    uses: review
+    with:
+      media: ["${{ steps.p.asset }}"]
+      question: q
+      reviewers: [legal]
+      need: 1
+      changes: {redo: [g], rounds: 2}
+      timeout: 5m
+      on_timeout: approve
   k: {uses: compose, with: {clips: ["${{ steps.p.asset }}"], audio: ["https://a.b/c.mp3"], loudness: -14, length: speech}}
   b: {uses: pick, with: {from: "${{ steps.g.items }}", mode: best, by: "${{ item.key | length }}", order: min, count: 1}}
   j: {uses: pick, with: {from: "${{ steps.g.items }}", mode: judge, judge: {model: gpt-5-2-chat, criteria: [whole], least: 2.5}, none: {rounds: 1}}}

@@ -59,6 +59,7 @@ from rivya_flows.queue.state import State
 from rivya_flows.spec.load import load
 from rivya_flows.steps.candidates import picked_from
 from rivya_flows.steps.request import UploadedFile
+from rivya_flows.steps.review import review_outputs
 
 E = TypeVar("E", bound=Entry)
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -380,6 +381,8 @@ class Rehearsal:
             if picked is None:
                 return ItemFailed(**of, code="nothing", message="nothing to pick")
             return ItemCompleted(**of, outputs=picked)
+        if action.uses == "review":
+            return ItemCompleted(**of, outputs=review_outputs(action.arguments))
         return ItemCompleted(**of, outputs={"asset": asset("video", f"{action.step}-film")})
 
 

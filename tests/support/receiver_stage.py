@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from pydantic import SecretStr
 from rivya_client.webhook_signatures import sign_webhook
 from rivya_flows.receiver.app import WEBHOOK_PATH, Metrics, Receiver
 from rivya_flows.receiver.notification import JobNotification
+from rivya_flows.receiver.reviews import leave
 from rivya_flows.receiver.server import listen, serve, url_of
+from rivya_flows.runs.execution import deliver
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 from support.sandbox_calls import PATIENCE
@@ -36,10 +39,17 @@ class Audience:
     Attributes:
         heard: All that arrived, in order.
         refuses: How many more calls fail.
+        woken: Runs whose flow runs continue, in order.
     """
 
     heard: list[JobNotification] = field(default_factory=list)
     refuses: int = 0
+    woken: list[str] = field(default_factory=list)
+
+    async def wake(self, run_id: str) -> bool:
+        """Continue the flow run of a run."""
+        self.woken.append(run_id)
+        return True
 
     async def emit(self, notifications: Sequence[JobNotification]) -> None:
         """Record notifications, or fail."""
@@ -99,8 +109,13 @@ def receiving(
     prune: tuple[Callable[[], object], float] | None = None,
     api_key: str | None = None,
     protocol: type[asyncio.Protocol] | None = None,
+    delivers: bool = True,
 ) -> Iterator[Stage]:
-    """A receiver on a free port, with a store and media of its own."""
+    """A receiver on a free port, with a store and media of its own.
+
+    Args:
+        delivers: Take the answers of links to the journal; without it they wait in the store.
+    """
     audience, secrets = Audience(), [SecretStr(SECRET)]
     assets = AssetStore(assets_url or (folder / "assets").as_uri(), folder / "copies")
     with closing(Journal(store_url)) as journal, contextlib.ExitStack() as closing_all:
@@ -113,6 +128,7 @@ def receiving(
             frozenset(hosts),
             prune,
             api_key,
+            partial(deliver, journal, wake=audience.wake) if delivers else leave,
         )
         bound = listen("127.0.0.1", 0)
         url = url_of(bound, "127.0.0.1")

@@ -371,3 +371,37 @@ def test_what_is_long_deep_or_acts_is_bounded() -> None:
     assert len(found["text"]) < of.MAX_TEXT + 20
     assert len(found["list"]) == of.MAX_ITEMS
     assert str(found["deep"]).count("[") <= of.MAX_DEPTH
+
+
+REVIEWED = """
+version: 1
+name: launch
+budget: {credits: 6}
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: lamp}}
+  sign_off:
+    uses: review
+    with: {media: "${{ steps.still.asset }}", changes: {redo: [still]}}
+outputs: {still: "${{ steps.sign_off.media }}"}
+"""
+
+
+async def test_an_agent_reviews_what_no_one_is_named_for(tools: AgentTools, studio: Studio) -> None:
+    run = await began(tools, await quoted(tools, spec=REVIEWED))
+    await studio.execute(run)
+    [question] = structured(tools.status(run))["questions"]
+    assert (question["asks"], [one["key"] for one in question["choices"]]) == ("review", ["1:1"])
+    tools.answer(run=run, step="sign_off", choice="changes", note="warmer")
+    await studio.execute(run)
+    tools.answer(run=run, step="sign_off", choice="approve")
+    await studio.execute(run)
+    found = structured(tools.status(run))
+    assert (found["state"], found["credits"]["spent"]) == ("completed", 2)
+
+
+async def test_an_agent_does_not_answer_for_a_reviewer(tools: AgentTools, studio: Studio) -> None:
+    spec = REVIEWED.replace("changes:", "reviewers: [legal], changes:")
+    run = await began(tools, await quoted(tools, spec=spec))
+    await studio.execute(run)
+    with pytest.raises(UsageError, match="it is for legal"):
+        tools.answer(run=run, step="sign_off", choice="approve")

@@ -36,6 +36,7 @@ from rivya_flows.receipt.questions import (
     how_to_answer,
     readable,
     round_note,
+    standing_line,
 )
 from rivya_flows.receipt.report import RunReport
 from rivya_flows.receipt.summary import (
@@ -143,15 +144,20 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     """The question and its numbered choices, each with the file to look at; one line each."""
     # The question about the budget has choices alone.
     candidates = {one.key: one for one in question.candidates}
-    widest = min(max(map(len, question.choices), default=0), _WIDEST)
+    is_review = question.kind == "review"
+    choices = tuple(candidates) if is_review else question.choices
+    widest = min(max(map(len, choices), default=0), _WIDEST)
     # A number that is the key of another choice would name that one.
-    digits = len(str(len(question.choices))) if are_numbered(question.choices) else 0
+    is_numbered = not is_review and are_numbered(choices)
+    digits = len(str(len(choices))) if is_numbered else 0
     lines = [question.title]
+    if is_review:
+        lines.append(one_line(standing_line(question)))
     if again := round_note(question.round, ()):
         lines.append(again)
     if limit := deadline_note(question, until):
         lines.append(limit)
-    for number, choice in enumerate(question.choices, start=1):
+    for number, choice in enumerate(choices, start=1):
         one = candidates.get(choice)
         place = near_paths(paths.get(one.sha256 or "") or one.place) if one else ""
         lines.append(
@@ -281,10 +287,13 @@ def answer_commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ..
         many = len(question.choices) > _MANY
         more = f"  # or another of the {len(question.choices)}" if many else ""
         answers = [(choice, more) for choice in question.choices[: 1 if many else None]]
-        if question.count > 1:
+        by = " --by NAME" if question.reviewers else ""
+        if question.kind == "review":
+            answers = [("approve", by), ("changes: NOTE", by)]
+        elif question.count > 1:
             lines.append(command(run_id, question))
             answers = []
-        if question.rounds_left:
+        if question.kind == "pick" and question.rounds_left:
             answers.append(("none: NOTE" if question.note_room else "none", ""))
         for answer, beside in answers:
             quoted = shlex.quote(f"{question.label}={answer}")

@@ -99,7 +99,12 @@ def listen(
                 "--register or `webhooks endpoints create`, or give --secret",
             )
 
-    found = settings()
+    found, log = settings(), logging.getLogger("rivya_flows.receiver")
+    runner = caller().runner
+
+    async def wake(run_id: str) -> bool:
+        return await runner.wake(found, run_id, log.info)
+
     serving = serve_receiver(
         found,
         host,
@@ -109,8 +114,8 @@ def listen(
         registers=registers,
         events=lambda: _events(found),
         service=lambda: caller(sandbox=sandbox).connect(),
+        wake=wake,
     )
-    log = logging.getLogger("rivya_flows.receiver")
     handler = log_handler("%(asctime)s %(levelname)s %(message)s")
     if is_json():
         handler.setFormatter(JsonLines())

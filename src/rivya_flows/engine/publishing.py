@@ -16,14 +16,13 @@ from rivya_flows.engine.run_context import RunContext
 from rivya_flows.errors import RivyaError
 from rivya_flows.markdown import link, picture, text
 from rivya_flows.media.decoding import poster
-from rivya_flows.plans.names import join_keys
 from rivya_flows.processes import registry
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.receipt.continuing import next_step
 from rivya_flows.receipt.from_journal import Recorded, recorded_asset
 from rivya_flows.receipt.model import Choice, Receipt
 from rivya_flows.receipt.questions import MediaLinks, deadline_effect, what_follows
-from rivya_flows.receipt.summary import full_sentence, how_picked, troubles
+from rivya_flows.receipt.summary import decision, full_sentence, how_picked, troubles
 from rivya_flows.receiver.addresses import (
     SECRET_NAME,
     asset_address,
@@ -190,7 +189,7 @@ def payload_of(
         if isinstance(url := medium["url"], str):
             lines.append(picture(f"picked: {step}", url, to=url))
     lines += [
-        f"* {text(name)}: {text(join_keys(choice.picked))}, picked by {text(how_picked(choice))}"
+        f"* {text(name)}: {text(decision(choice))}"
         for name, choice in picked.items()
         if choice.by is not None
     ]

@@ -46,6 +46,7 @@ from rivya_flows.settings import read_secret
 from rivya_flows.steps.candidates import PickArguments, available, chosen_keys, pick_outputs
 from rivya_flows.steps.connections import NotifyWith
 from rivya_flows.steps.function import Function
+from rivya_flows.steps.review import review_outputs
 from rivya_flows.store import mailbox
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import in_thread
@@ -59,6 +60,10 @@ async def pick(_: Run, action: actions.Work) -> Outputs:
         known = ", ".join(str(one.get("key")) for one in available(asked.candidates))
         raise UsageError(f"there are no candidates {', '.join(keys)!r}", f"one of: {known}")
     return picked
+
+
+async def review(_: Run, action: actions.Work) -> Outputs:
+    return review_outputs(action.arguments)
 
 
 async def miss_pick(_: Run, action: events.ItemFailed) -> None:
@@ -130,7 +135,7 @@ async def decide(
     """The event, once a pick that fails by it has failed in a graph too."""
     if isinstance(event, events.ItemFailed):
         with suppress(UsageError):
-            await run.call(miss_pick, "pick", event)
+            await run.call(miss_pick, run.state.spec(event.step).uses, event)
     return event
 
 
@@ -463,5 +468,5 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
-WORK = {"pick": pick, "compose": compose, "layout": lay_out, "notify": notify}
+WORK = {"pick": pick, "review": review, "compose": compose, "layout": lay_out, "notify": notify}
 """Free work of the kinds that this package brings; that of others is `call_function`."""

@@ -35,7 +35,6 @@ from rivya_flows.queue.list_sizes import item_range
 from rivya_flows.queue.outcomes import after_failure
 from rivya_flows.queue.queue import step as advance
 from rivya_flows.queue.state import State, StepState, reserve_of
-from rivya_flows.spec.inlining import inlined_name
 from rivya_flows.steps.candidates import picked_from
 
 LookUp = Callable[[AskCache], CacheAnswered | None]
@@ -358,7 +357,7 @@ class _Prices:
     ) -> tuple[ItemEstimate, ...]:
         """The items with what the forked run may give instead."""
         planned, current = state.planned_step(step_id), state.steps[step_id]
-        used = planned.upstream - {inlined_name(planned.space, one) for one in planned.step.needs}
+        used = planned.upstream - {*map(planned.name_of, planned.step.needs)}
         each = map(state.plan.steps_inside, planned.inside.values())
         is_new = used & self.fresh and not any(self.fresh.isdisjoint(inside) for inside in each)
         if step_id in state.again or _buys(current) or is_new:
@@ -449,6 +448,8 @@ def _within(price: Price, cap: int | None) -> Price:
 def only_if(plan: RunPlan, planned: PlannedStep) -> str:
     """When a step of a later round runs."""
     owner, _ = planned.round_of or ("", 0)
+    if plan.steps[owner].step.uses == "review":
+        return f"only if {owner} asks for changes"
     if plan.steps[owner].step.repeat is None:
         return "only if none of the first are picked"
     return f"only if {owner} is not done before: at most {len(plan.steps[owner].rounds)} rounds"

@@ -49,7 +49,6 @@ from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.list_sizes import item_range
 from rivya_flows.queue.scope import ItemsByKey, item_scope, known_scope, namespace_facts
 from rivya_flows.queue.state import State
-from rivya_flows.spec.inlining import inlined_name
 from rivya_flows.spec.names import NamesInScope, WrittenSpec
 from rivya_flows.steps.pick import mode_of
 from rivya_flows.steps.request import ItemRequestError
@@ -90,7 +89,7 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
             yield step_id, "", str(error)
             continue
         step = planned.step
-        asked = steps_in(state.plan.spaces[planned.space], step.if_)
+        asked = steps_in(state.plan.space_of(planned), step.if_)
         fields = _planned_fields(state.plan, planned.space, asked)
         written = [
             one for each in alternatives_of(step) for one in each.with_.model_dump().values()
@@ -197,7 +196,7 @@ def _certain_steps(state: State) -> Iterator[tuple[str, PlannedStep]]:
     for step_id, planned in state.plan.steps.items():
         if state.steps[step_id].status == "skipped":
             continue  # its results are known: null
-        space = state.plan.spaces[planned.space]
+        space = state.plan.space_of(planned)
         guards = [steps_of_include(here, include.if_) for here, _, include in space.inclusions()]
         unsure = planned.skipped or planned.round_of or planned.upstream & optional
         if unsure or steps_in(space, planned.step.if_) or any(guards):
@@ -229,7 +228,7 @@ def _items(state: State, step_id: str, scope: Scope) -> Sequence[ItemState]:
         ]
     if current.expanded:
         return [*current.items.values()]
-    step, space = planned.step, state.plan.spaces[planned.space]
+    step, space = planned.step, state.plan.space_of(planned)
     if planned.itemwise is None and not steps_in(space, [step.fan_out[1], step.key, step.limit]):
         items_from(step, scope)  # raises the reason
     least, most = item_range(state, step_id)
@@ -355,10 +354,10 @@ def as_planned(state: State, planned: PlannedStep, written: Any, known: Any) -> 
     named = whole_reference(written) if isinstance(known, Unknown) else None
     if named is None or named.namespace != "steps" or named.path[1:] not in _WHOLE:
         return known
-    name = inlined_name(planned.space, named.path[0])
+    name = planned.name_of(named.path[0])
     source = state.plan.steps.get(name)
     # A condition that asks about a step may be about how many it made.
-    if source is None or name in steps_in(state.plan.spaces[planned.space], planned.step.if_):
+    if source is None or name in steps_in(state.plan.space_of(planned), planned.step.if_):
         return known
     names = NamesInScope(WrittenSpec({}), state.plan.catalogue)
     single = source.kind.gives(written_arguments(source.step), names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from graphlib import TopologicalSorter
@@ -20,6 +20,7 @@ from rivya_flows.language.expressions.resolve import (
     evaluate,
     items_named,
     references,
+    steps_named,
 )
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.field_types import SpecModel
@@ -60,6 +61,7 @@ from rivya_flows.spec.inlining import MAX_STEPS, inlined_name, names_in, rounds_
 from rivya_flows.steps.connections import IncludeWith
 from rivya_flows.steps.pick import MODES, Mode, PickWith, mode_of
 from rivya_flows.steps.registry import kind_of_step
+from rivya_flows.steps.review import ReviewWith, steps_between
 
 T = TypeVar("T")
 
@@ -88,7 +90,7 @@ def extend_plan(plan: RunPlan, name: str, keys: Sequence[str]) -> RunPlan:
         ExpressionError: The plan would have more than `MAX_STEPS` steps.
     """
     include = plan.steps[name]
-    space, new = plan.spaces[include.space], [key for key in keys if key not in include.inside]
+    space, new = plan.space_of(include), [key for key in keys if key not in include.inside]
     if not new:
         return plan
     expansion = _Expansion(plan.inputs, plan.files, plan.run, dict(plan.spaces), dict(plan.steps))
@@ -97,7 +99,8 @@ def extend_plan(plan: RunPlan, name: str, keys: Sequence[str]) -> RunPlan:
             f"{len(new):,} items, each with the steps of {space_of_include(space, include.step, name).workflow.name}, make more than"
             f" {MAX_STEPS:,} steps: take fewer items"
         )
-    expansion.add(include.part, expansion.steps_of_items(space, include.step, name, new, Round()))
+    among = Round(include.before, include.round_of, include.repeats, include.takes_notes)
+    expansion.add(include.part, expansion.steps_of_items(space, include.step, name, new, among))
     inside = expansion.inside[name]
     steps: dict[str, PlannedStep] = {}
     for one, planned in plan.steps.items():
@@ -117,6 +120,8 @@ def extend_plan(plan: RunPlan, name: str, keys: Sequence[str]) -> RunPlan:
 _Placed: TypeAlias = tuple[Space, Step, Round]
 """A step that is still to be planned: where, and what it is among rounds."""
 
+_NO_ROUND = Round()
+
 
 class _Expansion:
     """The steps of a plan, as far as they are planned, and the specs that they come from."""
@@ -131,6 +136,7 @@ class _Expansion:
     ) -> None:
         self.spaces, self.steps = spaces, steps
         self.inside: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        self._rounds: dict[str, tuple[Mapping[str, str], ...]] = {}
         self._items: dict[str, tuple[PlannedItem, ...] | None] = {}
         self._lineages: defaultdict[str, dict[str, Lineage]] = defaultdict(dict)  # by space
         self._variables = dict[tuple[str, str], Variables]()
@@ -154,25 +160,49 @@ class _Expansion:
         upstream = {
             name: self._upstream(space, step, name) for name, (space, step, _) in found.items()
         }
-        rounds = {name: {*_rounds_of(space, step)} for name, (space, step, _) in found.items()}
-        for name in _sort_steps({name: one | rounds[name] for name, one in upstream.items()}):
+        for name in self._in_order(found, upstream):
             space, step, among = found[name]
-            planned = self._plan_step(part, space, step, upstream[name])
-            again = self._plan_rounds(space, name, planned)
-            first = [one.repeats or "" for one in again.values()][:1]
-            self.steps |= again
             self.steps[name] = replace(
-                planned,
-                rounds=(*first, *again) or _rounds_of(space, step),
-                round_of=among.round_of or space.round_of,
+                self._plan_step(part, space, step, upstream[name]),
+                rounds=self._rounds.get(name, ()),
+                names=space.names,
+                takes_notes=among.takes_notes or space.takes_notes,
+                round_of=_round_of(found[name]),
                 repeats=among.repeats or self._first(space, step),
                 before=among.before,
             )
 
-    def steps_of(self, space: Space, steps: Mapping[str, Step]) -> Iterator[tuple[str, _Placed]]:
+    def _in_order(
+        self, found: Mapping[str, _Placed], upstream: Mapping[str, frozenset[str]]
+    ) -> Iterator[str]:
+        """The steps in the order of the plan: rounds stand right before the pick or the review that asks for them."""
+        groups: defaultdict[tuple[str, int] | None, dict[str, frozenset[str]]] = defaultdict(dict)
+        for name, before in upstream.items():
+            group = _round_of(found[name])
+            while group and group[0] in found and found[group[0]][1].repeat is not None:
+                group = _round_of(found[group[0]])
+            is_here = group and group[0] in found  # an item that a run adds to a round is no round
+            groups[group if is_here else None][name] = before | {*self._rounds_within(found, name)}
+
+        def sorted_group(group: tuple[str, int] | None) -> Iterator[str]:
+            for name in _sort_steps(groups[group]):
+                for number in range(1, len(self._rounds.get(name, ()))):
+                    yield from sorted_group((name, number))
+                yield name
+
+        yield from sorted_group(None)
+
+    def _rounds_within(self, found: Mapping[str, _Placed], name: str) -> Iterator[str]:
+        """The rounds of a step with `repeat`, which come before it."""
+        if found[name][1].repeat is not None:
+            yield from (one for made in self._rounds[name] for one in made.values())
+
+    def steps_of(
+        self, space: Space, steps: Mapping[str, Step], among: Round = _NO_ROUND
+    ) -> Iterator[tuple[str, _Placed]]:
         """All steps by their names in the plan: included ones before their `include`, rounds before what repeats."""
         for step in steps.values():
-            for one, among in _each_round(space, step):
+            for one, round_ in _each_round(space, step, among):
                 name = inlined_name(space.id, one.id)
                 if isinstance(one.with_, IncludeWith):
                     items = self._items_of(space, one)
@@ -181,10 +211,13 @@ class _Expansion:
                     self._items[name] = items
                     self._know_variables(name, items)
                     keys = [item.key for item in items or ()]
-                    yield from self.steps_of_items(space, one, name, keys, among)
-                yield name, (space, one, among)
+                    yield from self.steps_of_items(space, one, name, keys, round_)
+                yield name, (space, one, round_)
+                yield from self._rounds_again(space, one, name)
             if step.repeat is not None:
-                yield inlined_name(space.id, step.id), (space, _repeating(step), Round())
+                name, rounds = inlined_name(space.id, step.id), _rounds_of(space, step)
+                self._rounds[name] = tuple({name: one} for one in rounds)
+                yield name, (space, _repeating(step), among)
 
     def steps_of_items(
         self, space: Space, step: Step, name: str, keys: Sequence[str], among: Round
@@ -200,9 +233,52 @@ class _Expansion:
                 before=among.before,
                 round_of=among.round_of or space.round_of,
                 first=firsts.get(key),
+                takes_notes=among.takes_notes or space.takes_notes,
             )
             self.spaces[space_id], self.inside[name][key] = inner, space_id
             yield from self.steps_of(inner, inner.workflow.steps)
+
+    def _rounds_again(self, space: Space, owner: Step, name: str) -> Iterator[tuple[str, _Placed]]:
+        """The steps of the further rounds of a pick or a review; they read each other, and all else as the first do."""
+        noted, repeated, rounds = self._repeated_by(space, owner)
+        if not (rounds and repeated):
+            return
+        made = [{inlined_name(space.id, one): space.name_of(one) for one in repeated}]
+        for number in range(1, rounds + 1):
+            ids = {one: round_name(owner.id, one, number) for one in repeated}
+            made.append(
+                {
+                    inlined_name(space.id, one): inlined_name(space.id, new)
+                    for one, new in ids.items()
+                }
+            )
+            names = {**space.names, **made[-1]}
+            inner = replace(space, names=names, round_of=(name, number))
+            for one, new in ids.items():
+                copy = space.workflow.all_steps[one].model_copy(update={"id": new})
+                among = Round(None, (name, number), space.name_of(one), one in noted)
+                yield from self.steps_of(inner, {new: copy}, among)
+        self._rounds[name] = tuple(made)
+
+    def _repeated_by(self, space: Space, owner: Step) -> tuple[Collection[str], Sequence[str], int]:
+        """The steps whose prompts get the notes of a round, all that it repeats, and how many rounds there may be."""
+        with_, steps = owner.with_, space.workflow.all_steps
+        if owner.fans_out or self._skip_reason(space, owner)[0]:
+            return (), (), 0
+        if isinstance(with_, ReviewWith) and with_.changes is not None:
+            changes = with_.changes
+            before = {one.id: _named_by(one) for one in steps.values()}
+            return changes.redo, steps_between(before, changes.redo, owner.id), changes.rounds
+        if not isinstance(with_, PickWith) or _items_step(space, with_.from_) is None:
+            return (), (), 0
+        unknown: Mode | None = MODES["human"]
+        mode = self._try(
+            space, with_.mode, lambda scope: mode_of(evaluate(with_.mode, scope)), unknown
+        )
+        source = items_named(with_.from_) or ""
+        # A rule rejects no candidates.
+        rejects = mode is not None and mode.decides != "rule"
+        return (source,), (source,), with_.rounds if rejects else 0
 
     def _first(self, space: Space, step: Step) -> str | None:
         """The same step in the first round of what the namespace is a round of."""
@@ -246,20 +322,7 @@ class _Expansion:
     def _plan_step(
         self, part: Part, space: Space, step: Step, upstream: frozenset[str]
     ) -> PlannedStep:
-        conditional = reads_loop(step, step.if_)
-        skipped = None
-        guards = [(space, step), *((here, include) for here, _, include in space.inclusions())]
-        for place, guard in guards:
-            if guard.if_ is None or (guard is step and conditional):
-                continue
-            inside = guard is not step
-            if (steps_of_include if inside else steps_in)(place, guard.if_):
-                conditional = True
-                if not inside and self._is_never(place, guard.if_):
-                    skipped = "its `if` is false for these inputs"
-            elif not self._try(place, guard.if_, partial(condition, guard.if_), True, inside):
-                whose = "its `if`" if guard is step else f"the `if` of {guard.id}"
-                skipped = f"{whose} is false for these inputs"
+        skipped, conditional = self._skip_reason(space, step)
         name = inlined_name(space.id, step.id)
         read = [*_arguments_of(step), step.fan_out[1], step.limit]
         is_include = name in self._items
@@ -292,11 +355,28 @@ class _Expansion:
             lineage=self._lineage_of(space, step),
             inside=self.inside[name] if is_include else {},
             same=frozenset(
-                inlined_name(space.id, one.path[0])
+                space.name_of(one.path[0])
                 for one in references(_arguments_of(step))
                 if one.namespace == "steps" and one.path[1:2] == ("same",)
             ),
         )
+
+    def _skip_reason(self, space: Space, step: Step) -> tuple[str | None, bool]:
+        """Why a step will not run, if inputs decide that; and whether other steps, or its own item, decide it."""
+        skipped, conditional = None, reads_loop(step, step.if_)
+        guards = [(space, step), *((here, include) for here, _, include in space.inclusions())]
+        for place, guard in guards:
+            if guard.if_ is None or (guard is step and conditional):
+                continue
+            inside = guard is not step
+            if (steps_of_include if inside else steps_in)(place, guard.if_):
+                conditional = True
+                if not inside and self._is_never(place, guard.if_):
+                    skipped = "its `if` is false for these inputs"
+            elif not self._try(place, guard.if_, partial(condition, guard.if_), True, inside):
+                whose = "its `if`" if guard is step else f"the `if` of {guard.id}"
+                skipped = f"{whose} is false for these inputs"
+        return skipped, conditional
 
     def _is_never(self, space: Space, written: Any) -> bool:
         """Whether inputs make a condition false, whatever the steps give that it reads too."""
@@ -330,30 +410,6 @@ class _Expansion:
         scope = self._try(space, written, lambda known: known, nothing)
         return evaluate_budget(step.budget, scope, f"the budget of {name}")
 
-    def _plan_rounds(self, space: Space, name: str, pick: PlannedStep) -> dict[str, PlannedStep]:
-        """The steps that buy the candidates of a pick again, one for each round."""
-        if (with_ := pick.pick) is None or pick.step.fans_out or pick.skipped:
-            return {}
-        source = _items_step(space, with_.from_) or ""
-        first = self.steps.get(source)
-        written = with_.mode
-        unknown: Mode | None = MODES["human"]
-        mode = self._try(space, written, lambda scope: mode_of(evaluate(written, scope)), unknown)
-        # A rule rejects no candidates.
-        if first is None or mode is None or mode.decides == "rule":
-            return {}
-        again: dict[str, PlannedStep] = {}
-        for number in range(1, with_.rounds + 1):
-            step_id = round_name(pick.step.id, first.step.id, number)
-            again[inlined_name(space.id, step_id)] = replace(
-                first,
-                step=first.step.model_copy(update={"id": step_id}),
-                part=pick.part,
-                round_of=(name, number),
-                repeats=source,
-            )
-        return again
-
     def _try(
         self,
         space: Space,
@@ -369,18 +425,24 @@ class _Expansion:
             return otherwise
 
 
-def _each_round(space: Space, step: Step) -> Iterator[tuple[Step, Round]]:
+def _round_of(placed: _Placed) -> tuple[str, int] | None:
+    space, _, among = placed
+    return among.round_of or space.round_of
+
+
+def _each_round(space: Space, step: Step, among: Round) -> Iterator[tuple[Step, Round]]:
     """The rounds of a step with `repeat`, each of which waits for the one before; else the step itself."""
     if step.repeat is None:
-        yield step, Round()
+        yield step, among
         return
     rounds, owner = _rounds_of(space, step), inlined_name(space.id, step.id)
     for number, one in enumerate(rounds_of(step)):
-        needs, among = step.needs, Round()
+        needs = step.needs
+        here = among._replace(repeats=among.repeats and f"{among.repeats}.1")
         if number:
             needs = (*needs, rounds_of(step)[number - 1])
-            among = Round(rounds[number - 1], (owner, number), rounds[0])
-        yield step.model_copy(update={"id": one, "needs": needs, "repeat": None}), among
+            here = Round(rounds[number - 1], (owner, number), rounds[0], among.takes_notes)
+        yield step.model_copy(update={"id": one, "needs": needs, "repeat": None}), here
 
 
 def _rounds_of(space: Space, step: Step) -> tuple[str, ...]:
@@ -406,13 +468,18 @@ def _steps_before(
 ) -> frozenset[str]:
     """The steps that values of a step read, and that it or an `include` around it needs."""
     named = steps_in(space, values, more_than_status=more_than_status)
-    named |= {inlined_name(space.id, one) for one in step.needs}
+    named |= {space.name_of(one) for one in step.needs}
     for here, outer, include in space.inclusions():
         named |= steps_of_include(here, include.if_, more_than_status)
-        named |= {inlined_name(outer.id, one) for one in include.needs}
+        named |= {outer.name_of(one) for one in include.needs}
     if step.repeat is not None:  # its own name is that of the round
         named = (named - {inlined_name(space.id, step.id)}) | {_rounds_of(space, step)[0]}
     return named
+
+
+def _named_by(step: Step) -> frozenset[str]:
+    """The steps of its spec that a step depends on itself."""
+    return steps_named([_arguments_of(step), step.fan_out[1], step.limit]) | {*step.needs}
 
 
 def _arguments_of(step: Step) -> list[Any]:
@@ -424,7 +491,7 @@ def _arguments_of(step: Step) -> list[Any]:
 def _items_step(space: Space, value: Any) -> str | None:
     """The step with a fan-out whose items a value is; None for any other, such as a pick."""
     source = space.workflow.all_steps.get(items_named(value) or "")
-    return inlined_name(space.id, source.id) if source is not None and source.fans_out else None
+    return space.name_of(source.id) if source is not None and source.fans_out else None
 
 
 def _sort_steps(upstream: Mapping[str, frozenset[str]]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, cast
@@ -39,6 +39,7 @@ from rivya_flows.steps.connections import IncludeWith
 from rivya_flows.steps.kind import Kind, repeated
 from rivya_flows.steps.pick import PickWith
 from rivya_flows.steps.registry import kind_of_step
+from rivya_flows.steps.review import ReviewWith
 from rivya_flows.steps.structured_output import MAX_TURNS
 
 
@@ -55,6 +56,14 @@ class Space:
     before: str | None = None  # of a round of that step: the round before, which is `previous`
     round_of: tuple[str, int] | None = None  # of all steps in it, as of a `PlannedStep`
     first: str | None = None  # in a round: the same space in the first round
+    # In a round: what stands for steps of the first, by their names in the plan.
+    names: Mapping[str, str] = field(default_factory=dict, hash=False)
+    takes_notes: bool = False  # the notes of who asked for the round are added to its prompts
+
+    def name_of(self, step_id: str) -> str:
+        """The name in the plan of what a step reads as ``steps.STEP_ID`` here."""
+        name = inlined_name(self.id, step_id)
+        return self.names.get(name, name)
 
     @property
     def include(self) -> str:
@@ -92,6 +101,7 @@ class Round(NamedTuple):
     before: str | None = None
     round_of: tuple[str, int] | None = None
     repeats: str | None = None
+    takes_notes: bool = False
 
 
 def space_of_include(outer: Space, step: Step, name: str, key: str = "") -> Space:
@@ -112,7 +122,7 @@ def steps_in(space: Space, value: Any, *, more_than_status: bool = False) -> fro
     for reference in references(value):
         if reference.namespace == "steps" and reference.path:
             if not (more_than_status and reference.path[1:2] == ("status",)):
-                found.add(inlined_name(space.id, reference.path[0]))
+                found.add(space.name_of(reference.path[0]))
         elif reference.namespace == "inputs" and space.outer is not None:
             for name in reference.path[:1] or space.workflow.inputs:
                 found |= steps_of_include(space, space.given_value(name), more_than_status)
@@ -147,7 +157,7 @@ def inputs_in(space: Space, value: Any) -> frozenset[str]:
 def scope_in(space: Space, value: Any, known: NamespaceFacts) -> dict[str, Any]:
     """The scope in which a value of a namespace is evaluated; raises as `inputs_for`."""
     named = {one.path[0] for one in references(value) if one.namespace == "steps" and one.path}
-    steps = {name: known.fields(inlined_name(space.id, name)) for name in sorted(named)}
+    steps = {name: known.fields(space.name_of(name)) for name in sorted(named)}
     inputs = inputs_for(space, inputs_in(space, value), known)
     return {"inputs": inputs, "steps": steps, "run": known.run, **brand_in(space, known.files)}
 
@@ -238,8 +248,11 @@ class PlannedStep:
     space: str = ""  # id of the namespace that it is in; "" for the run's own
     reads: frozenset[str] = frozenset()  # inputs of its spec
     tolerates: frozenset[str] = frozenset()  # steps whose status alone it reads
-    # Of a pick with `none`, and of a step with `repeat`: what each round gives, the first one first.
-    rounds: tuple[str, ...] = ()
+    # Of what has rounds (a pick with `none`, a review with `changes`, a step with `repeat`): what stands for the
+    # steps of each round, by their names in the first; the first round comes first.
+    rounds: tuple[Mapping[str, str], ...] = field(default=(), hash=False)
+    names: Mapping[str, str] = field(default_factory=dict, hash=False)  # as of its `Space`
+    takes_notes: bool = False  # as of its `Space`
     # Of a step that runs in a later round alone: what has the rounds, and the round, counted from 1.
     round_of: tuple[str, int] | None = None
     repeats: str | None = None  # of such a step: that of the first round
@@ -264,6 +277,39 @@ class PlannedStep:
     def pick(self) -> PickWith | None:
         """What it picks from, and how; None of a step of another kind."""
         return self.step.with_ if isinstance(self.step.with_, PickWith) else None
+
+    @property
+    def review(self) -> ReviewWith | None:
+        """What it asks reviewers about; None of a step of another kind."""
+        return self.step.with_ if isinstance(self.step.with_, ReviewWith) else None
+
+    @property
+    def round_steps(self) -> frozenset[str]:
+        """The steps of all its rounds."""
+        return frozenset(name for one in self.rounds for name in one.values())
+
+    def name_of(self, step_id: str) -> str:
+        """The name in the plan of what it reads as ``steps.STEP_ID``."""
+        name = inlined_name(self.space, step_id)
+        return self.names.get(name, name)
+
+    def written_name(self, name: str) -> str:
+        """The name in the plan of the step that it names where it reads `name`, which may stand for it."""
+        return next((one for one, now in self.names.items() if now == name), name)
+
+    def in_round(self, number: int) -> PlannedStep:
+        """The step as it reads what a round gave, counted from 0."""
+        if not self.rounds:
+            return self
+        first, now = self.rounds[0], self.rounds[number]
+        instead = {before: now[name] for name, before in first.items()}
+        return replace(
+            self,
+            names={**self.names, **now},
+            upstream=frozenset(instead.get(one, one) for one in self.upstream),
+            whole=frozenset(instead.get(one, one) for one in self.whole),
+            same=frozenset(instead.get(one, one) for one in self.same),
+        )
 
     @property
     def most(self) -> int:
@@ -305,7 +351,7 @@ def loop_scope(variables: Variables, key: str, place: int | None) -> dict[str, A
 def candidates_step(planned: PlannedStep) -> str | None:
     """The step whose items a pick chooses from; None if `from` is anything else."""
     name = items_named(planned.pick.from_) if planned.pick else None
-    return None if name is None else inlined_name(planned.space, name)
+    return None if name is None else planned.name_of(name)
 
 
 @dataclass(frozen=True)
@@ -324,13 +370,18 @@ class RunPlan:
         self, planned: PlannedStep, service: str = "", notes: tuple[str, ...] = ()
     ) -> World:
         """What the requests of a step are made in: its spec's files and branding, and the catalogue."""
-        space = self.spaces[planned.space]
+        space, notes = self.spaces[planned.space], notes if planned.takes_notes else ()
         folder, workflow, files = space.folder, space.workflow, self.files
         branding = Branding(workflow.branding, workflow.texts, folder, files, notes)
         if folder:
             inside = (path for path in files if path.startswith(folder))
             files = {path.removeprefix(folder): files[path] for path in inside}
         return World(self.catalogue, service, files, branding)
+
+    def space_of(self, planned: PlannedStep) -> Space:
+        """The namespace in which a step reads: in a round, that has its own names."""
+        space = self.spaces[planned.space]
+        return replace(space, names=planned.names) if planned.names else space
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -372,7 +423,7 @@ class RunPlan:
             one: name
             for name, step in self.steps.items()
             if step.step.repeat
-            for one in step.rounds
+            for one in step.round_steps
         }
         found = {name: (self.campaign_of(name) or (name, ""))[0] for name in self.steps}
         whole = {name: repeats.get(owner, owner) for name, owner in found.items()}
@@ -403,10 +454,12 @@ class RunPlan:
     def follows(self, name: str) -> tuple[str, ...]:
         """The steps before a step in a graph, in plan order: a round follows what was looked at."""
         planned = self.steps[name]
-        before = {*planned.upstream, *planned.rounds}
+        before = {*planned.upstream, *planned.round_steps}
         if planned.round_of is not None:
             owner, number = planned.round_of
-            before.add(self.steps[owner].rounds[number - 1])
+            if not planned.upstream & self.steps[owner].round_steps:
+                looked_at = self.steps[owner].in_round(number - 1).upstream
+                before |= looked_at & self.steps[owner].round_steps
         return tuple(sorted(before, key=self.places.__getitem__))
 
     def first_round(self, name: str) -> str:
@@ -431,7 +484,7 @@ class RunPlan:
         """Steps of a part that look at a step again when it changes; empty if none do."""
         found: defaultdict[tuple[Part, str], tuple[str, ...]] = defaultdict(tuple)
         for name, planned in self.steps.items():
-            looks_at = {*planned.upstream, *planned.rounds}
+            looks_at = {*planned.upstream, *planned.round_steps}
             for before in sorted(looks_at | ({planned.round_of[0]} if planned.round_of else set())):
                 found[planned.part, before] += (name,)
             if planned.round_of and planned.space:  # the others are upstream of their `include`

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from rivya_flows.queue.budget import budget_question
 from rivya_flows.queue.events import AnswerGiven, ItemFailed, QuestionAsked
 from rivya_flows.queue.items import UNANSWERED, ItemState, Phase, Score
 from rivya_flows.queue.judging import BELOW_LEAST, proposal, rounds_left, shortfall
+from rivya_flows.queue.reviewing import END, REJECTED, is_reviewed, next_turn, standing_answers
 from rivya_flows.queue.state import State
 from rivya_flows.steps.candidates import (
     Candidate as PickCandidate,
@@ -25,6 +27,7 @@ from rivya_flows.steps.candidates import (
 )
 from rivya_flows.steps.judge import MAX_CANDIDATES
 from rivya_flows.steps.request import ItemRequest
+from rivya_flows.steps.review import APPROVE, CHANGES
 from rivya_flows.steps.structured_output import MAX_TURNS
 
 MAX_TEXT, MAX_NOTE, MAX_NAME = 2_000, 500, 100
@@ -49,7 +52,7 @@ def answerable(state: State) -> tuple[Question, ...]:
     late = [
         question_of(state, name, item)
         for name, item in state.each()
-        if item.phase is Phase.FAILED and item.code in (UNANSWERED, BELOW_LEAST)
+        if item.phase is Phase.FAILED and item.code in (UNANSWERED, BELOW_LEAST, REJECTED)
     ]
     return (*open_questions(state), *late)
 
@@ -67,7 +70,12 @@ def decide_at_deadline(question: Question) -> AnswerGiven | ItemFailed:
     """The event that the deadline of a pick causes: a choice, other candidates, or its failure."""
     then = question.at_deadline
     if then != "fail":
-        picked = {"first": question.choices[: question.count], "judge": question.proposal}
+        picked = {
+            "first": question.choices[: question.count],
+            "judge": question.proposal,
+            "approve": (APPROVE,),
+            "changes": (END,),
+        }
         return Answer(picked.get(then, ()), channel="deadline").event(question, question.deadline)
     message = "no one answered "
     message += "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
@@ -86,9 +94,10 @@ def utc_minute(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def question_text(pick: PickArguments, step_id: str, key: str) -> str:
-    """What a pick asks: as written, else of its name."""
-    return str(pick.question or f"Which one for {label(step_id, key)}?")
+def question_text(pick: PickArguments, step_id: str, key: str, *, is_review: bool = False) -> str:
+    """What a pick or a review asks: as written, else of its name."""
+    of = label(step_id, key)
+    return str(pick.question or (f"Is {of} approved?" if is_review else f"Which one for {of}?"))
 
 
 def candidates_of(item: ItemState, picked: Collection[str] = ()) -> tuple[Candidate, ...]:
@@ -140,17 +149,14 @@ def candidate_text(item: PickCandidate) -> str | None:
 
 
 def question_of(state: State, step_id: str, item: ItemState) -> Question:
-    request, pick = item.evaluated, item.evaluated.pick
-    candidates = candidates_of(item)
-    chosen = proposal(item)
-    left = rounds_left(state, step_id, item)
-    source = state.planned_step(step_id).rounds[item.round] if left else ""
-    room = _note_room(state, source) if left else 0
-    return Question(
+    pick, candidates = item.evaluated.pick, candidates_of(item)
+    left, is_review = rounds_left(state, step_id, item), is_reviewed(item)
+    again = _next_round(state, step_id, item) if left else None
+    question = Question(
         step_id,
         item.key,
-        question_text(pick, step_id, item.key),
-        tuple(one.key for one in candidates),
+        question_text(pick, step_id, item.key, is_review=is_review),
+        (APPROVE, CHANGES) if is_review else tuple(one.key for one in candidates),
         candidates,
         pick.timeout,
         pick.on_timeout,
@@ -158,42 +164,81 @@ def question_of(state: State, step_id: str, item: ItemState) -> Question:
         count=pick.count,
         round=item.round,
         rounds_left=left,
-        again=_next_round(state, source, request) if left else None,
-        note_room=room,
+        again=again,
+        note_room=_note_room(state, step_id, item) if left else 0,
         sign=pick.sign,
+    )
+    if is_review:
+        # The notes of all reviewers come together in one prompt.
+        many = max(len(pick.reviewers), pick.needed)
+        room = max(0, question.note_room - 2 * many) // many if left else MAX_NOTE
+        return replace(
+            question,
+            note_room=room,
+            reviewers=pick.reviewers,
+            need=pick.needed,
+            responses=standing_answers(item),
+            turn=next_turn(item),
+        )
+    chosen = proposal(item)
+    return replace(
+        question,
         proposal=chosen,
         judge_error=item.judge_error,
         shortfall="" if chosen else shortfall(item),
     )
 
 
-def _next_round(state: State, again: str, pick: ItemRequest) -> NextRound:
-    """What it costs to buy the candidates of a step again, and to have them judged where they are."""
-    planned = state.planned_step(again)
-    items = [one.requests for one in state.steps[again].items.values() if one.requests]
-    bought = [one for first, *rest in items for one in ([first] * planned.attempts + rest)]
-    tops = [one.price.max for one in bought]
-    if pick.model is not None:
-        tops += [pick.price.max] * (MAX_TURNS * ceil(len(items) / MAX_CANDIDATES))
+def _repeated_items(
+    state: State, step_id: str, item: ItemState
+) -> Iterator[tuple[str, str, ItemState]]:
+    """What the next round makes again: each step as written, itself or a step inside it, and their items."""
+    for written, name in state.planned_step(step_id).rounds[item.round].items():
+        spaces = state.planned_step(name).inside.values()
+        inside = (one for space in spaces for one in state.plan.steps_inside(space))
+        for one in (name, *inside):
+            for made in state.steps[one].items.values():
+                if made.requests:
+                    yield written, one, made
+
+
+def _next_round(state: State, step_id: str, item: ItemState) -> NextRound:
+    """What it costs to buy again what a round has made, and to have it judged where it is."""
+    items, bought = 0, list[ItemRequest]()
+    least = 0
+    for _, name, made in _repeated_items(state, step_id, item):
+        first, *rest = made.requests
+        bought += [first] * state.planned_step(name).attempts + rest
+        least += first.price.min
+        items += first.price.max != 0
+    tops, request = [one.price.max for one in bought], item.evaluated
+    if request.model is not None:
+        tops += [request.price.max] * (MAX_TURNS * ceil(items / MAX_CANDIDATES))
     known = [top for top in tops if top is not None]
-    least = sum(first.price.min for first, *_ in items)
-    return NextRound(len(items), least, sum(known) if len(known) == len(tops) else None)
+    return NextRound(items, least, sum(known) if len(known) == len(tops) else None)
 
 
-def _note_room(state: State, again: str) -> int:
+def _note_room(state: State, step_id: str, item: ItemState) -> int:
     """Characters that a note may have so that each prompt fits its model; 0 if a model would say it aloud."""
+    again = state.planned_step(step_id).rounds[item.round + 1].items()
+    noted = {written for written, name in again if state.planned_step(name).takes_notes}
     requests = [
         request
-        for item in state.steps[again].items.values()
-        for request in item.requests
-        if request.prompt.strip()
+        for written, _, made in _repeated_items(state, step_id, item)
+        if written in noted
+        for request in made.requests
+        if _prompt(request).strip()
     ]
     asked = [(state.plan.catalogue.models[one.model], one) for one in requests if one.model]
     if any(model.speaks for model, _ in asked):
         return 0
     limits = [
-        model.max_prompt_length - len(one.prompt) - _JOINT
+        model.max_prompt_length - len(_prompt(one)) - _JOINT
         for model, one in asked
         if model.max_prompt_length is not None
     ]
     return max(0, min([MAX_NOTE, *limits])) if requests else 0
+
+
+def _prompt(request: ItemRequest) -> str:
+    return request.prompt or str(request.arguments.get("message") or "")

@@ -14,6 +14,7 @@ from rivya_flows.assets import Asset
 from rivya_flows.plans.names import label
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Channel
 from rivya_flows.steps.candidates import OnTimeout
+from rivya_flows.steps.review import CHANGES
 
 BUDGET = "$budget"
 """Step name of the budget question; no step can have it."""
@@ -21,12 +22,16 @@ BUDGET = "$budget"
 QuestionName = tuple[str, str, int]
 """Step, key, and how often the candidates had been bought again."""
 
-AtDeadline = Literal["first", "judge", "regenerate", "fail"]
-"""Take the first candidates or what the judge proposes, buy others, or fail the pick."""
+AtDeadline = Literal["first", "judge", "regenerate", "approve", "changes", "fail"]
+"""Take the first candidates or what the judge proposes, buy others; approve, or make the changes that were asked for;
+or fail the step."""
+
+Asks = Literal["pick", "review", "budget"]
+"""What a question asks for: candidates, approval, or a higher budget."""
 
 
 class NextRound(NamedTuple):
-    """What another round of a pick buys: candidates, and the credits of them and of their judge."""
+    """What another round buys: items, and the credits of them and of their judge."""
 
     items: int
     least: int
@@ -79,6 +84,9 @@ class Question:
         again: What such a round buys; None if none is left.
         note_room: Characters that a note for the next round may have.
         sign: Whether a form must give a name.
+        candidates: What is chosen from, or reviewed.
+        reviewers: Of a review: who is asked; empty: anyone. `need`: how many must approve.
+        responses: Of a review: the last answer of each reviewer in this round; `turn`: the number of the next one.
         proposal: What the judge would pick; `shortfall`: why that is empty.
         judge_error: Why its judge gave no usable scores.
     """
@@ -100,6 +108,17 @@ class Question:
     proposal: tuple[str, ...] = ()
     judge_error: str | None = None
     shortfall: str = ""
+    reviewers: tuple[str, ...] = ()
+    need: int = 1
+    responses: tuple[AnswerGiven, ...] = ()
+    turn: int = 0
+
+    @property
+    def kind(self) -> Asks:
+        """What it asks for."""
+        if self.step == BUDGET:
+            return "budget"
+        return "review" if self.turn else "pick"
 
     @property
     def name(self) -> QuestionName:
@@ -126,7 +145,11 @@ class Question:
 
     @property
     def at_deadline(self) -> AtDeadline:
-        """What the deadline of a pick does as things stand."""
+        """What the deadline does as things stand."""
+        if self.kind == "review":
+            if any(one.answer == CHANGES for one in self.responses):
+                return "changes"
+            return "approve" if self.on_timeout == "approve" else "fail"
         if self.on_timeout == "first" and self.choices:
             return "first"
         if self.on_timeout == "judge" and self.proposal:
@@ -166,6 +189,7 @@ class Answer:
             note=self.note,
             round=number,
             response=response,
+            turn=question.turn,
             by=AnsweredBy(name=self.name, channel=self.channel, at=at),
         )
 

@@ -24,9 +24,11 @@ from rivya_flows.questions.question import (
     writable,
 )
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Channel
+from rivya_flows.queue.reviewing import END, person_of
 from rivya_flows.queue.state import State
 from rivya_flows.similar_names import nearest
 from rivya_flows.spec.inlining import is_inside
+from rivya_flows.steps.review import CHANGES
 
 _MOST_NAMED = 12  # choices in a hint
 _NONE = re.compile(r"none\s*(?::(.*))?", re.IGNORECASE | re.DOTALL)
@@ -35,6 +37,8 @@ _NONE = re.compile(r"none\s*(?::(.*))?", re.IGNORECASE | re.DOTALL)
 def check_answer(question: Question, choice: Answer) -> Answer:
     """The choice with its note and name on one line each; refused if the question does not allow it."""
     name, picked, room = question.label, choice.picked, question.note_room
+    if question.kind == "review":
+        return _check_review(question, choice)
     if not picked:
         if not (question.rounds_left or question.round):
             raise _no_choice(question, "none")
@@ -62,6 +66,38 @@ def check_answer(question: Question, choice: Answer) -> Answer:
     return replace(choice, note="", name=signature(choice.name))
 
 
+def _check_review(question: Question, choice: Answer) -> Answer:
+    """The answer of a reviewer, under the name that the step has for them; or of an owner who ends the round."""
+    name, [verdict] = question.label, choice.picked or ("",)
+    if verdict not in (*question.choices, END):
+        raise UsageError(f"{name}: there is no answer {verdict!r}", _HOW_TO_REVIEW)
+    note, by = plain(choice.note), signature(choice.name)
+    if verdict == END:
+        if not any(one.answer == CHANGES for one in question.responses):
+            raise UsageError(
+                f"{name}: no one has asked for changes, so there is nothing to end the round with",
+                "approve, ask for changes, or wait",
+            )
+        return replace(choice, note="", name=by)
+    known = {one.casefold(): one for one in question.reviewers}
+    if known and (by := known.get((by or "").casefold())) is None:
+        names = " or ".join(question.reviewers)
+        raise UsageError(
+            f"{name}: it is for {names}", f"say whose answer it is: --by {question.reviewers[0]}"
+        )
+    if verdict == CHANGES and not note:
+        raise UsageError(f"{name}: say what to change", _HOW_TO_REVIEW)
+    if len(note) > (room := question.note_room if verdict == CHANGES else MAX_NOTE):
+        hint = f"write at most {room}" if room else "its prompts take no notes"
+        raise UsageError(f"{name}: the note has {len(note)} characters", hint)
+    return replace(choice, note=note, name=by)
+
+
+_HOW_TO_REVIEW = (
+    'approve, or changes: NOTE, as in --answer "sign_off=changes: 0:04 the logo is cut"'
+)
+
+
 def plain(text: str) -> str:
     """A person's text on one line, without what a terminal would act on."""
     return one_line(" ".join(text.split()))
@@ -82,6 +118,11 @@ def read_choice(
 ) -> Answer:
     """What a line means: keys, else numbers, with commas between them, else ``none: NOTE``."""
     written, note = text.strip(), ""
+    picked: tuple[str, ...]
+    if question.kind == "review":
+        verdict, _, note = written.partition(":")
+        picked = (_find_choice(question, verdict.strip().lower()) or verdict.strip().lower(),)
+        return check_answer(question, Answer(picked, note, name, channel))
     try:
         picked = tuple(_split_choices(question, written))
     except UsageError:
@@ -152,7 +193,8 @@ def read_answers(
                 choice = read_choice(question, answer, by.name, by.channel)
             else:
                 choice = check_answer(question, replace(answer, name=by.name, channel=by.channel))
-            answers[name] = choice.event(question, by.at)
+            if not _stands(question, choice):
+                answers[name] = choice.event(question, by.at)
         elif known is None:
             raise _not_asked(name, [one.label for one in questions])
         elif not _is_same(known, answer, state):
@@ -172,6 +214,22 @@ def _pairs(written: Iterable[str]) -> Iterator[tuple[str, str]]:
         yield name, answer
 
 
+def _stands(question: Question, choice: Answer) -> bool:
+    """Whether a reviewer has answered so already, as in the repeated command of a killed process."""
+    return any(_is_that(one, choice) for one in question.responses)
+
+
+def _was_given(state: State, question: Question, choice: Answer) -> bool:
+    """Whether a reviewer has answered so at any time in this round."""
+    given = state.item(question.step, question.key).reviews
+    return any(_is_that(one, choice) for one in given if one.round == question.round)
+
+
+def _is_that(one: AnswerGiven, choice: Answer) -> bool:
+    whole = (person_of(choice.name), *choice.picked, choice.note)
+    return (person_of(one.by.name), one.answer, one.note) == whole
+
+
 def _is_same(known: AnswerGiven, answer: str | Answer, state: State) -> bool:
     """Whether an answer says what the journal says already, as in the repeated command of a killed process."""
     if ", ".join(known.chosen) == str(answer):
@@ -188,7 +246,7 @@ def _is_same(known: AnswerGiven, answer: str | Answer, state: State) -> bool:
 def refuse_unfit(answers: Mapping[str, Answer], plan: RunPlan) -> None:
     """Refuses answers that no question of a run will take, as far as its plan says before it."""
     plan = with_followed_items(plan)
-    picks = {name: one for name, one in plan.steps.items() if one.pick}
+    picks = {name: one for name, one in plan.steps.items() if one.pick or one.review}
     asked = {
         label(name, item.key): _question_before(plan, name, item.key)
         for name, planned in picks.items()
@@ -211,11 +269,14 @@ def refuse_unfit(answers: Mapping[str, Answer], plan: RunPlan) -> None:
 def _question_before(plan: RunPlan, name: str, key: str) -> Question:
     """The question of a pick as it is known before the run; without choices where they are not."""
     planned = plan.steps[name]
-    assert planned.pick is not None
+    rounds = max(0, len(planned.rounds) - 1)
+    if planned.pick is None:
+        return Question(name, key, "", (), rounds_left=rounds, note_room=MAX_NOTE, turn=1)
     source = plan.steps.get(candidates_step(planned) or "")
     choices = tuple(one.key for one in (source and source.items) or () if one.key)
-    count, rounds = planned.pick.count, max(0, len(planned.rounds) - 1)
-    return Question(name, key, "", choices, count=count, rounds_left=rounds, note_room=MAX_NOTE)
+    return Question(
+        name, key, "", choices, count=planned.pick.count, rounds_left=rounds, note_room=MAX_NOTE
+    )
 
 
 def _not_asked(name: str, asked: Sequence[str]) -> UsageError:
@@ -245,17 +306,20 @@ def form_schema(questions: Sequence[Question]) -> dict[str, Any]:
     fields: dict[str, dict[str, Any]] = {}
     for name, question in names.items():
         fields[name] = _field(question)
-        if question.rounds_left and question.note_room:
+        if question.note_room and (question.rounds_left or question.kind == "review"):
+            when = "your notes" if question.kind == "review" else "if none of these"
             fields[_free(f"{name}_note", {*names, *fields})] = {
-                "title": f"What should be different, if none of these ({name})",
+                "title": f"What should be different, {when} ({name})",
                 "type": "string",
                 "default": "",
                 "maxLength": question.note_room,
                 _NOTE: name,
             }
     signed, required = _free("signed_by", fields), [*names]
-    fields[signed] = {"title": "Your name", "type": "string", "maxLength": MAX_NAME, _SIGNS: True}
-    if any(one.sign for one in questions):
+    reviewers = dict.fromkeys(name for one in questions for name in one.reviewers)
+    title = f"Your name ({' or '.join(reviewers)})" if reviewers else "Your name"
+    fields[signed] = {"title": title, "type": "string", "maxLength": MAX_NAME, _SIGNS: True}
+    if any(one.sign or one.reviewers for one in questions):
         fields[signed] |= {"minLength": 1, "pattern": r"\S"}
         required.append(signed)
     else:
@@ -273,7 +337,7 @@ def _field(question: Question) -> dict[str, Any]:
     choices, count = [*question.spellings], question.count
     name = [question.step, writable(question.key), *filter(None, [question.round])]
     field: dict[str, Any] = {"title": question.title, _ASKS: name}
-    if question.rounds_left:
+    if question.rounds_left and question.kind == "pick":
         none = NONE
         while none in choices:
             none += "."
@@ -362,7 +426,9 @@ def read_form(
             picked = tuple(question.spellings.get(one, one) for one in choice.picked)
             try:
                 choice = check_answer(question, replace(choice, picked=picked))
-                answers.append(choice.event(question, at))
+                # An execution that ended without an end reads the same response again.
+                if question.kind != "review" or not _was_given(state, question, choice):
+                    answers.append(choice.event(question, at))
             except UsageError as error:
                 problems.append(f"{error.message}; asking again")
     return FormAnswers(tuple(answers), tuple(problems))

@@ -7,6 +7,7 @@ What has them counts in its own item how many have ended; later ones are held ba
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any
 
@@ -21,23 +22,18 @@ from rivya_flows.plans.plan import PlannedStep, inputs_in, own_values, scope_of_
 from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
 from rivya_flows.queue import forks, judging
 from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase, new_item, next_round
-from rivya_flows.queue.scope import (
-    fields_of,
-    item_fields,
-    item_scope,
-    namespace_facts,
-    outputs_of,
-    scope_for,
-)
+from rivya_flows.queue.scope import item_fields, item_scope, namespace_facts, outputs_of, scope_for
 from rivya_flows.queue.state import State, StepState
 from rivya_flows.spec.inlining import inlined_name
-from rivya_flows.steps.candidates import nothing_to_pick
+from rivya_flows.steps.candidates import Candidate, available, nothing_to_pick
+from rivya_flows.steps.pick import PickWith
 from rivya_flows.steps.request import (
     MAX_PLAN_BYTES,
     ItemRequest,
     ItemRequestError,
     PlanTooLargeError,
 )
+from rivya_flows.steps.review import ReviewWith, media_to_review
 
 _TOO_LARGE = "plan_too_large"
 _LATER = "its list is not known yet"
@@ -59,7 +55,7 @@ def expand_step(state: State, step_id: str) -> None:
         if unlisted != _LATER:
             _placeholder(state, step_id, Phase.SKIPPED, unlisted)
         return
-    step, space = planned.step, state.plan.spaces[planned.space]
+    step, space = planned.step, state.plan.space_of(planned)
     follows = planned.itemwise is not None and step.key is None
     if planned.itemwise is not None and follows and not state.steps[planned.itemwise].expanded:
         return
@@ -135,9 +131,9 @@ def evaluate_items(state: State, step_id: str) -> None:
     owner = _unasking(state, planned)
     if owner is not None and owner.phase not in TERMINAL:
         return
-    number = state.item(step_id, "").round if planned.rounds else 0
-    again = planned.rounds[number] if number else None
-    names = planned.whole | ({again} if again else set())
+    if planned.rounds:
+        planned = planned.in_round(state.item(step_id, "").round)
+    names = planned.whole
     if not all(state.steps[name].settled for name in names):
         return
     items = _evaluable(state, planned, state.steps[step_id])
@@ -146,7 +142,7 @@ def evaluate_items(state: State, step_id: str) -> None:
     failed = unlisted or _failed_upstream(state, planned, names)
     if owner is not None:
         failed = _not_asked(planned, owner)
-    surroundings = _Surroundings(state, planned, step_id, again)
+    surroundings = _Surroundings(state, planned, step_id)
     with evaluated_together():
         for item in items:
             room = MAX_PLAN_BYTES - state.tally.size
@@ -210,17 +206,17 @@ class _Surroundings:
     """What all items of a step see, read once for all that are evaluated together.
 
     Attributes:
-        again: Of a pick whose candidates were rejected: the step that bought them again.
         world: What requests are made in, with the notes of who rejected the first results.
     """
 
-    def __init__(self, state: State, planned: PlannedStep, step_id: str, again: str | None) -> None:
-        self.state, self.planned, self.step_id, self.again = state, planned, step_id, again
+    def __init__(self, state: State, planned: PlannedStep, step_id: str) -> None:
+        self.state, self.planned, self.step_id = state, planned, step_id
         self.alternatives = alternatives_of(planned.step)
-        notes: tuple[str, ...] = ()
-        if planned.round_of is not None:
-            owner, number = planned.round_of
-            notes = state.item(owner, "").notes[:number]
+        notes, asked = tuple[str, ...](), planned.round_of
+        while asked is not None:
+            owner, number = asked
+            notes = (*state.item(owner, "").notes[:number], *notes)
+            asked = state.planned_step(owner).round_of
         self.world = state.plan.world_of(planned, state.seller, notes)
 
     @cached_property
@@ -235,12 +231,8 @@ class _Surroundings:
 
     @cached_property
     def scope(self) -> dict[str, Any]:
-        """The scope without loop variables; what was bought again stands for the first."""
-        scope = scope_for(self.state, self.planned, self.planned.whole)
-        if self.again:
-            written = self.state.planned_step(self.planned.rounds[0]).step.id
-            scope["steps"][written] = fields_of(self.state, self.again)
-        return scope
+        """The scope without loop variables."""
+        return scope_for(self.state, self.planned, self.planned.whole)
 
 
 def _evaluate_item(
@@ -250,7 +242,7 @@ def _evaluate_item(
     if planned.includes:
         return _finish_include(state, planned.inside[item.key], item)
     if planned.step.repeat is not None:
-        return _end_round(state, around.step_id, item)
+        return _end_round(state, planned, item)
     if planned.skipped or failed:
         return item.skip(planned.skipped or failed or "")
     if planned.itemwise is not None and not item.variables:
@@ -303,7 +295,7 @@ def _finish_include(state: State, space: str, item: ItemState) -> ItemState:
     item = item._replace(inside=spent)
     repeating = (one for one in plan.steps_of[space] if plan.steps[one].step.repeat is not None)
     # What repeats says itself how its rounds ended.
-    rounds = {again for one in repeating for again in plan.steps[one].rounds}
+    rounds = {again for one in repeating for again in plan.steps[one].round_steps}
     found = {one: state.steps[one].status for one in plan.steps_of[space] if one not in rounds}
     if failed := sorted(one for one, status in found.items() if status == "failed"):
         unpaid = any(state.steps[one].tally.unpaid for one in failed)
@@ -337,27 +329,37 @@ def _unasking(state: State, planned: PlannedStep) -> ItemState | None:
     return owner if owner.round < number else None
 
 
+def candidates_before(state: State, step_id: str, number: int) -> Sequence[Candidate]:
+    """What a pick or a review asked about in a round that has ended, counted from 0; empty if that is not known any more."""
+    planned = state.planned_step(step_id).in_round(number)
+    with_ = planned.step.with_
+    with suppress(UsesNull, ExpressionError, ItemRequestError):
+        scope = scope_for(state, planned, planned.whole)
+        if isinstance(with_, ReviewWith):
+            return media_to_review(evaluate(with_.media, scope))
+        if isinstance(with_, PickWith):
+            return available(evaluate(with_.from_, scope))
+    return ()
+
+
 def _not_asked(planned: PlannedStep, owner: ItemState | None) -> str:
     """Why a round does not run, though all before it has ended."""
     ended = "was decided" if owner and owner.phase is Phase.COMPLETED else "ended"
     return f"{planned.round_of and planned.round_of[0]} {ended} without another round"
 
 
-def _end_round(state: State, name: str, item: ItemState) -> ItemState:
+def _end_round(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
     """A step with `repeat` after a round: done, before the next round, or failed."""
-    planned = state.planned_step(name)
     assert planned.step.repeat is not None
-    ended = planned.rounds[item.round]
+    [ended] = planned.rounds[item.round].values()
     current = state.steps[ended]
     if current.status == "failed":
         return item.fail("included", f"{ended} failed")
     if current.status == "skipped":
         reasons = [one.reason for one in current.items.values() if one.reason]
         return item.skip((reasons or [f"{ended} was skipped"])[0])
-    scope = scope_for(state, planned, planned.whole - {*planned.rounds})
-    scope["steps"][planned.step.id] = fields_of(state, ended)
     try:
-        met = bool(evaluate(planned.step.repeat.until, scope))
+        met = bool(evaluate(planned.step.repeat.until, scope_for(state, planned, planned.whole)))
     except (UsesNull, ExpressionError) as error:
         return item.fail("bad_arguments", f"`until` after round {item.round + 1}: {error}")
     rounds = len(planned.rounds)

@@ -38,6 +38,7 @@ class DecidedPick(Entry):
     picked: tuple[str, ...]
     notes: tuple[str, ...]
     seen: tuple[str, ...]
+    reviews: tuple[AnswerGiven, ...] = ()
 
 
 class Fork(Entry):
@@ -330,7 +331,8 @@ class AnswerGiven(ItemEvent):
     Attributes:
         key: Of the item; of a budget question the budget or pool that it asks about, see `queue.budget`.
         answer: The key of the first picked item, or ``yes``/``no`` for a budget question; "" if none
-            was picked.
+            was picked. Of a review ``approve`` or ``changes``; ``end`` ends a round with the changes asked for.
+        turn: Of a review: which answer of its round this is, from 1; 0 of all else, which has one.
         response: Its id in the mailbox of the store, which loses it in the same transaction; None for
             one that came to the process itself.
     """
@@ -342,6 +344,7 @@ class AnswerGiven(ItemEvent):
     note: str = ""
     round: int = 0
     response: int | None = None
+    turn: int = 0
     by: AnsweredBy
 
     @property
@@ -494,7 +497,8 @@ def unique_name(event: Event) -> str | None:
         again = "" if event.after is None else f" after {event.after.isoformat()}"
         return f"question {event.step}[{event.key}]{again}{_round(event.round)}"
     if event.kind == "answer.given":
-        return f"answer {event.step}[{event.key}]{_round(event.round)}"
+        turn = f" turn {event.turn}" if event.turn else ""
+        return f"answer {event.step}[{event.key}]{_round(event.round)}{turn}"
     return None
 
 

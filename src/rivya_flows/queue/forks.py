@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
+from collections.abc import Iterable, Iterator, Mapping, Set as AbstractSet
 from contextlib import suppress
 from itertools import dropwhile
 from typing import Any, NamedTuple
@@ -17,12 +17,10 @@ from rivya_flows.plans.plan import RunPlan
 from rivya_flows.plans.requests import given_of, known_part, written_arguments
 from rivya_flows.queue.events import AnsweredBy, DecidedPick, Fork
 from rivya_flows.queue.items import ItemState, Phase, next_round
-from rivya_flows.queue.scope import fields_of, item_scope, known_item, known_scope
+from rivya_flows.queue.scope import item_scope, known_item, known_scope
 from rivya_flows.queue.state import State
-from rivya_flows.steps.candidates import Candidate, available, text_of
+from rivya_flows.steps.candidates import question_hash, question_of
 from rivya_flows.steps.kind import Kind
-from rivya_flows.steps.pick import question_of
-from rivya_flows.steps.request import ItemRequest
 
 
 class Finished(NamedTuple):
@@ -67,14 +65,13 @@ def fork_of(state: State, step: str | None) -> Fork:
         asked.update(_each_hash(kind, item.requests[0].arguments))
     for step_id, item in state.each():
         if item.request is not None and item.picked and _is_decided(item):
-            before = state.planned_step(step_id).rounds[: item.round]
-            offered = [fields_of(state, one)["items"] for one in before]
-            offered.append(item.request.pick.candidates)
             asked.update(
                 _each_hash(state.planned_step(step_id).kind, question_of(item.request.arguments))
             )
-            seen = tuple(_hash(item.request, one) for one in offered)
-            pick = DecidedPick(picked=item.picked, notes=item.notes, seen=seen)
+            seen = (*item.seen, question_hash(item.request))
+            pick = DecidedPick(
+                picked=item.picked, notes=item.notes, seen=seen, reviews=item.reviews
+            )
             picks[label(step_id, item.key)] = pick
     return Fork(run_id=state.run_id, step=step, picks=picks, asked=tuple(sorted(asked)))
 
@@ -126,7 +123,7 @@ def made_again(plan: RunPlan, step: str) -> frozenset[str]:
     if step in plan.steps:
         waiting = [step]
         if plan.steps[step].step.repeat is not None:
-            waiting += plan.steps[step].rounds
+            waiting += plan.steps[step].round_steps
         within = [space for one in waiting for space in plan.steps[one].inside.values()]
         waiting += [one for space in within for one in plan.steps_inside(space)]
     elif (space := spaces.get(key.removesuffix("]"))) is not None:
@@ -162,9 +159,10 @@ def decide(state: State, step_id: str, item: ItemState) -> ItemState:
     known = None if is_made_again(name, state.again) else fork.picks.get(name)
     if known is None or item.round >= len(known.seen):
         return item
-    if known.seen[item.round] != _hash(item.evaluated, item.evaluated.pick.candidates):
+    if known.seen[item.round] != question_hash(item.evaluated):
         return item
     by = AnsweredBy(name=fork.run_id, channel="fork")
+    item = item._replace(reviews=tuple(one for one in known.reviews if one.round <= item.round))
     if item.round < len(known.notes):
         return next_round(item, known.notes[item.round])._replace(answered_by=by)
     return item._replace(picked=known.picked, answered_by=by)
@@ -173,16 +171,3 @@ def decide(state: State, step_id: str, item: ItemState) -> ItemState:
 def _is_decided(item: ItemState) -> bool:
     """Whether a person or a judge decides it; a rule chooses again by itself."""
     return item.request is not None and item.request.decides in ("person", "judge")
-
-
-def _hash(request: ItemRequest, candidates: Sequence[Candidate]) -> str:
-    """Of what is asked about which candidates: the same media and texts under the same keys."""
-    asked = [*question_of(request.arguments).values()]
-    return digest([asked, [_content(one) for one in available(candidates)]])
-
-
-def _content(one: Candidate) -> list[Any]:
-    asset = one.get("asset")
-    held = asset if isinstance(asset, dict) else {}
-    medium = held.get("sha256") or held.get("file_id") or held.get("url")
-    return [str(one["key"]), medium, text_of(one), one.get("json")]

@@ -13,7 +13,8 @@ from pydantic import JsonValue
 
 from rivya_flows.assets import Outputs
 from rivya_flows.plans.plan import PlannedItem, Variables
-from rivya_flows.queue.events import AnsweredBy, BroughtFile
+from rivya_flows.queue.events import AnsweredBy, AnswerGiven, BroughtFile
+from rivya_flows.steps.candidates import question_hash
 from rivya_flows.steps.request import FUNCTION, ItemRequest, PriceClass, PricedBy
 
 
@@ -113,6 +114,8 @@ class ItemState(NamedTuple):
         requests: What it does, as written, then what it falls back to; empty until its arguments are
             evaluated.
         notes: What people asked to be different, one for each round; "" where they said nothing.
+        seen: What was asked about what in each round that has ended: SHA-256 of it.
+        reviews: Of a review: all answers, in their order.
         alternative: Which of its requests `request` is; 0 is as written.
         gated: Ready, but a limit, an unknown price or the budget blocks its purchase.
         unpaid: It was not bought because it, or the rest, could not be paid; `allow_failures` does not
@@ -138,6 +141,8 @@ class ItemState(NamedTuple):
     answered_by: AnsweredBy | None = None
     round: int = 0
     notes: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+    reviews: tuple[AnswerGiven, ...] = ()
     scores: tuple[Score, ...] = ()
     judge_error: str | None = None
     judge_turns: int = 0
@@ -228,10 +233,12 @@ def new_item(planned: PlannedItem) -> ItemState:
 
 
 def next_round(item: ItemState, note: str) -> ItemState:
-    """The pick before its candidates have been bought again, with this note."""
+    """The item before what it looks at has been made again, with this note."""
+    seen = [question_hash(item.request)] if item.request else []
     return item.reset()._replace(
         round=item.round + 1,
         notes=(*item.notes, note),
+        seen=(*item.seen, *seen),
         picked=None,
         scores=(),
         judge_error=None,

@@ -164,12 +164,12 @@ def _is_given(reader: ListReader, planned: PlannedStep, read: Reference) -> bool
         is_known = state.steps[inlined_name(planned.space, step.id)].expanded
         return (is_known and planned.itemwise is None) or reader.is_given(planned, read)
     if read.namespace == "inputs" and planned.space:
-        space = state.plan.spaces[planned.space]
+        space = state.plan.space_of(planned)
         given = [space.given_value(name) for name in path[:1] or space.workflow.inputs]
         return _is_all_given(reader, state.planned_step(space.include), given)
     if read.namespace != "steps":
         return True
-    name = inlined_name(planned.space, path[0]) if path else ""
+    name = planned.name_of(path[0]) if path else ""
     if name not in state.steps:
         return False
     before = state.planned_step(name)

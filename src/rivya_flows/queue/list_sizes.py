@@ -31,7 +31,6 @@ from rivya_flows.plans.plan import PlannedStep, Space, candidates_step
 from rivya_flows.plans.requests import known_result
 from rivya_flows.queue.scope import known_scope
 from rivya_flows.queue.state import State
-from rivya_flows.spec.inlining import inlined_name
 
 _MAX_DEPTH = 40
 """Steps behind each other that are looked through; beyond, any number is possible."""
@@ -173,14 +172,14 @@ class ListReader:
 
     def _find_start(self, planned: PlannedStep, read: Reference) -> tuple[Value, tuple[str, ...]]:
         """What a name leads to, and the fields that are read of it."""
-        space, path = planned.space, read.path
+        path = read.path
         if read.namespace != "steps":
             loop = _axes_of(planned)[0]
             loops = self._loop_values(planned)
             if loop == "foreach":
                 return loops.get(read.namespace), path
             return loops.get("".join(path[:1])), path[1:]
-        step = inlined_name(space, path[0])
+        step = planned.name_of(path[0])
         if path[1:2] == ("items",):
             of = _Item(candidates_step(self.state.planned_step(step)) or step)
             return Sizes(*self.count(step), of), path[2:]
@@ -356,15 +355,15 @@ class _Tree:
                 pass  # it is not known yet
         if named is not None and named.namespace in ("matrix", "zip") and len(named.path) == 1:
             return self.axes.get(named.path[0])
-        space = self.reader.state.plan.spaces[self.planned.space]
+        space = self.reader.state.plan.space_of(self.planned)
         if named is not None and named.namespace == "inputs" and len(named.path) == 1:
             return self.reader.given_value(space, named.path[0]) if space.outer else None
         before = as_reference(tree.node)
         if before is not None and before.namespace == "steps":
             name = self._name(tree)
             if not before.path:
-                return _Item(inlined_name(self.planned.space, name))
-            step = inlined_name(self.planned.space, before.path[0])
+                return _Item(self.planned.name_of(name))
+            step = self.planned.name_of(before.path[0])
             if before.path[1:] == ("by",) or (before.path[1:], name) == ((), "same"):
                 return _Item(step)
             if not before.path[1:] and name in ("items", "item"):

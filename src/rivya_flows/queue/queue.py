@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from rivya_flows.language.workflow import PARTS, Part
 from rivya_flows.plans.names import idempotency_key, label, trace_name
 from rivya_flows.questions.open_questions import decide_at_deadline, open_questions
-from rivya_flows.queue import judging
+from rivya_flows.queue import judging, reviewing
 from rivya_flows.queue.actions import (
     Action,
     Ask,
@@ -266,6 +266,8 @@ def _start(state: State, step_id: str, item: ItemState) -> list[Action]:
         arguments = {**request.arguments}
         if item.picked:
             arguments["picked"] = [*item.picked]
+        if item.reviews:
+            arguments["answers"] = reviewing.answers_for_outputs(item)
         state.change(step_id, item._replace(phase=Phase.RUNNING))
         return [Work(step_id, item.key, request.uses, arguments)]
     if state.unpaid is not None:

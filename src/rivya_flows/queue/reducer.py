@@ -12,8 +12,9 @@ from rivya_flows.language.workflow import WARN_AT, Workflow
 from rivya_flows.plans.budgets import run_budget
 from rivya_flows.plans.expand import expand
 from rivya_flows.plans.names import label
+from rivya_flows.questions.open_questions import question_of
 from rivya_flows.questions.question import BUDGET
-from rivya_flows.queue import events, judging
+from rivya_flows.queue import events, judging, reviewing
 from rivya_flows.queue.budget import apply_budget_answer
 from rivya_flows.queue.evaluation import claim
 from rivya_flows.queue.events import AnswerGiven, Event, RunFrozen
@@ -157,16 +158,26 @@ def _close_question(state: State, event: events.ItemEvent) -> None:
 
 
 def _answer(state: State, event: AnswerGiven) -> None:
-    _close_question(state, event)
-    if event.step != BUDGET:
-        item = state.item(event.step, event.key)._replace(answered_by=event.by)
-        if event.none:
-            state.change(event.step, next_round(item, event.note))
-            return
-        state.change(event.step, item._replace(picked=event.chosen))
-    state.answers[label(event.step, event.key)] = event
     if event.step == BUDGET:
+        _close_question(state, event)
+        state.answers[label(event.step, event.key)] = event
         apply_budget_answer(state, event)
+        return
+    item = state.item(event.step, event.key)._replace(answered_by=event.by)
+    if reviewing.is_reviewed(item):
+        item = reviewing.take_answer(state, event, item)
+    elif event.none:
+        item = next_round(item, event.note)
+    else:
+        item = item._replace(picked=event.chosen)
+    state.change(event.step, item)
+    if item.waits_for_person and item.phase is Phase.READY:
+        asked = question_of(state, event.step, item)
+        state.asking = tuple(asked if one.name == asked.name else one for one in state.asking)
+        return
+    _close_question(state, event)
+    if item.picked is not None:
+        state.answers[label(event.step, event.key)] = event
 
 
 def _purchase(state: State, event: events.PurchaseEvent) -> None:

@@ -33,11 +33,11 @@ def scope_for(
 ) -> dict[str, Any]:
     """The scope of a step without loop variables: inputs that it `reads`, and upstream steps."""
     steps = {
-        state.planned_step(name).step.id: fields_of(state, name)
+        state.planned_step(planned.written_name(name)).step.id: fields_of(state, name)
         for name in names
         if state.planned_step(name).space == planned.space
     }
-    space = state.plan.spaces[planned.space]
+    space = state.plan.space_of(planned)
     reads = planned.reads if reads is None else reads
     inputs = inputs_for(space, reads, namespace_facts(state))
     run, brand = state.plan.run, brand_in(space, state.plan.files)
@@ -67,13 +67,14 @@ def fields_of(state: State, name: str) -> dict[str, Any]:
         step.fields.update(step_fields(step))
     fields = dict(step.fields)
     if step.planned.step.repeat is not None:
-        fields["credits"] = sum(fields_of(state, one)["credits"] for one in step.planned.rounds)
+        rounds = step.planned.round_steps
+        fields["credits"] = sum(fields_of(state, one)["credits"] for one in rounds)
     return fields
 
 
 def known_scope(state: State, planned: PlannedStep, *, steps: bool = True) -> dict[str, Any]:
     """As `scope_for`, of what is known: inputs, the brand, and with `steps` those that have ended."""
-    space, reads = state.plan.spaces[planned.space], planned.reads
+    space, reads = state.plan.space_of(planned), planned.reads
     if space.outer is not None:
         reads = frozenset(
             name
@@ -117,11 +118,12 @@ def _steps_with_same(
     seen = dict(steps)
     for name in planned.same:
         other = state.planned_step(name)
-        fields = seen.pop(other.step.id, None)
+        written = state.planned_step(planned.written_name(name)).step.id
+        fields = seen.pop(written, None)
         if fields is not None and item.variables:
             found = _same_item(state, planned, item, other)
             same = None if found is None else item_fields(other, found)
-            seen[other.step.id] = {**fields, "same": same}
+            seen[written] = {**fields, "same": same}
     return seen
 
 
@@ -172,7 +174,7 @@ def _origin(state: State, name: str, item: ItemState) -> Mapping[str, _Member]:
         members: Mapping[str, _Member] = {}
         value = own.get(axis)
         if origin.source is not None:
-            source = inlined_name(planned.space, origin.source)
+            source = planned.name_of(origin.source)
             key = value.get("key") if isinstance(value, Mapping) else item.key
             if followed := state.steps[source].items.get(str(key)):
                 members = _origin(state, source, followed)

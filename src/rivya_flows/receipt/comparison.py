@@ -169,7 +169,7 @@ def comparison_page(
             {
                 (step.id, item.key): embedder.of_item(item.assets)
                 for step, item in one.each()
-                if step.uses != "pick"  # what was picked stands where it was made
+                if step.uses not in ("pick", "review")  # what was picked stands where it was made
             }
         )
     steps = []

@@ -28,7 +28,7 @@ from rivya_flows.receipt.embedding import (
 )
 from rivya_flows.receipt.model import Card, Choice, EarlierCandidate, Item, Receipt, Step
 from rivya_flows.receipt.pages import moment_text, render, render_part, value_text
-from rivya_flows.receipt.questions import answering_command, blank_answer
+from rivya_flows.receipt.questions import answering_command, blank_answer, blank_keys
 from rivya_flows.receipt.sheet_story import fold_steps, step_times
 from rivya_flows.receipt.summary import alike, manner, name_alike, steps_done
 
@@ -118,8 +118,8 @@ def _view(receipt: Receipt, embedder: Embedder, asked: Sequence[Question]) -> di
     whole = [_as_begun(*one) for one in folded.values()]
     troubles = ((step, item) for step in steps for item in step.items if _is_trouble(item))
     cards = [[(item, *_media_of(item, embedder)) for item in step.items] for step in steps]
-    blanks = {one.name: blank_answer(one.choice.keys, one.choice.count) for one in questions}
-    blanks |= {one.label: blank_answer(one.choices, 1) for one, _ in others}
+    blanks = {one.name: blank_answer(one.choice) for one in questions}
+    blanks |= {one.label: blank_keys(one.choices, 1) for one, _ in others}
     ended = not questions and receipt.status in ("failed", "cancelled")
     return {
         "receipt": receipt,

@@ -74,7 +74,7 @@ def describe(items: Items) -> dict[str, Description]:
             names = [*filter(None, [item.key, *(_FORMAT_NAMES.get(one, one) for one in formats)])]
             if step.uses == Include.uses:
                 campaigns[asset.sha256].setdefault(step.id, []).append(item.key)
-            elif names and step.uses != "pick":
+            elif names and step.uses not in ("pick", "review"):
                 makers[asset.sha256].add(" · ".join(names))
             if asset.sha256 not in found:
                 alt = alt_text(asset.kind, step.id, ", ".join(names), item.prompt or "")

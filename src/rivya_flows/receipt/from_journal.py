@@ -15,17 +15,19 @@ from rivya_flows.language.wording import cut
 from rivya_flows.plans.names import label, subject_of
 from rivya_flows.questions import open_questions
 from rivya_flows.questions.question import BUDGET, Question
+from rivya_flows.queue.evaluation import candidates_before
 from rivya_flows.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
 from rivya_flows.queue.items import ItemState, Phase
 from rivya_flows.queue.queue import replay
+from rivya_flows.queue.reviewing import is_reviewed, person_of
 from rivya_flows.queue.scope import item_status, outputs_of
 from rivya_flows.queue.state import State
 from rivya_flows.receipt import model
 from rivya_flows.receipt.continuing import BOUGHT_AGAIN
 from rivya_flows.receipt.ledger import History, explain_wallet, reconcile
 from rivya_flows.receipt.phrases import is_sandbox
-from rivya_flows.steps.candidates import is_available
 from rivya_flows.steps.kind import Kind
+from rivya_flows.steps.review import APPROVE, read_notes
 
 Recorded = Mapping[str, Asset]
 """The media that the journal of a run recorded, by SHA-256.
@@ -222,12 +224,13 @@ def choice_of(
     if item.request is None:
         return None
     pick, picked = item.request.pick, _picked_keys(item)
-    written = pick.question
+    written, is_review = pick.question, is_reviewed(item)
     if question or item.request.decides == "person":
-        written = open_questions.question_text(pick, step_id, item.key)
+        written = open_questions.question_text(pick, step_id, item.key, is_review=is_review)
     deadline = state.deadlines.get((step_id, item.key, item.round))
     return model.Choice(
-        mode=pick.mode,
+        mode="review" if is_review else pick.mode,
+        review=_approval(item) if is_review else None,
         question=None if written is None else cut(str(written), open_questions.MAX_TEXT),
         count=pick.count,
         round=item.round,
@@ -253,18 +256,28 @@ def choice_of(
     )
 
 
+def _approval(item: ItemState) -> model.Approval:
+    pick = item.evaluated.pick
+    last = {(one.round, person_of(one.by.name)): one for one in item.reviews}
+    answers = [
+        model.ReviewAnswer(
+            round=one.round,
+            answer="approve" if one.answer == APPROVE else "changes",
+            notes=tuple(model.ReviewNote(**vars(note)) for note in read_notes(one.note)),
+            by=one.by,
+        )
+        for one in last.values()
+    ]
+    return model.Approval(reviewers=pick.reviewers, need=pick.needed, answers=tuple(answers))
+
+
 def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[model.EarlierCandidate]:
     """The candidates of the rounds before, in their order."""
-    for number, name in enumerate(state.planned_step(step_id).rounds[: item.round]):
-        made = state.steps[name]
-        for one in made.items.values():
-            if one.phase is Phase.COMPLETED and one.outputs and is_available(one.outputs):
-                asset, text = (
-                    as_asset(one.outputs.get("asset")),
-                    open_questions.candidate_text(one.outputs),
-                )
-                sha256 = asset.sha256 if asset else None
-                yield model.EarlierCandidate(round=number, key=one.key, sha256=sha256, text=text)
+    for number in range(item.round):
+        for one in candidates_before(state, step_id, number):
+            asset, text = as_asset(one.get("asset")), open_questions.candidate_text(one)
+            sha256, key = asset.sha256 if asset else None, str(one["key"])
+            yield model.EarlierCandidate(round=number, key=key, sha256=sha256, text=text)
 
 
 def _picked_keys(item: ItemState) -> tuple[str, ...]:

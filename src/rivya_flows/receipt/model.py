@@ -235,11 +235,56 @@ class EarlierCandidate(Part):
     """Of a candidate without a medium: its text, or its JSON."""
 
 
+class ReviewNote(Part):
+    """A remark of a reviewer, which may be about a second and a point of a medium."""
+
+    text: str
+    """In their words."""
+    medium: str | None
+    """The key of the medium; null: it does not say."""
+    second: float | None
+    """Of that medium; null: of the whole."""
+    x: int | None
+    """Percent from the left; null: the whole frame."""
+    y: int | None
+    """Percent from the top; null: the whole frame."""
+
+
+class ReviewAnswer(Part):
+    """An answer of a reviewer."""
+
+    round: Count
+    """In which round, counted from 0."""
+    answer: Literal["approve", "changes"]
+    """Whether they approve it."""
+    notes: tuple[ReviewNote, ...]
+    """What they say."""
+    by: AnsweredBy
+    """Who answered."""
+
+
+class Approval(Part):
+    """Of a review: who is asked, and what they answered."""
+
+    reviewers: tuple[str, ...]
+    """Their names; empty: anyone."""
+    need: Count
+    """How many must approve."""
+    answers: tuple[ReviewAnswer, ...]
+    """The last one of each reviewer in each round, in their order."""
+
+    def of_round(self, number: int) -> tuple[ReviewAnswer, ...]:
+        """The answers of a round, counted from 0."""
+        return tuple(one for one in self.answers if one.round == number)
+
+
 class Choice(Part):
-    """What was chosen, from what, by whom and why."""
+    """What was chosen or approved, from what, by whom and why."""
 
     mode: str
-    """As the step says: `human`, `first`, `best` or `judge`."""
+    """As a pick says: `human`, `first`, `best` or `judge`; `review` of a review."""
+    review: Approval | None = None
+    """Of a review; null of a pick."""
     question: str | None
     """As the step says; null for the usual one."""
     count: int

@@ -117,6 +117,8 @@ def _cost(item: ItemState) -> str:
     if item.cached:
         return f" (from {item.taken_from or 'the cache'}, saved {credits_of(item.saved)})"
     if item.answered_by and item.answered_by.channel == "fork":
+        if item.reviews:
+            return f" (as approved in {item.answered_by.name})"
         return f" ({join_keys(item.picked or ())}, as picked in {item.answered_by.name})"
     paid = item.purchases or item.inside
     return f" ({credits_of(item.credits + item.inside)})" if paid else ""

@@ -150,7 +150,7 @@ def time_left(
 def _may_ask(planned: PlannedStep, step: StepState) -> bool:
     """Whether a step may wait for a person or a judge."""
     if planned.pick is None:
-        return False
+        return planned.review is not None
     mode = mode_of(planned.pick.mode)
     known = (one.request.decides for one in step.items.values() if one.request)
     return next(known, mode.decides if mode else None) != "rule"

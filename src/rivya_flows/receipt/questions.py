@@ -23,6 +23,7 @@ from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.questions.question import BUDGET, Candidate, Question, answer_name, writable
 from rivya_flows.queue.events import AnswerGiven
 from rivya_flows.queue.state import State
+from rivya_flows.receipt.model import Approval, Choice, ReviewAnswer, ReviewNote
 
 _MAX_PROMPT = 160  # characters of a prompt that are shown
 _MAX_WORDS = 1_000  # characters of a candidate that is a text, and of a judge's reason
@@ -73,6 +74,8 @@ def deadline_note(question: Question, write_time: Callable[[datetime], str] = ut
 def how_to_answer(question: Question, *, form: bool = False) -> str:
     """What may be answered beside one key, in a form or as text, as a sentence; "" if nothing."""
     many = question.count > 1
+    if question.kind == "review":
+        return _how_to_review(question, form=form)
     if not (many or question.again):
         return ""
     commas = ", with commas between them" if many and not form else ""
@@ -87,9 +90,62 @@ def how_to_answer(question: Question, *, form: bool = False) -> str:
     return f"{pick}, or {none} to buy {question.again}{note}, at most {times}."
 
 
+def _how_to_review(question: Question, *, form: bool) -> str:
+    changes = "changes with your notes" if form else "changes: NOTE"
+    if question.again is None:
+        return f"Answer approve, or {changes}, which fails the step: no round is left."
+    times = "once more" if question.rounds_left == 1 else f"{question.rounds_left} times more"
+    price = price_of(question.again.least, question.again.most)
+    return f"Answer approve, or {changes}: they are made for {price}, at most {times}."
+
+
+def tally(review: Approval, round_: int) -> str:
+    """How a round of a review stands: ``1 of 2 approved; brand has not answered``."""
+    return _tally(review.reviewers, review.need, review.of_round(round_))
+
+
+def _tally(
+    reviewers: Sequence[str], need: int, answers: Sequence[ReviewAnswer | AnswerGiven]
+) -> str:
+    approved = sum(one.answer == "approve" for one in answers)
+    wanted = [one.by.name or "a reviewer" for one in answers if one.answer == "changes"]
+    found = [f"{approved} of {need} approved"]
+    if wanted:
+        found.append(f"{', '.join(wanted)} asked for changes")
+    answered = {(one.by.name or "").casefold() for one in answers}
+    if missing := [one for one in reviewers if one.casefold() not in answered]:
+        found.append(f"{', '.join(missing)} {'has' if len(missing) == 1 else 'have'} not answered")
+    return "; ".join(found)
+
+
+def standing_line(question: Question) -> str:
+    """How the round of a review stands that is asked about now, as `tally`."""
+    return _tally(question.reviewers, question.need, question.responses)
+
+
+def review_lines(review: Approval) -> Iterator[str]:
+    """The notes of reviewers, a line each: ``legal, round 1, asked for changes: 0:04 the logo is cut``."""
+    for one in review.answers:
+        did = "approved" if one.answer == "approve" else "asked for changes"
+        who = f"{one.by.name or 'a reviewer'}, round {one.round + 1}, {did}"
+        for note in one.notes:
+            yield f"{who}: {note_place(note)}{note.text}"
+
+
+def note_place(note: ReviewNote) -> str:
+    """The place that a note is about, in front of its text: ``9:16, 0:04 (40%, 62%) ``; "" for the whole."""
+    if note.second is None:
+        return ""
+    minutes, seconds = divmod(note.second, 60)
+    point = "" if note.x is None else f" ({note.x}%, {note.y}%)"
+    return f"{note.medium}, " * bool(note.medium) + f"{minutes:.0f}:{seconds:02.0f}{point} "
+
+
 def answer_line(answer: AnswerGiven) -> str:
     """An answer as a log line: ``hero: neon, by Ana in Prefect's form``."""
     chosen, by = join_keys(answer.chosen), answer.by
+    if answer.turn:
+        chosen += f" ({answer.note})" if answer.note else ""
     if answer.none:
         chosen = "none of these" + (f" ({answer.note})" if answer.note else "")
     how = f"by {by.name} " if by.name else ""
@@ -162,9 +218,11 @@ def _parts(
 
 def command(run_id: str, question: Question) -> str:
     """The command that answers a question, with ``NUMBER`` or ``KEY`` for the candidate."""
-    blank = blank_answer(question.choices, question.count)
-    answer = "yes" if question.step == BUDGET else blank
-    return answering_command(run_id, {question.label: answer})
+    answer = "yes" if question.step == BUDGET else "approve"
+    if question.kind == "pick":
+        answer = blank_keys(question.choices, question.count)
+    by = " --by NAME" if question.reviewers else ""
+    return answering_command(run_id, {question.label: answer}) + by
 
 
 def _heading(one: Candidate, *, numbered: bool) -> str:
@@ -226,7 +284,11 @@ def deadline_effect(then: object, count: int) -> str:
         return "the first one is taken" if count == 1 else f"the first {count} are taken"
     if then == "judge":
         return "what the judge proposes is taken"
-    return "the candidates are bought again" if then == "regenerate" else "the pick fails"
+    if then == "approve":
+        return "it counts as approved"
+    if then == "changes":
+        return "the changes that were asked for are bought"
+    return "the candidates are bought again" if then == "regenerate" else "the step fails"
 
 
 def what_follows(most: int | None) -> str:
@@ -269,7 +331,12 @@ def are_numbered(keys: Sequence[str]) -> bool:
     return all(numbers.get(key, key) == key for key in keys)
 
 
-def blank_answer(keys: Sequence[str], count: int) -> str:
+def blank_answer(choice: Choice) -> str:
+    """What stands for the answer to a question in a command."""
+    return "approve" if choice.review else blank_keys(choice.keys, choice.count)
+
+
+def blank_keys(keys: Sequence[str], count: int) -> str:
     """What stands for an answer in a command: ``NUMBER``, ``KEY,KEY``."""
     return ",".join(["NUMBER" if are_numbered(keys) else "KEY"] * min(count, len(keys) or 1))
 

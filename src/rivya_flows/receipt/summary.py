@@ -208,6 +208,8 @@ def choices(
         question = one_line(choice.question or "")
         if choice.waiting:
             lines.append(f"{name} waits for an answer: {question}")
+            if choice.review:
+                lines.append(f"  {questions.tally(choice.review, choice.round)}")
             if choice.deadline and choice.then:
                 after = questions.deadline_effect(choice.then, choice.count)
                 lines.append(f"  open until {write_time(choice.deadline)}; after that {after}")
@@ -221,8 +223,10 @@ def choices(
             lines.append(f"  {one_line(note)}")
         if choice.judge_error:
             lines.append(f"  no scores: {one_line(choice.judge_error)}")
+        if choice.review:
+            lines += [f"  {one_line(one)}" for one in questions.review_lines(choice.review)]
         numbered = choice.waiting and questions.are_numbered(choice.keys)
-        compared = choice.waiting or choice.judge or MODES[choice.mode].needs == "by"
+        compared = choice.waiting or choice.judge or _compares_values(choice.mode)
         candidates = choice.candidates if compared else ()
         for one in candidates[:_MAX_CANDIDATES]:
             marks = ["proposed" * one.proposed, "picked" * one.picked]
@@ -235,7 +239,7 @@ def choices(
         if choice.waiting and deployed and receipt.status == "suspended":
             lines.append("  answer with Resume, in the menu of this run")
         elif choice.waiting:
-            answers = {name: questions.blank_answer(choice.keys, choice.count)}
+            answers = {name: questions.blank_answer(choice)}
             lines.append(f"  {questions.answering_command(receipt.run_id, answers)}")
     return lines
 
@@ -244,6 +248,11 @@ def how_picked(choice: Choice) -> str:
     """Who or what picked: "Priya in Prefect's form, 2026-11-27 12:04 UTC"; "" while nothing is picked."""
     if not choice.picked:
         return ""
+    if choice.review and not (choice.by and choice.by.channel in ("deadline", "fork")):
+        named = [one.by for one in choice.review.of_round(choice.round) if one.answer == "approve"]
+        return " and ".join(
+            f"{one.name or 'a reviewer'} {questions.CHANNELS[one.channel]}" for one in named
+        )
     if (by := choice.by) is None:
         mode = MODES[choice.mode]
         if mode.decides == "judge":
@@ -255,6 +264,8 @@ def how_picked(choice: Choice) -> str:
         what = "the first was" if many == 1 else f"the first {many} were"
         if choice.on_timeout == "judge":
             what = "what the judge proposed was"
+        if choice.review:
+            return "the deadline: no one asked for changes"
         return f"the deadline: no one answered, so {what} taken"
     if by.channel == "fork":
         return f"{by.name}, which this run forks"
@@ -265,12 +276,16 @@ def how_picked(choice: Choice) -> str:
 def manner(choice: Choice) -> str:
     """``picked by Priya in Prefect's form``, ``picked as the first``; "" while nothing is picked."""
     who = how_picked(choice)
+    if choice.review:
+        return who and f"approved by {who}"
     alone = None if choice.by else MODES[choice.mode].manner
     return who and f"picked {alone or f'by {who}'}"
 
 
 def decision(choice: Choice) -> str:
     """``neon, picked by Priya in Prefect's form``, or that nothing is picked."""
+    if choice.review:
+        return manner(choice) or "not approved"
     if not choice.picked:
         return "nothing is picked"
     return ", ".join(filter(None, (join_keys(choice.picked), manner(choice))))
@@ -280,7 +295,11 @@ def score_text(candidate: Candidate, mode: str = "judge") -> str:
     """``8.5 of 10``; the value alone in a mode with values; "" without one."""
     if candidate.score is None:
         return ""
-    return f"{candidate.score:g}" if MODES[mode].needs == "by" else f"{candidate.score:g} of 10"
+    return f"{candidate.score:g}" if _compares_values(mode) else f"{candidate.score:g} of 10"
+
+
+def _compares_values(mode: str) -> bool:
+    return mode in MODES and MODES[mode].needs == "by"
 
 
 def is_owed(receipt: Receipt) -> bool:

@@ -7,11 +7,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from rivya_client.mime_types import mime_type_of_suffix, suffix_of
+from rivya_flows.questions.question import QuestionName
+from rivya_flows.store.links import Link
 
 SECRET_NAME = "addresses"  # of the shared secret that signs URLs
 REPORT_NAME = "report.html"
@@ -71,6 +74,27 @@ def named_upload(secret: str, token: str) -> int | None:
     """The time in a token of `upload_token`, valid or over; None for any other token."""
     until = _content(secret, "upload", token)
     return int(until) if until else None
+
+
+def review_address(public_url: str, secret: str, link: Link) -> str:
+    """The URL of the page of a link: it is signed for all that the link allows, and says none of it."""
+    token = _sign(secret, "review", f"{link.id}.".encode() + link.digest)
+    return f"{public_url.rstrip('/')}/review/{token}"
+
+
+def named_link(secret: str, token: str) -> tuple[int, bytes] | None:
+    """The id and digest of the link whose address has this token; None for any other token."""
+    number, dot, digest = _content(secret, "review", token).partition(b".")
+    return (int(number), digest) if dot else None
+
+
+def page_token(secret: str, link: Link, question: QuestionName) -> str:
+    """What a page of a link must send with an answer: it is good for this link and round alone."""
+    return _sign(secret, f"review of {link.id} {json.dumps(question)}", b"")
+
+
+def is_page_token(secret: str, link: Link, question: QuestionName, token: str) -> bool:
+    return hmac.compare_digest(token.encode(), page_token(secret, link, question).encode())
 
 
 def _sign(secret: str, kind: str, content: bytes) -> str:

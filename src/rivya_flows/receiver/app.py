@@ -39,6 +39,7 @@ from rivya_flows.receiver.notification import (
     notification_of,
     prune_received,
 )
+from rivya_flows.receiver.reviews import Deliver, Reviews, leave
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import rows
 from rivya_flows.store.journal import Journal
@@ -91,6 +92,7 @@ class Receiver:
         secrets: Returns the signing secrets that are valid now.
         prune: Deletes what the store need not keep, and its period in seconds.
         api_key: Masked where a delivery quotes it.
+        deliver: Takes the answers of links to the journal of a run.
     """
 
     journal: Journal
@@ -101,6 +103,7 @@ class Receiver:
     hosts: frozenset[str] = frozenset()
     prune: tuple[Callable[[], object], float] | None = None
     api_key: str | None = field(default=None, repr=False)
+    deliver: Deliver = leave
 
     def __post_init__(self) -> None:
         self._dispatcher = NotificationDispatcher(self.emit)
@@ -109,10 +112,13 @@ class Receiver:
         secret = shared_secret(self.journal.engine, SECRET_NAME)
         uploads = Uploads(self.assets, secret)
         reports = Reports.of(self.journal, secret)
+        reviews = Reviews(self.journal, self.assets, secret, self.deliver, self.hosts)
+        self._reviews = reviews
         routes = [
             Route("/media/{token}/{name}", partial(serve_medium, self.assets, secret)),
             Route("/stills/{token}/{name}", partial(serve_still, self.assets, secret)),
             Route(f"/runs/{{token}}/{REPORT_NAME}", reports.page),
+            *reviews.routes(),
             Route("/runs/{token}/events", reports.events),
             Route("/runs/{token}/past", reports.past),
             Route("/upload/{token}", uploads.page),
@@ -136,6 +142,7 @@ class Receiver:
             async with self._dispatcher.working():
                 yield
         finally:
+            await self._reviews.stop()
             for task in pruning:
                 task.cancel()
             await asyncio.gather(*pruning, return_exceptions=True)

@@ -8,10 +8,11 @@ import secrets
 import shutil
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -50,11 +51,25 @@ async def serve_medium(assets: AssetStore, secret: str, request: Request) -> Res
     """`GET /media/<token>/<name>`: the medium; 404 for an invalid URL, or a medium that is gone."""
     name = str(request.path_params["name"])
     medium = addresses.named_medium(secret, str(request.path_params["token"]), name)
-    size = None if medium is None else await run_in_threadpool(assets.size, medium.sha256)
-    if medium is None or size is None:
+    if medium is None:
+        raise HTTPException(404)
+    return await medium_response(assets, medium, name, request)
+
+
+async def medium_response(
+    assets: AssetStore,
+    medium: addresses.ServedMedium,
+    name: str,
+    request: Request,
+    differing: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
+    """A medium, whole or the part that is asked for; `differing` headers win. 404 if it is gone."""
+    size = await run_in_threadpool(assets.size, medium.sha256)
+    if size is None:
         raise HTTPException(404)
     tag = f'"{medium.sha256}"'
     headers = {**_OF_MEDIUM, "ETag": tag, "Content-Disposition": f'inline; filename="{name}"'}
+    headers |= differing
     known = request.headers.get("if-none-match", "").split(",")
     if {tag, "*"} & {one.strip().removeprefix("W/") for one in known}:
         return Response(status_code=304, headers=headers)

@@ -58,7 +58,6 @@ async def serve(
             ws="none",
             lifespan="on",
             log_config=None,
-            access_log=False,  # URLs are keys and must not be logged
             server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
@@ -99,6 +98,7 @@ class Bounded(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base
         super().connection_made(transport)
+        self.access_log = False  # URLs are keys and must not be logged
         self._watch()
         if len(self.connections) > self.most:
             waiting = [one for one in self.connections if isinstance(one, Bounded) and one._limit]

@@ -112,9 +112,16 @@ class Caller:
 
 
 class GivenAnswers:
-    """Answers that were given ahead by the names of questions, round after round."""
+    """Answers that were given ahead by the names of questions, round after round.
 
-    def __init__(self, answers: Mapping[str, Iterable[Answer]]) -> None:
+    Args:
+        speaks_for_all: Whether an answer to a review without a name is that of all reviewers.
+    """
+
+    def __init__(
+        self, answers: Mapping[str, Iterable[Answer]], *, speaks_for_all: bool = False
+    ) -> None:
+        self.speaks_for_all = speaks_for_all
         self.left = {name: [*choices] for name, choices in answers.items()}
         self.refused: list[UsageError] = []
 
@@ -123,8 +130,15 @@ class GivenAnswers:
         waiting = self.left.get(question.label)
         if not waiting:
             return None
+        answer = waiting[0]
+        answered = {one.by.name for one in question.responses}
+        missing = [one for one in question.reviewers if one not in answered]
+        if self.speaks_for_all and missing and answer.name is None:
+            answer = replace(answer, name=missing[0])
+        if answer is waiting[0] or len(missing) == 1:
+            waiting.pop(0)
         try:
-            return check_answer(question, waiting.pop(0))
+            return check_answer(question, answer)
         except UsageError as error:
             self.refused.append(error)
             return None

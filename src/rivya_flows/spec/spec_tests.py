@@ -18,6 +18,7 @@ from rivya_flows.language.workflow import Workflow
 from rivya_flows.spec.build_models import drop_unknown_keys, model_at
 from rivya_flows.spec.checks.input_values import check_values, missing
 from rivya_flows.spec.inlining import fan_outs_in, is_inside, names_in
+from rivya_flows.steps.review import VERDICTS
 
 MAX_CASES = 200
 
@@ -25,7 +26,10 @@ RunEnd = Literal["completed", "failed", "suspended"]
 StepEnd = Literal["completed", "cached", "failed", "skipped", "suspended"]
 Number = Annotated[Count, Field(ge=0)]
 
-_ANSWER = "write a key, a list of keys, {none: a note}, or a list of those for several rounds"
+_ANSWER = (
+    "write a key, a list of keys, {none: a note}, {changes: a note, by: a reviewer},"
+    " or a list of those for several rounds"
+)
 
 
 class CaseAnswer(SpecModel):
@@ -33,11 +37,13 @@ class CaseAnswer(SpecModel):
 
     Attributes:
         picked: Keys; empty for none of the candidates.
-        none: What should be different, where none was picked.
+        note: What should be different, where none was picked or changes are asked for.
+        by: Of a review: whose answer it is; None: of all reviewers, one after the other.
     """
 
     picked: tuple[str, ...] = ()
-    none: Annotated[str, Field(max_length=500)] = ""
+    note: Annotated[str, Field(max_length=500)] = ""
+    by: Annotated[str, Field(max_length=60)] | None = None
 
 
 def _answers(value: Any) -> tuple[CaseAnswer, ...]:
@@ -48,10 +54,13 @@ def _answers(value: Any) -> tuple[CaseAnswer, ...]:
 
 def _answer(value: Any) -> CaseAnswer:
     if isinstance(value, dict):
-        note = value.get("none", 0)
-        if value.keys() != {"none"} or not (note is None or isinstance(note, str)):
+        by = value.get("by")
+        kind = next((one for one in ("none", *VERDICTS) if one in value), "")
+        note = value.get(kind)
+        unknown = value.keys() - {kind, *(("by",) if kind in VERDICTS else ())}
+        if not kind or unknown or not all(isinstance(one, str | None) for one in (note, by)):
             raise ValueError(f"this map is not an answer; {_ANSWER}")
-        return CaseAnswer(none=note or "")
+        return CaseAnswer(picked=() if kind == "none" else (kind,), note=note or "", by=by)
     keys = value if isinstance(value, list) else [value]
     if not keys or any(isinstance(one, bool | list | dict | None) for one in keys):
         raise ValueError(f"this is not an answer; {_ANSWER}")
@@ -65,7 +74,9 @@ def _checked_date(value: str) -> str:
         raise ValueError("this is not a date; write 2026-11-08") from None
 
 
-_Answers = str | int | float | dict[Literal["none"], str | None] | list[Any]
+_Answers = (
+    str | int | float | dict[Literal["none", "approve", "changes", "by"], str | None] | list[Any]
+)
 """How answers are written."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, reduce
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from rivya_client.catalogue.catalogue import Model
 from rivya_cut.subtitles import parse_subtitles
@@ -14,6 +14,8 @@ from rivya_flows.assets import Asset
 from rivya_flows.language.brand import Brand, with_words
 from rivya_flows.language.final_cut import whole_forms
 from rivya_flows.language.syntax.media_references import is_url
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,11 @@ class Branding:
     files: Mapping[str, Asset] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
 
-    def with_notes(self, model: Model, prompt: str) -> str:
-        """A prompt with the notes after it, which come before the words of the brand."""
-        return prompt if model.speaks else reduce(with_words, self.notes, prompt)
+    def with_notes(self, prompt: T, model: Model | None = None) -> T | str:
+        """A prompt with the notes after it, unless its model would say them; what is no text yet stays as it is."""
+        if not isinstance(prompt, str) or (model is not None and model.speaks):
+            return prompt
+        return reduce(with_words, self.notes, str(prompt))
 
     def words_for(self, model: Model, wanted: bool) -> str:
         """What the brand adds to the prompts of a model; "" if nothing."""
@@ -43,7 +47,7 @@ class Branding:
 
     def full_prompt(self, model: Model, prompt: str, wanted: bool) -> str:
         """A prompt as a model gets it: with the notes, then what the brand adds if that is wanted."""
-        return with_words(self.with_notes(model, prompt), self.words_for(model, wanted))
+        return with_words(self.with_notes(prompt, model), self.words_for(model, wanted))
 
     def complete_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Evaluated arguments of a `compose` or a `layout` with the captions of a subtitle file instead of

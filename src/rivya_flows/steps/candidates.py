@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SkipValidation
 
 from rivya_flows.assets import Outputs
+from rivya_flows.language.canonical import digest
 
 if TYPE_CHECKING:
     from rivya_flows.steps.request import ItemRequest
@@ -16,7 +17,7 @@ Candidate = Mapping[str, JsonValue]
 """An item of a step, with its `key`."""
 
 Order = Literal["max", "min"]
-OnTimeout = Literal["first", "judge", "fail"]
+OnTimeout = Literal["first", "judge", "fail", "approve"]
 
 
 class JudgeArguments(BaseModel):
@@ -28,9 +29,12 @@ class JudgeArguments(BaseModel):
 
 
 class PickArguments(BaseModel):
-    """The evaluated arguments of a pick.
+    """The evaluated arguments of a pick or a review.
 
     Attributes:
+        candidates: What is chosen from, or looked at.
+        reviewers: Of a review: who is asked; empty: anyone.
+        need: Of a review: how many must approve; None: all reviewers, or one.
         values: What `best` compares, by key; None in other modes, and of a candidate that it leaves out.
         picked: The keys that were chosen; empty before that, and where a rule chooses.
     """
@@ -47,7 +51,14 @@ class PickArguments(BaseModel):
     timeout: int | float | None = None
     on_timeout: OnTimeout = "fail"
     sign: bool = False
+    reviewers: tuple[str, ...] = ()
+    need: int | None = None
     picked: tuple[str, ...] = ()
+
+    @property
+    def needed(self) -> int:
+        """How many must approve."""
+        return self.need or len(self.reviewers) or 1
 
 
 _UNFINISHED = ("failed", "skipped", "running")
@@ -71,6 +82,25 @@ def is_available(one: Candidate) -> bool:
 def available(items: Iterable[Candidate]) -> list[Candidate]:
     """The items that can be picked, in their order."""
     return [one for one in items if is_available(one)]
+
+
+def question_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked about candidates, and whom."""
+    names = ("mode", "question", "count", "judge", "reviewers", "need")
+    return {name: arguments.get(name) for name in names}
+
+
+def question_hash(request: ItemRequest) -> str:
+    """Of what is asked about which candidates: the same media and texts under the same keys."""
+    asked = [*question_of(request.arguments).values()]
+    return digest([asked, [_content(one) for one in available(request.pick.candidates)]])
+
+
+def _content(one: Candidate) -> list[Any]:
+    asset = one.get("asset")
+    held = asset if isinstance(asset, dict) else {}
+    medium = held.get("sha256") or held.get("file_id") or held.get("url")
+    return [str(one["key"]), medium, text_of(one), one.get("json")]
 
 
 def best(
@@ -128,7 +158,8 @@ def nothing_to_pick(request: ItemRequest) -> str | None:
     pick = request.pick
     count, found = pick.count, len(available(pick.candidates))
     if not found:
-        return "there is nothing to pick from: no item has an asset or a text"
+        what = "review" if request.uses == "review" else "pick from"
+        return f"there is nothing to {what}: no item has an asset or a text"
     if found < count:
         return f"{count} must be picked, and there are only {found} candidates"
     if pick.values is not None and not chosen_keys(pick):

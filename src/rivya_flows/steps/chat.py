@@ -80,7 +80,7 @@ class Chat(Kind):
     is_quick = True
 
     def request(self, given: Arguments, world: World) -> ItemRequest | None:
-        message, expect = given.text("message"), given.get("expect")
+        message, expect = world.branding.with_notes(given.text("message")), given.get("expect")
         is_form = isinstance(expect, Mapping) and bool(expect) and not has_unknown(expect)
         added = len(instruction(expect)) if is_form else 0
         media = given.media("attachments", world.files)
@@ -113,7 +113,7 @@ class Chat(Kind):
         )
 
     def sent_arguments(self, given: Arguments, world: World) -> Mapping[str, Any]:
-        return {**given.values, "message": given.text("message")}
+        return {**given.values, "message": world.branding.with_notes(given.text("message"))}
 
     def expected_price(self, known: Mapping[str, Any], world: World) -> tuple[str | None, Price]:
         model = world.catalogue.get(str(known["model"]))

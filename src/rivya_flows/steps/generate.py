@@ -104,7 +104,7 @@ class Generate(Kind):
                 least = prompt.least + len(added)
                 given.report(check_prompt(model, None, len(added), least))
             else:
-                own = prompt and world.branding.with_notes(model, prompt)
+                own = prompt and world.branding.with_notes(prompt, model)
                 text = own and with_words(own, added)
                 given.report(check_prompt(model, text, len(text or "") - len(own or "")))
             params = _params(model, given)

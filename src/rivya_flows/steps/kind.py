@@ -17,6 +17,7 @@ from rivya_flows.assets import with_assets
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, digest, whole
 from rivya_flows.language.expressions.output_types import ANY, NUMBER, PROSE, Scope, Shape, map_of
+from rivya_flows.language.expressions.resolve import steps_named
 from rivya_flows.language.field_types import SpecModel, Takes, Value, fields_of
 from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.matrix import LOOPS
@@ -92,6 +93,11 @@ class WrittenStep:
         listed = self.keys.get("needs")
         members = enumerate(listed if isinstance(listed, list) else ())
         return [(index, name) for index, name in members if isinstance(name, str)]
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The steps that it names anywhere, right or wrong."""
+        return steps_named([*self.keys.values()]) | {name for _, name in self.needs}
 
     @property
     def fallbacks(self) -> list[tuple[int, dict[str, Any]]]:

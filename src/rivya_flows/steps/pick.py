@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -35,7 +35,7 @@ from rivya_flows.language.field_types import Count, Flag, Seconds, SpecModel, Ta
 from rivya_flows.language.matrix import OwnKey, item_keys
 from rivya_flows.language.wording import an, preview
 from rivya_flows.steps.arguments import Arguments, World, member_shapes, written_shape
-from rivya_flows.steps.candidates import Candidate, OnTimeout, Order, available
+from rivya_flows.steps.candidates import Candidate, Order, available, question_of
 from rivya_flows.steps.chat import Chat
 from rivya_flows.steps.generate import Generate
 from rivya_flows.steps.judge import JudgeWith, chats_about, judge_of, unseen, with_chats
@@ -106,7 +106,7 @@ class PickWith(SpecModel):
     none: NoneWith | None = None
     question: Annotated[Value, Takes(TEXTS)] = None
     timeout: Seconds | None = None
-    on_timeout: OnTimeout = "fail"
+    on_timeout: Literal["first", "judge", "fail"] = "fail"
     sign: Flag = False
 
     @property
@@ -130,11 +130,6 @@ _NEEDED = {
     "by": 'add `by: "${{ item.json.score }}"`, a number for each candidate',
     "judge": f"add {_JUDGE}",
 }
-
-
-def question_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What is asked about the candidates of a pick."""
-    return {name: arguments.get(name) for name in ("mode", "question", "count", "judge")}
 
 
 class Pick(Kind):

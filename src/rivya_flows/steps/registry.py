@@ -18,13 +18,14 @@ from rivya_flows.steps.generate import Generate
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import Pick
 from rivya_flows.steps.request import FUNCTION
+from rivya_flows.steps.review import Review
 
 GROUP = "rivya_flows.steps"
 
 BUILT_IN: Mapping[str, Kind] = {
     kind.uses: kind
     for kind in (
-        Upload(), Chat(), Generate(), Pick(), Compose(), Layout(), Notify(), Include(),
+        Upload(), Chat(), Generate(), Pick(), Review(), Compose(), Layout(), Notify(), Include(),
     )
 }  # fmt: skip
 """The kinds of step of this package."""

@@ -50,6 +50,7 @@ from rivya_flows.store.tables import (
     CHARGES,
     EVENTS,
     LEASES,
+    LINKS,
     MAILBOX,
     RESULTS,
     RUNS,
@@ -164,7 +165,8 @@ class Journal:
             _refuse_lost(connection, lease)
             connection.execute(delete(EVENTS).where(EVENTS.c.run_id == run_id))
             connection.execute(delete(LEASES).where(LEASES.c.run_id == run_id))
-            connection.execute(delete(MAILBOX).where(MAILBOX.c.run_id == run_id))
+            for outside in (MAILBOX, LINKS):
+                connection.execute(delete(outside).where(outside.c.run_id == run_id))
             # Nothing can settle them any more; of a run of a lost sandbox some are open.
             connection.execute(
                 update(CHARGES).where(CHARGES.c.run_id == run_id).values(settled=True)

@@ -82,6 +82,11 @@ def waiting(engine: Engine, run_id: str) -> Sequence[tuple[int, WaitingAnswer]]:
     return _read(rows(engine, _IN_ORDER.where(MAILBOX.c.run_id == run_id)))
 
 
+def runs(engine: Engine) -> Sequence[str]:
+    """The runs that answers wait for."""
+    return [run_id for (run_id,) in rows(engine, select(MAILBOX.c.run_id).distinct())]
+
+
 def remove(engine: Engine, number: int) -> None:
     """Drops an answer that nothing will take."""
     write(engine, delete(MAILBOX).where(MAILBOX.c.id == number))

@@ -15,6 +15,8 @@ from sqlalchemy import ColumnElement, Engine, Select, delete, func, insert, not_
 
 from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.queue.events import (
+    AnswerGiven,
+    Event,
     ItemCompleted,
     JobEnded,
     QuestionAsked,
@@ -224,7 +226,10 @@ def recent_durations(engine: Engine, service: str) -> list[tuple[str, float]]:
 
 
 def waiting_runs(journal: Journal) -> tuple[str, ...]:
-    """Ids of the runs that were left, suspended or to a later try, which has not begun."""
+    """Ids of the runs that were left, suspended or to a later try, which has not begun.
+
+    A run whose last entry came from outside may be one: its delivery was killed before it woke the flow run.
+    """
     last = (
         select(EVENTS.c.run_id, func.max(EVENTS.c.seq).label("seq"))
         .group_by(EVENTS.c.run_id)
@@ -233,7 +238,7 @@ def waiting_runs(journal: Journal) -> tuple[str, ...]:
     query = (
         select(EVENTS.c.run_id, EVENTS.c.body)
         .join(last, (EVENTS.c.run_id == last.c.run_id) & (EVENTS.c.seq == last.c.seq))
-        .where(EVENTS.c.kind.in_(("run.ended", "run.waits")))
+        .where(EVENTS.c.kind.in_(("run.ended", "run.waits", "answer.given")))
         .order_by(EVENTS.c.run_id)
     )
     ends = [(run_id, parse(body)) for run_id, body in rows(journal.engine, query)]
@@ -241,18 +246,25 @@ def waiting_runs(journal: Journal) -> tuple[str, ...]:
         run_id
         for run_id, event in ends
         if isinstance(event, RunWaits)
+        or _came_from_outside(event)
         or (isinstance(event, RunEnded) and event.status == "suspended")
     )
 
 
 def is_overdue(journal: Journal, run_id: str, at: datetime) -> bool:
-    """Whether a run is suspended with an open question whose deadline has passed."""
+    """Whether a run is suspended with an open question whose deadline has passed, or was answered since."""
     events = [entry.event for entry in journal.entries(run_id)]
     last, asked = events[-1], (one for one in events if isinstance(one, QuestionAsked))
+    if _came_from_outside(last):
+        return True
     if not isinstance(last, RunEnded) or last.status != "suspended":
         return False
     due = any(one.deadline and one.deadline <= at for one in asked)  # else it needs no replay
     return due and any(one.is_due(at) for one in open_questions(replay(events)))
+
+
+def _came_from_outside(event: Event) -> bool:
+    return isinstance(event, AnswerGiven) and event.response is not None
 
 
 def record_sweep(engine: Engine, at: float) -> None:

@@ -204,6 +204,24 @@ MAILBOX = Table(
     sqlite_autoincrement=True,
 )
 
+LINKS = Table(
+    "links",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", String(128), nullable=False),
+    # JSON: the step and key, which may be any text.
+    Column("question", Text, nullable=False),
+    # Whom it is for, and who made it.
+    Column("reviewer", Text, nullable=False),
+    Column("created_by", Text),
+    # Unix seconds, whole ones.
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    Index("links_of_a_run", "run_id"),
+    sqlite_autoincrement=True,
+)
+
 SWEEPS = Table(
     "sweeps",
     METADATA,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from sqlite3 import connect
 from typing import Any
@@ -18,9 +19,12 @@ from uuid import UUID
 import pytest
 
 from rivya_flows.flows.deployment.infrastructure import deploy_waker
-from rivya_flows.flows.questions import WAKER, WAKER_DEPLOYMENT, wake
+from rivya_flows.flows.questions import WAKER, WAKER_DEPLOYMENT, wake, wake_run
 from rivya_flows.process_identity import find_process
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess, write
+from rivya_flows.questions.question import Answer
+from rivya_flows.runs.execution import deliver
+from rivya_flows.store import mailbox
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import last_sweep
 from support.browser import CHROMIUM, browsing
@@ -208,6 +212,21 @@ def test_a_run_that_is_taken_for_dead_while_it_works_asks_in_its_next_execution(
     server.retry(run)
     server.question(run)
     assert (questions(place, run), sum(place.bought(run).values())) == (1, 3)
+
+
+def test_an_answer_of_a_link_completes_the_flow_run_that_waits(
+    server: Server, place: Place
+) -> None:
+    run = server.start("picked/studio")
+    server.question(run)
+    with closing(Journal(f"sqlite:///{place.folder / 'journal.sqlite'}")) as journal:
+        answer = Answer(("neon",), name="Legal", channel="link")
+        name = f"run-{run}"
+        mailbox.put(journal.engine, name, ("hero", "", 0), answer, datetime.now(UTC))
+        asyncio.run(deliver(journal, name, partial(wake_run, tell=print)))
+    server.end(run, "COMPLETED")
+    assert place.answers(run) == [("neon", "link")]
+    check_film_is_made_from(place, run, "neon")
 
 
 def test_a_pick_that_nobody_answers_goes_on_at_its_deadline(server: Server, place: Place) -> None:

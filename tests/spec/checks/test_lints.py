@@ -68,6 +68,12 @@ LINTED = {
     f"{HEAD}steps:\n" + MESSAGE.replace("TEXT", """'{{}} {{1}} {{"a"}} ${{ "{{ a }}" }}'""") + TEXT,
     "braces that a receiver fills in":
     f"{HEAD}steps:\n{STILL}" + CALL.replace("c}", "c, body: '{{ name }}'}") + OUT,
+    "an output, and a step after it, of the first round of a review":
+    f"{HEAD}steps:\n{STILL}  sign_off:\n    uses: review\n"
+    "    with: {media: '${{ steps.still.asset }}', changes: {redo: [still]}}\n"
+    "  film:\n    uses: generate\n    needs: [sign_off]\n"
+    "    with: {model: veo3-1-lite, prompt: x, references: ☞first-round☞['${{ steps.still.asset }}']}\n"
+    "outputs: {a: '${{ steps.film.asset }}', b: ☞first-round☞'${{ steps.still.asset }}', c: '${{ steps.sign_off.media }}'}\n",
     "all inputs at once":
     f"{HEAD}inputs: {{a: {{type: string}}}}\nsteps:\n{STILL.replace('a lamp', ALL)}{OUT}",
 }  # fmt: skip

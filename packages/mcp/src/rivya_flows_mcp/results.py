@@ -167,8 +167,12 @@ class AgentChoice(_Result):
 class AgentQuestion(_Result):
     step: str = Field(description="Its name, for `answer`.")
     text: str = Field(description="What is asked.")
+    asks: Literal["pick", "review", "budget"] = Field(
+        description="pick: `answer` with keys of choices; review: with approve or changes; budget: with no."
+    )
     pick: int = Field(description="How many to choose.")
-    choices: list[AgentChoice] = Field(description="The candidates.")
+    choices: list[AgentChoice] = Field(description="The candidates, or what is reviewed.")
+    reviewers: list[str] = Field(description="Of a review: who alone may answer; empty: anyone.")
     none_left: int = Field(description="How often the candidates can still be bought again.")
     note_room: int = Field(description="Characters of a note for that.")
     deadline: str | None = Field(description="When it closes, UTC; null for never.")
@@ -362,7 +366,8 @@ def question_of(
     # A spec may write any map as a candidate: media that this run has not made or read stay hidden.
     known, paths = report.receipt.media, report.media_paths
     candidates = {one.key: one for one in question.candidates}
-    for key in question.choices[:MAX_ITEMS]:
+    listed = tuple(candidates) if question.kind == "review" else question.choices
+    for key in listed[:MAX_ITEMS]:
         one = candidates.get(key)
         asset = known.get(one.sha256 or "") if one else None
         jpeg = None
@@ -384,6 +389,8 @@ def question_of(
     return AgentQuestion(
         step=question.label,
         text=question.title,
+        asks=question.kind,
+        reviewers=[*question.reviewers],
         pick=question.count,
         choices=choices,
         none_left=question.rounds_left,
@@ -410,7 +417,12 @@ def question_lines(question: AgentQuestion) -> Iterator[str]:
         scored = "" if one.score is None else f", {one.score:g} of 10: {one.reason}"
         seen = "" if one.picture is None else f", picture {one.picture}"
         yield f"  {one.key}: {one.file or one.text or ''}{seen}{scored}"
-    if question.none_left:
+    if question.asks == "review":
+        yield (
+            "  approve, or changes with a note"
+            + f" (for {', '.join(question.reviewers)})" * bool(question.reviewers)
+        )
+    elif question.none_left:
         yield f"  or none of these, at most {question.none_left} times"
     if question.deadline:
         yield f"  open until {question.deadline}"

@@ -292,7 +292,8 @@ class AgentTools:
         choice: Annotated[
             str | list[str] | None,
             Field(
-                description="Key of the choice; a list of keys where the question asks for several."
+                description="Key of the choice; a list of keys where the question asks for several;"
+                " approve or changes of a review."
             ),
         ] = None,
         none: Annotated[
@@ -303,6 +304,10 @@ class AgentTools:
                 " text says what should be different; it may be empty.",
             ),
         ] = None,
+        note: Annotated[
+            str,
+            Field(max_length=2_000, description="Of a review: what to change, as `0:04 too dark`."),
+        ] = "",
     ) -> Reply[results.Answered]:
         """Answer what a suspended run asks; it continues, and buys within its quote."""
         keys = [choice] if isinstance(choice, str) else choice
@@ -310,7 +315,7 @@ class AgentTools:
             raise UsageError("answer: give either choice or none", "`status` shows the choices")
         with self._journal() as journal:
             run_id = run_inside(self.root, journal, run).run_id
-            given = (step, keys, none or "")
+            given = (step, keys, none or note)
             answers, ended = answers_of(journal.entries(run_id), *given)
             outcome = f"{run_id} continues"
             if answers or (ended == "suspended" and not is_at_work(self.settings.data, run_id)):

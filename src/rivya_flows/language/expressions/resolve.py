@@ -333,6 +333,12 @@ def is_whole(value: Any) -> bool:
         return True
 
 
+def steps_named(value: Any) -> frozenset[str]:
+    """The ids of the steps that a value refers to."""
+    found = (one.path[0] for one in references(value) if one.namespace == "steps" and one.path)
+    return frozenset(found)
+
+
 def items_named(value: Any) -> str | None:
     """The step in ``${{ steps.NAME.items }}``; None for any other value, however it is computed."""
     found = re.match(ITEMS, value) if isinstance(value, str) else None

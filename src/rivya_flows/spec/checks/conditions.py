@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
 from math import prod
 from typing import Any
@@ -24,6 +24,7 @@ from rivya_flows.language.expressions.resolve import (
     is_whole,
     literal_reference,
     references,
+    steps_named,
     template,
     tree_references,
     whole_reference,
@@ -40,6 +41,7 @@ from rivya_flows.steps.branding import Branding
 from rivya_flows.steps.cut_rules import drawn_texts
 from rivya_flows.steps.kind import WrittenStep
 from rivya_flows.steps.registry import kind_of_step
+from rivya_flows.steps.review import USES as REVIEW, steps_between
 
 STATUSES = ("completed", "cached", "skipped", "failed")
 """How a step ends: what an expression sees of each step that its own step waits for."""
@@ -265,6 +267,8 @@ def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> 
             for key in (key for key, is_sent in computed_arguments(step.kind) if is_sent):
                 _check_braces(step.arguments.get(key), (*step.path, "with", key), spec, report)
         _check_exclude(workflow, step, report)
+        if step.kind and step.kind.uses == REVIEW:
+            _check_first_round(step, spec, report)
     if not workflow.outputs:
         # A callback or a function may take the results elsewhere.
         if all(_is_for_results(workflow, one) for one in steps.values()):
@@ -274,19 +278,15 @@ def warn(spec: WrittenSpec, workflow: Workflow, report: DiagnosticCollector) -> 
             report.add(("outputs",), "no-outputs", "the spec has no outputs", hint)
         return
     used = {name for one in steps.values() for name in one.needs}
-    used |= _steps_in(spec.values.get(part) for part in ("outputs", "labels", "budget", "deploy"))
+    around = [spec.values.get(part) for part in ("outputs", "labels", "budget", "deploy")]
+    used |= steps_named(around)
     for step in spec.steps:
-        used |= _steps_in([step.keys]) - {step.id}  # its `until` reads its own rounds
+        used |= steps_named(step.keys) - {step.id}  # its `until` reads its own rounds
     for step_id, part in parts.items():
         if part == "steps" and step_id not in used and _is_for_results(workflow, steps[step_id]):
             message = f"no output and no other step uses {step_id!r}"
             hint = "name it in `outputs`, or remove it"
             report.add((part, step_id), "unused-step", message, hint, key=True)
-
-
-def _steps_in(values: Iterable[Any]) -> set[str]:
-    """The steps that values read."""
-    return {one.path[0] for one in references([*values]) if one.namespace == "steps" and one.path}
 
 
 def _is_for_results(workflow: Workflow, step: Step) -> bool:
@@ -295,6 +295,30 @@ def _is_for_results(workflow: Workflow, step: Step) -> bool:
         inner = included.workflow
         return all(_is_for_results(inner, one) for one in inner.all_steps.values())
     return kind_of_step(step).is_for_results
+
+
+def _check_first_round(review: WrittenStep, spec: WrittenSpec, report: DiagnosticCollector) -> None:
+    """Reports what reads the first round of steps that a review may have made again."""
+    changes = (review.arguments or {}).get("changes")
+    if not isinstance(changes, dict):
+        return
+    before = {name: one.reads for name, one in spec.parts[review.part].items()}
+    repeated = steps_between(before, changes.get("redo") or (), review.id)
+    places: list[tuple[Path, Any]] = [
+        (("outputs", name), one) for name, one in spec.outputs.items()
+    ]
+    for step in spec.steps:
+        if step.id not in repeated and review.id in step.reads:
+            given = (step.arguments or {}).items()
+            places += [((*step.path, "with", key), value) for key, value in given]
+    for path, value in places:
+        for read in references(value):
+            is_medium = read.path[1:2] not in (("status",), ("credits",))
+            if read.namespace == "steps" and read.path[0] in repeated and is_medium:
+                message = f"this is of the first round, whichever {review.id} approves"
+                hint = f"read steps.{review.id}.media, which is of the approved round"
+                report.add(path, "first-round", message, hint)
+                break
 
 
 def _check_text_condition(

@@ -1,0 +1,303 @@
+"""Reviews: approval by several people, and rounds over all steps between what is bought again and the review."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from rivya_flows.errors import UsageError
+from rivya_flows.questions.open_questions import answerable, open_questions
+from rivya_flows.questions.question import Answer, Question
+from rivya_flows.questions.reading_answers import check_answer, read_choice
+from rivya_flows.queue.events import unique_name
+from rivya_flows.queue.reducer import initial_state
+from support.naive_service import NOON, NaiveService, Rehearsal, frozen, played, priced
+from support.samples import examples
+
+SPEC = """
+version: 1
+name: launch
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: a lamp}
+  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: Slow, references: ["${{ steps.still.asset }}"]}
+  music:
+    uses: generate
+    with: {model: elevenlabs-turbo-2-5, prompt: rain, params: {voice: TX3LPaxmHKxFdv7VOQHJ}}
+  spot:
+    uses: compose
+    with:
+      clips: ["${{ steps.film.asset }}"]
+      music: ${{ steps.music.asset }}
+  sign_off:
+    uses: review
+    with:
+      media: ${{ steps.spot.asset }}
+      reviewers: [legal, brand]
+      changes: {redo: [film], rounds: 2}
+  post:
+    uses: generate
+    with: {model: z-image, prompt: "by ${{ steps.sign_off.by | join(' and ') }}"}
+outputs:
+  film: ${{ steps.sign_off.media }}
+  notes: ${{ steps.sign_off.notes }}
+"""
+
+
+def asked(*changes: tuple[str, str], **service: Any) -> Rehearsal:
+    """A run that waits for its first answer."""
+    spec = SPEC
+    for written, instead in changes:
+        assert written in spec
+        spec = spec.replace(written, instead)
+    return played(spec, NaiveService(**service))
+
+
+def open_question(run: Rehearsal) -> Question:
+    [question] = open_questions(run.state)
+    return question
+
+
+def say(run: Rehearsal, by: str | None, answer: str, note: str = "") -> None:
+    question = open_question(run)
+    checked = check_answer(question, Answer((answer,), note, by, "command"))
+    run.feed(checked.event(question, NOON))
+    run.run()
+
+
+def test_the_rounds_are_all_steps_between_what_is_bought_again_and_the_review() -> None:
+    plan = initial_state(frozen(SPEC)).plan
+    assert plan.order[-6:] == (
+        "sign_off.film.2",
+        "sign_off.spot.2",
+        "sign_off.film.3",
+        "sign_off.spot.3",
+        "sign_off",
+        "post",
+    )
+    assert plan.steps["sign_off.film.2"].upstream == {"still"}
+    assert plan.steps["sign_off.spot.2"].upstream == {"sign_off.film.2", "music"}
+    assert plan.first_round("sign_off.spot.3") == "spot"
+
+
+def test_a_round_is_bought_with_the_notes_in_what_is_bought_again_alone() -> None:
+    run = asked()
+    assert [one.key for one in open_question(run).candidates] == ["1:1"]
+    say(run, "legal", "changes", "0:04 the logo is cut")
+    assert run.ended == []
+    assert [one.answer for one in open_question(run).responses] == ["changes"]
+    say(run, "brand", "changes", "warmer")
+    assert prompts(run, "sign_off.film.2") == ["Slow, 0:04 the logo is cut; warmer"]
+    second = open_question(run)
+    assert (second.round, second.rounds_left, second.responses) == (1, 1, ())
+    assert second.candidates[0].sha256 == "sign_off.spot.2-film"
+    say(run, "legal", "approve")
+    say(run, "brand", "approve", "lovely")
+    assert run.ended == ["completed"]
+    outputs: Any = run.state.item("sign_off", "").outputs
+    assert outputs["media"]["sha256"] == "sign_off.spot.2-film"
+    assert outputs["by"] == ["legal", "brand"]
+    assert [(one["second"], one["text"], one["by"], one["round"]) for one in outputs["notes"]] == [
+        (4.0, "the logo is cut", "legal", 1),
+        (None, "warmer", "brand", 1),
+        (None, "lovely", "brand", 2),
+    ]
+    assert prompts(run, "post") == ["by legal and brand"]
+    assert run.state.steps["sign_off.film.3"].status == "skipped"
+
+
+def prompts(run: Rehearsal, step: str) -> list[str]:
+    bought = [item.purchases[-1] for item in run.items(step) if item.purchases]
+    return [json.loads(one.body)["prompt"] for one in bought]
+
+
+def without_names(spec: str = SPEC) -> tuple[str, str]:
+    return ("      reviewers: [legal, brand]\n", "")
+
+
+def test_the_round_costs_what_the_question_says_and_the_plan_counts_all_rounds() -> None:
+    run = asked()
+    question = open_question(run)
+    assert str(question.again) == "1 again for 10 credits"
+    before = run.state.spent
+    say(run, "legal", "changes", "slower")
+    say(run, "brand", "approve")
+    assert run.state.spent - before == 10
+    prices = {step.id: step.items[0].price for step in priced(frozen(SPEC)).steps}
+    rounds = [prices[f"sign_off.film.{number}"] for number in (2, 3)]
+    assert [(one.min, one.max) for one in rounds] == [(0, 10), (0, 10)]
+
+
+def test_enough_approvals_end_the_round_whatever_others_asked_for() -> None:
+    run = asked(("changes:", "need: 1\n      changes:"))
+    say(run, "legal", "changes", "slower")
+    say(run, "brand", "approve")
+    assert run.ended == ["completed"]
+    assert run.state.item("sign_off", "").outputs["by"] == ["brand"]  # type: ignore[index]  # it completed
+
+
+def test_a_reviewer_may_change_an_answer_until_the_round_ends() -> None:
+    run = asked()
+    say(run, "legal", "changes", "slower")
+    say(run, "LEGAL", "approve")
+    assert [one.answer for one in open_question(run).responses] == ["approve"]
+    say(run, "brand", "approve")
+    assert run.ended == ["completed"]
+
+
+def test_without_reviewers_one_answer_decides() -> None:
+    run = asked(without_names())
+    say(run, None, "changes", "slower")
+    assert open_question(run).round == 1
+    say(run, "anyone", "approve")
+    assert run.ended == ["completed"]
+
+
+@pytest.mark.parametrize("spec", [SPEC, SPEC.replace("rounds: 2", "rounds: 1")])
+def test_changes_after_the_last_round_fail_the_step_and_a_late_approval_repairs_it(
+    spec: str,
+) -> None:
+    run = played(spec.replace(*without_names()))
+    while open_questions(run.state):
+        say(run, "ana", "changes", "slower")
+    assert run.ended == ["failed"]
+    item = run.state.item("sign_off", "")
+    assert item.code == "rejected"
+    assert "ana asked for changes, and no round makes them: slower" in (item.reason or "")
+    [late] = answerable(run.state)
+    run.feed(check_answer(late, Answer(("approve",), "", "ana", "command")).event(late, NOON))
+    assert run.execute().ended[-1] == "completed"
+
+
+def test_changes_without_rounds_fail_the_step() -> None:
+    run = asked(without_names(), ("      changes: {redo: [film], rounds: 2}\n", ""))
+    say(run, None, "changes", "slower")
+    assert run.ended == ["failed"]
+    assert "the step has no `changes`" in (run.state.item("sign_off", "").reason or "")
+
+
+def test_an_owner_ends_a_round_with_the_changes_that_were_asked_for() -> None:
+    run = asked()
+    with pytest.raises(UsageError, match="no one has asked for changes"):
+        say(run, "owner", "end")
+    say(run, "legal", "changes", "slower")
+    say(run, "owner", "end")
+    assert prompts(run, "sign_off.film.2") == ["Slow, slower"]
+    assert open_question(run).round == 1
+
+
+@pytest.mark.parametrize(
+    ("by", "answer", "note", "message"),
+    [
+        (None, "approve", "", "it is for legal or brand"),
+        ("eve", "approve", "", "it is for legal or brand"),
+        ("legal", "changes", "", "say what to change"),
+        ("legal", "maybe", "", "there is no answer 'maybe'"),
+        ("legal", "changes", "x" * 400, "the note has 400 characters"),
+    ],
+)
+def test_an_answer_that_the_review_does_not_take_is_refused(
+    by: str | None, answer: str, note: str, message: str
+) -> None:
+    run = asked()
+    with pytest.raises(UsageError, match=message):
+        say(run, by, answer, note)
+    assert open_question(run).responses == ()
+
+
+def test_each_answer_of_a_round_is_written_once() -> None:
+    run = asked()
+    question = open_question(run)
+    answer = read_choice(question, "changes: slower", "legal")
+    first = answer.event(question, NOON)
+    run.feed(first)
+    second = answer.event(open_question(run), NOON)
+    assert unique_name(first) == "answer sign_off[] turn 1"
+    assert unique_name(second) == "answer sign_off[] turn 2"
+
+
+@settings(max_examples=examples(30))
+@given(seed=st.integers(0, 10**6))
+def test_in_any_order_and_whatever_is_killed_a_round_is_bought_once_with_its_notes(
+    seed: int,
+) -> None:
+    chance = random.Random(seed)
+    run, wanted = asked(seed=seed), list[list[str]]()
+    while run.ended[-1:] not in (["completed"], ["failed"]):
+        run.take_up()
+        run.run(chance, chance.randrange(40))
+        if chance.random() < 0.5:
+            continue
+        run.run(chance)
+        for question in open_questions(run.state):
+            by = chance.choice(question.reviewers)
+            answer = chance.choice(["approve", f"changes: {chance.randrange(1000)}"])
+            event = read_choice(question, answer, by).event(question, NOON)
+            wanted += [[]] * (question.round + 1 - len(wanted))
+            run.feed(event)
+            run.run(chance, chance.randrange(40))
+    item = run.state.item("sign_off", "")
+    for number in range(item.round):
+        [prompt] = prompts(run, f"sign_off.film.{number + 2}")
+        assert prompt == ", ".join(["Slow", *item.notes[: number + 1]])
+    bought = [name.split("#")[0] for name in run.bought]
+    assert len(bought) == len({*bought})
+    assert run.state.spent == sum(run.service.charges.values())
+
+
+PICKED = """
+version: 1
+name: launch
+steps:
+  stills:
+    uses: generate
+    matrix: {style: [studio, neon]}
+    with: {model: z-image, prompt: "lamp, ${{ matrix.style }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", mode: human, none: {rounds: 1}}
+  ad: {uses: include, with: {spec: ad.yaml, inputs: {still: "${{ steps.hero.asset }}"}}}
+  sign_off:
+    uses: review
+    with: {media: "${{ steps.ad.outputs.film }}", changes: {redo: [stills, ad]}}
+"""
+AD = """
+version: 1
+name: ad
+inputs: {still: {type: file}}
+steps:
+  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: Slow, references: ["${{ inputs.still }}"]}
+outputs: {film: "${{ steps.film.asset }}"}
+"""
+
+
+def test_a_round_goes_through_fan_outs_picks_and_included_specs() -> None:
+    run = played(PICKED, includes={"ad.yaml": AD})
+    assert open_question(run).label == "hero"
+    run.feed(read_choice(open_question(run), "neon", "ana").event(open_question(run), NOON))
+    run.run()
+    say(run, "ana", "changes", "warmer")
+    again = open_question(run)
+    assert (again.label, again.rounds_left) == ("sign_off.hero.2", 1)
+    assert prompts(run, "sign_off.stills.2") == ["lamp, studio, warmer", "lamp, neon, warmer"]
+    run.feed(read_choice(again, "none: no dust", "ana").event(again, NOON))
+    run.run()
+    assert prompts(run, "sign_off.hero.2.stills.2") == [
+        "lamp, studio, warmer, no dust",
+        "lamp, neon, warmer, no dust",
+    ]
+    last = open_question(run)
+    run.feed(read_choice(last, "studio", "ana").event(last, NOON))
+    run.run()
+    assert prompts(run, "sign_off.ad.2__film") == ["Slow, warmer"]
+    say(run, "ana", "approve")
+    assert run.ended == ["completed"]
