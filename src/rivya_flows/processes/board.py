@@ -50,6 +50,7 @@ class Clicked(BaseModel):
     round: int
     picked: tuple[_Key, ...] = Field(max_length=1_000)
     note: str = Field("", max_length=4 * MAX_NOTE)
+    by: str | None = Field(None, max_length=MAX_NAME)
 
 
 @dataclass
@@ -131,7 +132,7 @@ class Board:
         now = datetime.now(UTC)
         for question in await self._runs.questions(run_id):
             if (question.label, question.round) == (clicked.question, clicked.round):
-                name = signature((user() or "")[:MAX_NAME])
+                name = clicked.by or signature((user() or "")[:MAX_NAME])
                 answer = Answer(clicked.picked, clicked.note, name, "board")
                 try:
                     answer = check_answer(question, answer)
