@@ -44,6 +44,7 @@ function show(page) {
   dress(wanted);
   morph(sheet, wanted);
   document.title = page.title;
+  replay.dataset.seq = page.seq;
   replay.querySelector(".spent").textContent = `${page.credits} credits`;
   moment.textContent = new Date(1000 * page.at).toLocaleTimeString("en-GB");
   refresh();
