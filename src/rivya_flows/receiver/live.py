@@ -41,7 +41,7 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import listed_runs, recent_durations
 
 MOST_VIEWERS, MOST_RUNS = 64, 12  # streams of all runs, and runs that are in memory
-MOST_PAGES = 8  # earlier states of a page from which a viewer can go on
+MOST_PAGES = 8  # earlier states of a page that a viewer may have
 LOOK_SECONDS, IDLE_LOOK_SECONDS = (
     0.3,
     1.0,
@@ -73,7 +73,7 @@ class Now(NamedTuple):
     command: str = ""
 
 
-class Shown(NamedTuple):
+class PageState(NamedTuple):
     """One state of a page; `number` counts them, `seq` and `at` are those of the last journal entry."""
 
     number: int
@@ -143,11 +143,11 @@ class LiveRun:
         self._task: asyncio.Task[None] | None = None
         self._mark = secrets.token_hex(4)  # another process counts other pages
         self.viewers = 0
-        self.pages: deque[Shown] = deque(maxlen=MOST_PAGES)
+        self.pages: deque[PageState] = deque(maxlen=MOST_PAGES)
 
     # --- In a thread ---
 
-    def look(self) -> Shown:
+    def look(self) -> PageState:
         """The page as the journal has it now; `LookupError` if there is no such run."""
         with self._looking:
             self._replay.advance()
@@ -163,14 +163,14 @@ class LiveRun:
             receipt = receipt_of(self._replay.history, state)
             now = self._now(state, receipt)
             if last and not grown:
-                shown = last._replace(number=last.number + 1, now=now)
+                page = last._replace(number=last.number + 1, now=now)
             else:
-                shown = self._draw(receipt, state, now, last.number + 1 if last else 1)
-            if last is None or shown[1:] != last[1:]:
-                self.pages.append(shown)
+                page = self._draw(receipt, state, now, last.number + 1 if last else 1)
+            if last is None or page[1:] != last[1:]:
+                self.pages.append(page)
             return self.pages[-1]
 
-    def look_back(self, seq: int) -> Shown:
+    def look_back(self, seq: int) -> PageState:
         """The page as it was after an entry of the journal."""
         with self._looking_back:
             if seq < self._past.history.seq:
@@ -180,7 +180,7 @@ class LiveRun:
                 raise LookupError(self._run_id)
             receipt = receipt_of(self._past.history, state)
             pieces = sheet_pieces(receipt, self._served, answerable(state))
-            return _shown(0, self._past.history, receipt, Now(), pieces)
+            return page_state(0, self._past.history, receipt, Now(), pieces)
 
     def questions(self) -> tuple[Question, ...]:
         """The open questions, once it has looked."""
@@ -188,10 +188,10 @@ class LiveRun:
             self._replay.advance()
             return open_questions(self._replay.state) if self._replay.state else ()
 
-    def _draw(self, receipt: Receipt, state: State, now: Now, number: int) -> Shown:
+    def _draw(self, receipt: Receipt, state: State, now: Now, number: int) -> PageState:
         asked = answerable(state)
         pieces = sheet_pieces(receipt, self._served, asked, answers=self._answers)
-        return _shown(number, self._replay.history, receipt, now, pieces)
+        return page_state(number, self._replay.history, receipt, now, pieces)
 
     def _now(self, state: State, receipt: Receipt) -> Now:
         resume = f"rivya-flows resume {self._run_id}"
@@ -248,18 +248,18 @@ class LiveRun:
             pages = {str(one.number): one for one in self.pages if mark == self._mark}
             last = pages.get(number)
             while not ends() and self.is_followed:
-                shown = self.pages[-1]
-                if last is None or shown.number > last.number:
+                page = self.pages[-1]
+                if last is None or page.number > last.number:
                     before = last.pieces if last else None
-                    text = json.dumps(shown.message(before), separators=(",", ":"))
-                    yield f"id: {self._mark}-{shown.number}\ndata: {text}\n\n"
-                    last = shown
-                elif not await self._change(shown):
+                    text = json.dumps(page.message(before), separators=(",", ":"))
+                    yield f"id: {self._mark}-{page.number}\ndata: {text}\n\n"
+                    last = page
+                elif not await self._change(page):
                     yield ": still here\n\n"
         finally:
             self.viewers -= 1
 
-    async def _change(self, known: Shown) -> bool:
+    async def _change(self, known: PageState) -> bool:
         async with self._changed:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_PING_SECONDS):
@@ -274,28 +274,28 @@ class LiveRun:
         while self.viewers:
             began, last, wait = time.monotonic(), self.pages[-1], LOOK_SECONDS
             try:
-                shown = await run_in_threadpool(self.look)
+                page = await run_in_threadpool(self.look)
             except LookupError:
                 break
             except StoreError:  # it may be away for a while
-                shown, wait = last, IDLE_LOOK_SECONDS
-            if shown is not last:
+                page, wait = last, IDLE_LOOK_SECONDS
+            if page is not last:
                 async with self._changed:
                     self._changed.notify_all()
-            ended = shown.status not in ("running", "suspended")
+            ended = page.status not in ("running", "suspended")
             wait = max(wait, IDLE_LOOK_SECONDS * ended, _SHARE * (time.monotonic() - began))
             await asyncio.sleep(wait)
         async with self._changed:
             self._changed.notify_all()
 
 
-def _shown(
+def page_state(
     number: int, history: History, receipt: Receipt, now: Now, pieces: tuple[str, ...]
-) -> Shown:
+) -> PageState:
     spent, cap = receipt.credits.spent, receipt.credits.budget
     credits = f"{spent:,}" if cap is None else f"{spent:,} of {cap:,}"
     at, title = history.last.timestamp(), title_of(receipt)
-    return Shown(number, history.seq, at, title, credits, receipt.status, now, pieces)
+    return PageState(number, history.seq, at, title, credits, receipt.status, now, pieces)
 
 
 @dataclass
@@ -316,15 +316,15 @@ class LiveRuns:
 
     async def page(self, run_id: str) -> Response:
         """The page of a run as it is now, which then follows it."""
-        shown = await self._look(self._opened(run_id))
-        html = await run_in_threadpool(live_page, shown.pieces, title=shown.title)
+        page = await self._look(self._live_run(run_id))
+        html = await run_in_threadpool(live_page, page.pieces, title=page.title)
         return HTMLResponse(html, headers=HEADERS)
 
     async def events(self, run_id: str, request: Request) -> Response:
         """What changes, as ``text/event-stream``; after ``Last-Event-ID`` where that page is still known."""
         if sum(one.viewers for one in self._runs.values()) >= MOST_VIEWERS:
             raise HTTPException(503, "Too many viewers.")
-        run = self._opened(run_id)
+        run = self._live_run(run_id)
         await self._look(run)
         known = request.headers.get("last-event-id", "")
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -336,20 +336,20 @@ class LiveRuns:
         seq = request.query_params.get("seq", "")
         if not (seq.isascii() and seq.isdigit() and len(seq) < 10):
             raise HTTPException(400)
-        run = self._opened(run_id)
+        run = self._live_run(run_id)
         try:
-            shown = await run_in_threadpool(run.look_back, int(seq))
+            page = await run_in_threadpool(run.look_back, int(seq))
         except LookupError:
             raise HTTPException(404) from None
-        return JSONResponse(shown.message(None), headers={"Cache-Control": "no-store"})
+        return JSONResponse(page.message(None), headers={"Cache-Control": "no-store"})
 
     async def questions(self, run_id: str) -> tuple[Question, ...]:
         """The open questions of a run."""
-        run = self._opened(run_id)
+        run = self._live_run(run_id)
         await self._look(run)
         return await run_in_threadpool(run.questions)
 
-    async def _look(self, run: LiveRun) -> Shown:
+    async def _look(self, run: LiveRun) -> PageState:
         if run.is_followed:
             return run.pages[-1]
         try:
@@ -357,7 +357,7 @@ class LiveRuns:
         except LookupError:
             raise HTTPException(404) from None
 
-    def _opened(self, run_id: str) -> LiveRun:
+    def _live_run(self, run_id: str) -> LiveRun:
         run = self._runs.pop(run_id, None)
         if run is None:
             idle = [name for name, one in self._runs.items() if not one.viewers]
