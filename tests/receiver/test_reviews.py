@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from rivya_flows.queue.events import AnswerGiven
-from rivya_flows.receiver import addresses
+from rivya_flows.receiver import addresses, reviews
 from rivya_flows.receiver.addresses import SECRET_NAME, review_address
 from rivya_flows.receiver.review_texts import TEXTS
 from rivya_flows.receiver.reviews import MAX_ANSWERS, MAX_FORM_BYTES, MAX_GUESSES
@@ -320,6 +320,16 @@ def test_a_form_is_bounded_in_size_kind_and_number(pick: Outside) -> None:
     found = [pick.answer(path, "", page=page).status_code for _ in range(MAX_ANSWERS)]
     assert (found[0], found[-1]) == (400, 429)
     assert pick.journaled == []
+
+
+def test_a_round_takes_a_bounded_number_of_answers(
+    review: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reviews, "MAX_TURNS", 2)
+    path = review.link("legal", "sign_off")
+    found = [review.answer(path, "approve").status_code for _ in range(3)]
+    assert found == [303, 303, 429]
+    assert len(review.journaled) == 2
 
 
 def test_a_link_shows_the_media_of_its_question_in_parts_and_no_other(pick: Outside) -> None:
