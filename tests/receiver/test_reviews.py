@@ -245,6 +245,35 @@ def test_an_answer_of_a_link_that_is_revoked_before_it_was_taken_does_not_count(
         assert out.journaled == [("studio", "brand", "")]
 
 
+def test_a_pick_of_two_takes_two_or_none_of_them(studio: Studio) -> None:
+    spec = PICK.replace("mode: human", "mode: human\n      count: 2").replace(
+        "[studio, neon]", "[studio, neon, noir]"
+    )
+    spec = spec.replace('["${{ steps.hero.asset }}"]', '"${{ steps.hero.assets }}"')
+    with outside(studio, spec) as out:
+        path = out.link()
+        assert 'type="checkbox"' in out.page(path).text
+        for wrong in (("neon",), ("neon", "neon"), ("none", "neon", "noir"), ("none", "neon")):
+            assert out.answer(path, *wrong).status_code == 400, wrong
+        assert out.answer(path, "noir", "studio").status_code == 303
+        [given] = [
+            one.event
+            for one in out.stage.journal.entries("run-1")
+            if isinstance(one.event, AnswerGiven)
+        ]
+        assert given.picked == ("studio", "noir")
+
+
+def test_a_question_takes_no_answer_once_its_deadline_has_passed(studio: Studio) -> None:
+    with outside(studio, REVIEW.replace("72h", "0.01s")) as out:
+        path = out.link("legal", "sign_off")
+        page = out.page(path)
+        assert (page.status_code, "This question has ended" in page.text) == (410, True)
+        assert out.answer(path, "approve", page="x").status_code == 410
+        assert out.page(path + "/media/1").status_code == 404
+        assert out.journaled == []
+
+
 def test_a_link_to_what_is_not_asked_yet_waits_and_one_to_a_removed_run_has_ended(
     pick: Outside,
 ) -> None:
