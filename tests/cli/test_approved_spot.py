@@ -94,7 +94,7 @@ def test_a_cut_is_sent_back_with_a_note_at_a_second_and_the_next_one_approved_by
     ):
         legal.open(links["legal"])
         assert "Changes cost up to 10 credits, 43 are left" in legal.text()
-        _note_at(legal, 4.1, "the logo is cut")
+        legal.type("#note", "0:04 the logo is cut")
         legal.click("button", "Ask for changes")
         legal.wait_for_text("You asked for changes")
         brand.open(links["brand"])
@@ -115,14 +115,6 @@ def test_a_cut_is_sent_back_with_a_note_at_a_second_and_the_next_one_approved_by
     [note] = receipt["outputs"]["notes"]
     assert (note["second"], note["text"], note["by"]) == (4.0, "the logo is cut", "legal")
     assert receipt["outputs"]["approved_by"] == "legal and brand"
-
-
-def _note_at(tab: Tab, second: float, text: str) -> None:
-    tab.until("document.querySelector('video').readyState > 0")
-    tab.value(f"document.querySelector('video').currentTime = {second}")
-    tab.until("!document.querySelector('video').seeking")
-    tab.press("n")
-    tab.do("Input.insertText", text=text)
 
 
 def _asks(tab: Tab, url: str) -> bool:
