@@ -50,6 +50,9 @@ MAX_FORM_BYTES = 32_768
 MAX_ANSWERS, MAX_GUESSES, WINDOW_SECONDS = 30, 60, 600.0
 """Answers of one link, and wrong addresses of one client, in a window."""
 
+MAX_TURNS = 500
+"""Answers of all reviewers in a round: each is an entry of the journal."""
+
 _KNOWN_RUNS, _KNOWN_CLIENTS = 8, 4_096
 _RECORDED_SECONDS = 2.0  # how long an answer waits for its record before the next page comes
 
@@ -160,7 +163,8 @@ class Reviews:
             return self._render(request, seen, 410)
         if not self._is_from_here(request):
             return self._render(request, seen, 403, "stale")
-        if self._answers.is_over(seen.link.id):
+        turn = 0 if seen.question is None else seen.question.turn
+        if self._answers.is_over(seen.link.id) or turn > MAX_TURNS:
             return self._render(request, seen, 429, "many")
         fields = await _form(request)
         if (question := seen.question) is None:
