@@ -182,6 +182,21 @@ async def test_what_the_question_does_not_allow_is_refused_in_words(
     assert owner.delivered == []
 
 
+async def test_a_higher_budget_is_a_click(studio: Studio, owner: Owner) -> None:
+    spec = SPEC.partition("  hero:")[0] + "budget: {credits: 1, on_unfit: pause}\n"
+    await studio.start(spec, "run-2")
+    assert await studio.ends("run-2") == "suspended"
+    page = await owner.client.get("/board/run-2/past?seq=999", auth=LOGIN)
+    text = "".join(page.json()["pieces"])
+    assert "Raise the budget to 2?" in text
+    assert 'data-name="budget"' in text
+    chosen = {"question": "budget", "round": 0, "picked": ["yes"]}
+    sent = await owner.client.post("/board/run-2/answers", json=chosen, auth=LOGIN)
+    assert sent.status_code == 202
+    [(_, waiting)] = mailbox.waiting(owner.journal.engine, "run-2")
+    assert waiting.answer.picked == ("yes",)
+
+
 async def test_everything_else_is_prefect(owner: Owner) -> None:
     for path in ("/board", "/boards/run-1", "/api/health"):
         assert (await owner.client.get(path)).text == "PREFECT"
