@@ -9,7 +9,6 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -49,7 +48,7 @@ LOOK_SECONDS, IDLE_LOOK_SECONDS = (
 NOW_SECONDS = 3.0  # between two looks at the clock and at the process of a run
 PATIENCE_SECONDS = 10.0  # with a worker that takes up what was answered
 _SHARE = 3  # a page that took a second to draw is not drawn again before three have passed
-_PING_SECONDS = 15.0
+PING_SECONDS, _STREAM_SECONDS = 15.0, 0.1  # between two signs of life, and two looks at the page
 _MOST_WORKING = 4  # steps at work that are named
 _MOST_REHEARSED = 1_000  # items of a plan whose usual durations are looked up
 
@@ -139,7 +138,6 @@ class LiveRun:
         self._replay, self._past = Replay(journal, run_id), Replay(journal, run_id)
         self._looking, self._looking_back = threading.Lock(), threading.Lock()
         self._clocked = 0.0  # monotonic, when `now` was looked up
-        self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self._mark = secrets.token_hex(4)  # another process counts other pages
         self.viewers = 0
@@ -246,28 +244,20 @@ class LiveRun:
                 self._task = asyncio.create_task(self._follow())
             mark, _, number = known.partition("-")
             pages = {str(one.number): one for one in self.pages if mark == self._mark}
-            last = pages.get(number)
+            last, sent = pages.get(number), 0.0
             while not ends() and self.is_followed:
                 page = self.pages[-1]
                 if last is None or page.number > last.number:
                     before = last.pieces if last else None
                     text = json.dumps(page.message(before), separators=(",", ":"))
                     yield f"id: {self._mark}-{page.number}\ndata: {text}\n\n"
-                    last = page
-                elif not await self._change(page):
+                    last, sent = page, time.monotonic()
+                elif time.monotonic() - sent > PING_SECONDS:
                     yield ": still here\n\n"
+                    sent = time.monotonic()
+                await asyncio.sleep(_STREAM_SECONDS)
         finally:
             self.viewers -= 1
-
-    async def _change(self, known: PageState) -> bool:
-        async with self._changed:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_PING_SECONDS):
-                    await self._changed.wait_for(
-                        lambda: self.pages[-1] is not known or not self.is_followed
-                    )
-                    return True
-        return False
 
     async def _follow(self) -> None:
         """Looks as long as somebody watches."""
@@ -279,14 +269,9 @@ class LiveRun:
                 break
             except StoreError:  # it may be away for a while
                 page, wait = last, IDLE_LOOK_SECONDS
-            if page is not last:
-                async with self._changed:
-                    self._changed.notify_all()
             ended = page.status not in ("running", "suspended")
             wait = max(wait, IDLE_LOOK_SECONDS * ended, _SHARE * (time.monotonic() - began))
             await asyncio.sleep(wait)
-        async with self._changed:
-            self._changed.notify_all()
 
 
 def page_state(
