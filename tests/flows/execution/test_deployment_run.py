@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,11 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 import rivya_flows as rf
+from rivya_flows.questions.question import Answer
+from rivya_flows.runs.execution import take_waiting
+from rivya_flows.settings import read_settings
+from rivya_flows.store import mailbox
+from rivya_flows.store.journal import Journal
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import buy_from
 from support.prefect_workers import Place, Server, deploy, deploy_specs, eventually
@@ -157,6 +164,21 @@ async def test_a_subflow_that_waits_continues_after_an_answer_in_a_terminal(
     # It was executed until it waited, and in the terminal.
     assert (receipt.status, receipt.document["executions"]) == ("completed", 2)
     assert here.answers(run) == [("studio", "command")]
+    assert sorted(here.bought(run).values()) == [1, 1, 1]
+
+
+async def test_a_subflow_that_waits_continues_by_itself_after_an_answer_of_a_link(
+    server: Server, here: Place
+) -> None:
+    def answer_with_link(run: str) -> None:
+        asked(server, run)
+        name, given = rf.outputs_of(run).run_id, Answer(("studio",), name="Legal", channel="link")
+        with closing(Journal(read_settings().store_url)) as journal:
+            mailbox.put(journal.engine, name, ("hero", "", 0), given, datetime.now(UTC))
+            assert take_waiting(journal, name)
+
+    run, receipt = await in_own_flow(SPEC, answer_with_link)
+    assert (receipt.status, here.answers(run)) == ("completed", [("studio", "link")])
     assert sorted(here.bought(run).values()) == [1, 1, 1]
 
 
