@@ -119,10 +119,12 @@ class StoreBoard:
         from rivya_flows.flows.current_run import flow_run_of
         from rivya_flows.flows.prefect_internals import resume_suspended
         from rivya_flows.questions.reading_answers import empty_response
+        from rivya_flows.runs.resume import continue_here
+        from rivya_flows.settings import read_settings
 
         flow_run_id = flow_run_of(run_id)
         if flow_run_id is None:
-            return True
+            return await asyncio.to_thread(continue_here, read_settings(), run_id)
         api = f"http://127.0.0.1:{self._port}/api"
         async with PrefectClient(api, auth_string=self._auth) as client:
             return await resume_suspended(client, flow_run_id, empty_response)

@@ -54,11 +54,13 @@ class Owner:
 
     Attributes:
         delivered: The runs whose answers were delivered.
+        ends: The server is about to end.
     """
 
     client: httpx.AsyncClient
     journal: Journal
     delivered: list[str] = field(default_factory=list)
+    ends: bool = False
 
     async def answer(self, *picked: str, **more: Any) -> httpx.Response:
         """Clicks on an answer of the pick."""
@@ -88,7 +90,7 @@ async def owner(studio: Studio) -> AsyncIterator[Owner]:
         async def deliver(run_id: str) -> None:
             made.delivered.append(run_id)
 
-        own = Board(journal, assets, AUTH, "password", deliver).app()
+        own = Board(journal, assets, AUTH, "password", deliver, lambda: made.ends).app()
         guarded = Guard(prefect_app, 4200, AUTH, "password", lambda *_: True, board=own)
         transport = httpx.ASGITransport(guarded)
         async with httpx.AsyncClient(transport=transport, base_url=HERE) as client:
@@ -180,6 +182,27 @@ async def test_what_the_question_does_not_allow_is_refused_in_words(
     assert nobody.status_code == 401
     assert owner.waiting == []
     assert owner.delivered == []
+
+
+async def test_a_higher_budget_is_a_click(studio: Studio, owner: Owner) -> None:
+    spec = SPEC.partition("  hero:")[0] + "budget: {credits: 1, on_unfit: pause}\n"
+    await studio.start(spec, "run-2")
+    assert await studio.ends("run-2") == "suspended"
+    page = await owner.client.get("/board/run-2/past?seq=999", auth=LOGIN)
+    text = "".join(page.json()["pieces"])
+    assert "Raise the budget to 2?" in text
+    assert 'data-name="budget"' in text
+    chosen = {"question": "budget", "round": 0, "picked": ["yes"]}
+    sent = await owner.client.post("/board/run-2/answers", json=chosen, auth=LOGIN)
+    assert sent.status_code == 202
+    [(_, waiting)] = mailbox.waiting(owner.journal.engine, "run-2")
+    assert waiting.answer.picked == ("yes",)
+
+
+async def test_a_server_that_ends_does_not_wait_for_open_pages(owner: Owner) -> None:
+    owner.ends = True
+    async with asyncio.timeout(240):
+        assert (await owner.client.get("/board/run-1/events", auth=LOGIN)).status_code == 200
 
 
 async def test_everything_else_is_prefect(owner: Owner) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,8 @@ def folder_of(stage: Stage, run_id: str = RUN) -> str:
     return report_address("", secret, run_id).rpartition("/")[0]
 
 
-def events(answer: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The ids and messages of a stream."""
+def events(answer: httpx.Response) -> Generator[tuple[str, dict[str, Any]]]:
+    """The ids and messages of a stream, which ends when this is dropped."""
     found = ""
     for line in answer.iter_lines():
         if line.startswith("id: "):

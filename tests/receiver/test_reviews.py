@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from rivya_flows.queue.events import AnswerGiven
-from rivya_flows.receiver import addresses
+from rivya_flows.receiver import addresses, reviews
 from rivya_flows.receiver.addresses import SECRET_NAME, review_address
 from rivya_flows.receiver.review_texts import TEXTS
 from rivya_flows.receiver.reviews import MAX_ANSWERS, MAX_FORM_BYTES, MAX_GUESSES
@@ -234,6 +234,17 @@ def test_a_link_that_was_revoked_or_has_expired_shows_and_takes_nothing(pick: Ou
     assert pick.journaled == []
 
 
+def test_an_answer_of_a_link_that_is_revoked_before_it_was_taken_does_not_count(
+    studio: Studio,
+) -> None:
+    with outside(studio, PICK, delivers=False) as out:
+        assert out.answer(out.link("legal"), "neon").status_code == 303
+        assert out.answer(out.link("brand"), "studio").status_code == 303
+        out.revoke("legal")
+        assert take_waiting(out.stage.journal, "run-1")
+        assert out.journaled == [("studio", "brand", "")]
+
+
 def test_a_link_to_what_is_not_asked_yet_waits_and_one_to_a_removed_run_has_ended(
     pick: Outside,
 ) -> None:
@@ -309,6 +320,16 @@ def test_a_form_is_bounded_in_size_kind_and_number(pick: Outside) -> None:
     found = [pick.answer(path, "", page=page).status_code for _ in range(MAX_ANSWERS)]
     assert (found[0], found[-1]) == (400, 429)
     assert pick.journaled == []
+
+
+def test_a_round_takes_a_bounded_number_of_answers(
+    review: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reviews, "MAX_TURNS", 2)
+    path = review.link("legal", "sign_off")
+    found = [review.answer(path, "approve").status_code for _ in range(3)]
+    assert found == [303, 303, 429]
+    assert len(review.journaled) == 2
 
 
 def test_a_link_shows_the_media_of_its_question_in_parts_and_no_other(pick: Outside) -> None:
@@ -412,6 +433,7 @@ def test_the_page_speaks_the_language_of_the_browser(
 def test_both_languages_have_the_same_texts() -> None:
     english, hindi = TEXTS["en"], TEXTS["hi"]
     assert english.keys() == hindi.keys()
+    assert not [name for name in english if hasattr(english, name)]  # which a template would find
     fields = re.compile(r"\{\w+\}")
     for name, text in english.items():
         assert sorted(fields.findall(text)) == sorted(fields.findall(hindi[name])), name
@@ -459,7 +481,8 @@ def test_in_chromium_a_note_takes_the_second_of_the_film_and_keys_do_what_help_s
         tab.value("document.querySelector('video').currentTime = 0.9")
         tab.until("!document.querySelector('video').seeking")
         tab.press("?")
-        tab.wait_for("dialog[open]")
+        tab.wait_for_text("play or pause", "dialog[open]")
+        assert tab.value("document.querySelector('dialog h2').textContent") == "Keys"
         assert tab.axe_violations() == []
         tab.press("Escape")
         tab.wait_gone("dialog[open]")

@@ -171,7 +171,7 @@ CACHE = option("Override the spec's cache mode.", type=click.Choice(["off", "run
 PLAN = option("Only show what it would do and cost; buy and change nothing.", "--plan")
 YES = option("Buy from a real wallet without a cap and without asking.", "-y", "--yes")
 SANDBOX = option("Use the local sandbox, also with a key.")
-OPEN = option("Open the contact sheet at the end.", "--open")
+OPEN = option("Open the contact sheet: of a run as it is made, else at the end.", "--open")
 JSON = option("Print one JSON document, at the end of a command that takes time.", "--json")
 
 LABELS = labels("Count the credits under this label; wins over that of the spec.")

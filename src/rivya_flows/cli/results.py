@@ -23,7 +23,7 @@ from rivya_flows.private import as_the_user_wants
 
 @command()
 def open(run: str = options.LAST_RUN) -> None:  # noqa: A001  # a command is found under its name
-    """Open the contact sheet of a run, and print its path; of a run at work open its board.
+    """Open the contact sheet of a run, and print its path; of a run at work open its board, and print the link.
 
     RUN is its id, its folder, those of a batch, or `last`, the default: the run in which something
     happened last. A sheet that is missing is made.

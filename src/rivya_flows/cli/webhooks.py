@@ -77,6 +77,8 @@ def listen(
     Each new event goes to Prefect, where it wakes the run that waits for the job. Set
     RIVYA_FLOWS_WEBHOOKS=true for the runs, so that they rely on it.
     """
+    from rivya_flows.flows.current_run import flow_run_of
+    from rivya_flows.runs.resume import continue_here
     from rivya_flows.webhook_receiver import serve_receiver
 
     if sandbox and not registers:
@@ -103,6 +105,8 @@ def listen(
     runner = caller().runner
 
     async def wake(run_id: str) -> bool:
+        if flow_run_of(run_id) is None:
+            return await asyncio.to_thread(continue_here, found, run_id)
         return await runner.wake(found, run_id, log.info)
 
     serving = serve_receiver(

@@ -50,6 +50,7 @@ class Clicked(BaseModel):
     round: int
     picked: tuple[_Key, ...] = Field(max_length=1_000)
     note: str = Field("", max_length=4 * MAX_NOTE)
+    by: str | None = Field(None, max_length=MAX_NAME)
 
 
 @dataclass
@@ -84,12 +85,12 @@ class Board:
                 ),
                 Route(f"{BOARD}/{{run}}", self._redirect),
                 Route(f"{BOARD}/{{run}}/", self._page),
-                Route(f"{BOARD}/{{run}}/known", self._known),
+                Route(f"{BOARD}/{{run}}/known", self._has_run),
                 Route(f"{BOARD}/{{run}}/events", self._events),
                 Route(f"{BOARD}/{{run}}/past", self._past),
                 Route(f"{BOARD}/{{run}}/answers", self._answer, methods=["POST"]),
             ],
-            exception_handlers={HTTPException: _refused, RivyaError: _refused},
+            exception_handlers={HTTPException: _refuse, RivyaError: _refuse},
         )
 
     async def _redirect(self, request: Request) -> Response:
@@ -98,7 +99,7 @@ class Board:
     async def _page(self, _: Request) -> Response:
         return HTMLResponse(live_page(title="Board", key=self.password_key), headers=HEADERS)
 
-    async def _known(self, request: Request) -> Response:
+    async def _has_run(self, request: Request) -> Response:
         run_id = self._run_of(request)
         if await run_in_threadpool(self.journal.run, run_id) is None:
             raise HTTPException(404)
@@ -131,7 +132,7 @@ class Board:
         now = datetime.now(UTC)
         for question in await self._runs.questions(run_id):
             if (question.label, question.round) == (clicked.question, clicked.round):
-                name = signature((user() or "")[:MAX_NAME])
+                name = clicked.by or signature((user() or "")[:MAX_NAME])
                 answer = Answer(clicked.picked, clicked.note, name, "board")
                 try:
                     answer = check_answer(question, answer)
@@ -149,7 +150,7 @@ class Board:
         return str(request.path_params["run"])
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _refuse(_: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return JSONResponse({"error": error.detail}, error.status_code, _NO_STORE)
     return JSONResponse({"error": f"The store cannot be used now: {error}"}, 503, _NO_STORE)

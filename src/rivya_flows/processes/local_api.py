@@ -66,6 +66,7 @@ _POLL_SECONDS = 0.2
 _FINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 _UNFINISHED = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
 _ANSWER_SECONDS = 5
+_BOARD_LOOKS = 12
 _MOST_BYTES = 4096  # from a program that has not proved to be ours
 
 UNANSWERED = (OSError, http.client.HTTPException, ValueError)  # what `Loopback.ask` raises
@@ -114,11 +115,15 @@ class Loopback:
 
     def board(self, run_id: str) -> str | None:
         """A URL that opens the board of a run in one browser, once; None if this server does not have the run."""
-        try:
-            self.ask("GET", f"{BOARD}/{quote(run_id)}/known")
-            return self.entrance(f"{BOARD}/{quote(run_id)}/")
-        except UNANSWERED:
-            return None
+        for _ in range(_BOARD_LOOKS):
+            try:
+                self.ask("GET", f"{BOARD}/{quote(run_id)}/known")
+                return self.entrance(f"{BOARD}/{quote(run_id)}/")
+            except TimeoutError:  # it opens the store when it is first asked
+                continue
+            except UNANSWERED:
+                break
+        return None
 
     def settle(self, began: datetime) -> None:
         """Wait some seconds for the rows of the flow runs that began after a moment and ended.

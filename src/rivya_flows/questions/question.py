@@ -38,7 +38,12 @@ class NextRound(NamedTuple):
     most: int | None
 
     def __str__(self) -> str:
-        return f"{self.items} again for {price_of(self.least, self.most)}"
+        return f"{self.items} again for {self.price}"
+
+    @property
+    def price(self) -> str:
+        """As text: ``4 credits``."""
+        return price_of(self.least, self.most)
 
 
 class Candidate(BaseModel):

@@ -40,7 +40,7 @@ function choiceOf(place) {
 }
 const noteOf = place => (place.querySelector(".note")?.value ?? "").replace(/[\s\p{C}]+/gu, " ").trim();
 function draw() {
-  const answers = [], missing = [], bar = document.querySelector(".answer[data-begin]");
+  const answers = [], missing = [], names = new Set(), bar = document.querySelector(".answer[data-begin]");
   for (const place of document.querySelectorAll(".question")) {
     const {name} = place.dataset, {picked, refused} = choiceOf(place), note = noteOf(place);
     const candidates = [...place.querySelectorAll(".candidate")], lacks = Math.min(Number(place.dataset.count), candidates.length) - picked.length;
@@ -58,11 +58,13 @@ function draw() {
     const noted = answer => note && ["none", "changes"].includes(answer) ? `${answer}: ${note}` : answer;
     if (refused) answers.push(`${name}=${noted("none")}`);
     else if (picked.length) answers.push(`${name}=${noted(picked.join(","))}`);
+    const by = place.querySelector(".by")?.value;
+    if (by && picked.length && picked[0] !== "end") names.add(by);
     if (picked.length && lacks > 0) missing.push(`${name}: pick ${lacks} more`);
   }
   if (!bar) return;
   const {begin, blank} = bar.dataset;
-  bar.querySelector("code").textContent = answers.length ? [begin, ...answers.map(text => `--answer ${quoted(text)}`)].join(" ") : blank;
+  bar.querySelector("code").textContent = answers.length ? [begin, ...answers.map(text => `--answer ${quoted(text)}`), ...[...names].slice(0, 1).map(name => `--by ${quoted(name)}`)].join(" ") : blank;
   bar.querySelector(".copy").disabled = !answers.length || missing.length > 0;
   bar.querySelector(".told").textContent = missing.join("; ");
 }
@@ -77,6 +79,14 @@ function refuse(place, refused) {
   Object.assign(choiceOf(place), {refused}, refused ? {picked: []} : {});
   draw();
 }
+function seek(button) {
+  const {second, medium} = button.dataset;
+  const media = [...(button.closest(".earlier, .question") ?? document).querySelectorAll("video, audio")].filter(one => !one.closest(".earlier") || button.closest(".earlier"));
+  const player = media.find(one => one.closest(".media")?.textContent.includes(medium)) ?? media[0];
+  if (!player) return;
+  player.currentTime = Number(second);
+  player.scrollIntoView({block: "nearest", behavior: "smooth"});
+}
 async function copy(bar) {
   const command = bar.querySelector("code"), told = bar.querySelector(".told");
   getSelection().selectAllChildren(command);
@@ -87,6 +97,7 @@ async function copy(bar) {
 document.addEventListener("click", event => {
   const at = selector => event.target.closest(selector);
   if (at(".switch")) switchCaptions(at(".switch"));
+  else if (at(".second")) seek(at(".second"));
   else if (at(".copy")) copy(at(".answer"));
   else if (at(".refuse[aria-pressed]")) refuse(at(".question"), at(".refuse").getAttribute("aria-pressed") !== "true");
   else if (at(".candidate")?.querySelector("button.choose") && !at("a, video, audio, pre, .zoom")) choose(at(".question"), at(".candidate").dataset.answer);

@@ -104,11 +104,7 @@ def _view(receipt: Receipt, embedder: Embedder, asked: Sequence[Question]) -> di
     # In the order of the page: a medium is embedded where it comes first.
     questions = [*_questions(receipt, embedder, {one.label: one for one in asked})]
     names = {one.name for one in questions}
-    others = [
-        (one, [medium for each in one.candidates for medium in embedder.of_hash(each.sha256)])
-        for one in asked
-        if one.label not in names
-    ]
+    further = [one for one in asked if one.label not in names]
     outputs = [(name, value, embedder.media(value)) for name, value in receipt.outputs.items()]
     if receipt.status in _UNFINISHED:
         outputs = [one for one in outputs if one[2] or value_text(one[1])]
@@ -119,13 +115,13 @@ def _view(receipt: Receipt, embedder: Embedder, asked: Sequence[Question]) -> di
     troubles = ((step, item) for step in steps for item in step.items if _is_trouble(item))
     cards = [[(item, *_media_of(item, embedder)) for item in step.items] for step in steps]
     blanks = {one.name: blank_answer(one.choice) for one in questions}
-    blanks |= {one.label: blank_keys(one.choices, 1) for one, _ in others}
+    blanks |= {one.label: blank_keys(one.choices, 1) for one in further}
     ended = not questions and receipt.status in ("failed", "cancelled")
     return {
         "receipt": receipt,
         "comparing": _comparing(receipt),
         "questions": questions,
-        "others": others,
+        "further": further,
         "answers": False,
         "command_begin": callable_here(answering_command(receipt.run_id, {})),
         "command": callable_here(answering_command(receipt.run_id, blanks)),

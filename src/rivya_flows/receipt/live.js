@@ -44,6 +44,7 @@ function show(page) {
   dress(wanted);
   morph(sheet, wanted);
   document.title = page.title;
+  replay.dataset.seq = page.seq;
   replay.querySelector(".spent").textContent = `${page.credits} credits`;
   moment.textContent = new Date(1000 * page.at).toLocaleTimeString("en-GB");
   refresh();
@@ -149,7 +150,7 @@ playing.addEventListener("click", play);
 
 // --- Answers by a click.
 const sent = new Map();
-const nameOf = place => `${place.dataset.name} ${place.dataset.round}`;
+const nameOf = place => `${place.dataset.name} ${place.dataset.round} ${place.dataset.turn ?? ""}`;
 function tellAnswers() {
   for (const place of document.querySelectorAll(".question:has(> .told)")) {
     const {text = "", isOver = false} = sent.get(nameOf(place)) ?? {};
@@ -162,10 +163,12 @@ async function answer(place, picked) {
   const tell = (text, isOver) => { sent.set(name, {text, isOver}); tellAnswers(); };
   tell("Sending …", true);
   try {
-    const body = JSON.stringify({question, round: Number(round), picked, note: noteOf(place)});
+    const body = JSON.stringify({question, round: Number(round), picked, note: noteOf(place), by: place.querySelector(".by")?.value ?? null});
     const response = await fetch("answers", {method: "POST", headers: {...headers(), "Content-Type": "application/json"}, body});
     const {error} = await response.json();
-    tell(response.ok ? "Answered. The run goes on with it." : error, response.ok);
+    const note = place.querySelector(".note");
+    if (response.ok && note) note.value = "";
+    tell(response.ok ? "Answered." : error, response.ok);
   } catch { tell("Not sent: the server does not answer.", false); }
 }
 document.addEventListener("click", event => {

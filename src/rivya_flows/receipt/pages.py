@@ -18,12 +18,19 @@ from rivya_client.catalogue.snapshot import voice_name
 from rivya_client.mime_types import suffix_of
 from rivya_client.printable import one_line
 from rivya_cut.fonts import MAX_PAGE_BYTES, with_fonts
-from rivya_flows.plans.names import label
+from rivya_flows.plans.names import is_round, label
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.receipt.continuing import plain_reason
 from rivya_flows.receipt.model import Item, iso
 from rivya_flows.receipt.phrases import measures, model_of, seconds_text
-from rivya_flows.receipt.questions import are_numbered, deadline_effect, readable, round_note
+from rivya_flows.receipt.questions import (
+    are_numbered,
+    deadline_effect,
+    note_place,
+    readable,
+    round_note,
+    tally,
+)
 from rivya_flows.receipt.summary import manner, score_text
 
 _RATIO = re.compile(r"([1-9]\d{0,3}):([1-9]\d{0,3})", re.ASCII)
@@ -89,6 +96,7 @@ def _template(name: str) -> jinja2.Template:
     )
     environment.filters |= _FILTERS
     environment.globals |= _FUNCTIONS
+    environment.tests["round"] = is_round
     return environment.get_template(name)
 
 
@@ -102,7 +110,13 @@ def _sha256(script: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
-_CHOICES = {"approve": "Approve", "changes": "Ask for changes", "yes": "Yes", "no": "No"}
+_CHOICES = {
+    "approve": "Approve",
+    "changes": "Ask for changes",
+    "end": "End the round with these changes",
+    "yes": "Yes",
+    "no": "No",
+}
 
 
 def _choice_words(choice: str) -> str:
@@ -121,7 +135,9 @@ _FUNCTIONS = {
     "deadline_effect": deadline_effect,
     "label": label,
     "ratio_of": _ratio_of,
+    "note_place": note_place,
     "round_note": round_note,
+    "tally": tally,
 }
 _FILTERS = {
     "credits": _credits,

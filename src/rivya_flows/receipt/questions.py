@@ -95,8 +95,9 @@ def _how_to_review(question: Question, *, form: bool) -> str:
     if question.again is None:
         return f"Answer approve, or {changes}, which fails the step: no round is left."
     times = "once more" if question.rounds_left == 1 else f"{question.rounds_left} times more"
-    price = price_of(question.again.least, question.again.most)
-    return f"Answer approve, or {changes}: they are made for {price}, at most {times}."
+    return (
+        f"Answer approve, or {changes}: they are made for {question.again.price}, at most {times}."
+    )
 
 
 def tally(review: Approval, round_: int) -> str:

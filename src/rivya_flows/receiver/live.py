@@ -9,7 +9,6 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -41,7 +40,7 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import listed_runs, recent_durations
 
 MOST_VIEWERS, MOST_RUNS = 64, 12  # streams of all runs, and runs that are in memory
-MOST_PAGES = 8  # earlier states of a page from which a viewer can go on
+MOST_PAGES = 8  # earlier states of a page that a viewer may have
 LOOK_SECONDS, IDLE_LOOK_SECONDS = (
     0.3,
     1.0,
@@ -49,7 +48,7 @@ LOOK_SECONDS, IDLE_LOOK_SECONDS = (
 NOW_SECONDS = 3.0  # between two looks at the clock and at the process of a run
 PATIENCE_SECONDS = 10.0  # with a worker that takes up what was answered
 _SHARE = 3  # a page that took a second to draw is not drawn again before three have passed
-_PING_SECONDS = 15.0
+PING_SECONDS, _STREAM_SECONDS = 15.0, 0.1  # between two signs of life, and two looks at the page
 _MOST_WORKING = 4  # steps at work that are named
 _MOST_REHEARSED = 1_000  # items of a plan whose usual durations are looked up
 
@@ -73,7 +72,7 @@ class Now(NamedTuple):
     command: str = ""
 
 
-class Shown(NamedTuple):
+class PageState(NamedTuple):
     """One state of a page; `number` counts them, `seq` and `at` are those of the last journal entry."""
 
     number: int
@@ -139,15 +138,14 @@ class LiveRun:
         self._replay, self._past = Replay(journal, run_id), Replay(journal, run_id)
         self._looking, self._looking_back = threading.Lock(), threading.Lock()
         self._clocked = 0.0  # monotonic, when `now` was looked up
-        self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self._mark = secrets.token_hex(4)  # another process counts other pages
         self.viewers = 0
-        self.pages: deque[Shown] = deque(maxlen=MOST_PAGES)
+        self.pages: deque[PageState] = deque(maxlen=MOST_PAGES)
 
     # --- In a thread ---
 
-    def look(self) -> Shown:
+    def look(self) -> PageState:
         """The page as the journal has it now; `LookupError` if there is no such run."""
         with self._looking:
             self._replay.advance()
@@ -163,14 +161,14 @@ class LiveRun:
             receipt = receipt_of(self._replay.history, state)
             now = self._now(state, receipt)
             if last and not grown:
-                shown = last._replace(number=last.number + 1, now=now)
+                page = last._replace(number=last.number + 1, now=now)
             else:
-                shown = self._draw(receipt, state, now, last.number + 1 if last else 1)
-            if last is None or shown[1:] != last[1:]:
-                self.pages.append(shown)
+                page = self._draw(receipt, state, now, last.number + 1 if last else 1)
+            if last is None or page[1:] != last[1:]:
+                self.pages.append(page)
             return self.pages[-1]
 
-    def look_back(self, seq: int) -> Shown:
+    def look_back(self, seq: int) -> PageState:
         """The page as it was after an entry of the journal."""
         with self._looking_back:
             if seq < self._past.history.seq:
@@ -180,7 +178,7 @@ class LiveRun:
                 raise LookupError(self._run_id)
             receipt = receipt_of(self._past.history, state)
             pieces = sheet_pieces(receipt, self._served, answerable(state))
-            return _shown(0, self._past.history, receipt, Now(), pieces)
+            return page_state(0, self._past.history, receipt, Now(), pieces)
 
     def questions(self) -> tuple[Question, ...]:
         """The open questions, once it has looked."""
@@ -188,10 +186,10 @@ class LiveRun:
             self._replay.advance()
             return open_questions(self._replay.state) if self._replay.state else ()
 
-    def _draw(self, receipt: Receipt, state: State, now: Now, number: int) -> Shown:
+    def _draw(self, receipt: Receipt, state: State, now: Now, number: int) -> PageState:
         asked = answerable(state)
         pieces = sheet_pieces(receipt, self._served, asked, answers=self._answers)
-        return _shown(number, self._replay.history, receipt, now, pieces)
+        return page_state(number, self._replay.history, receipt, now, pieces)
 
     def _now(self, state: State, receipt: Receipt) -> Now:
         resume = f"rivya-flows resume {self._run_id}"
@@ -246,56 +244,43 @@ class LiveRun:
                 self._task = asyncio.create_task(self._follow())
             mark, _, number = known.partition("-")
             pages = {str(one.number): one for one in self.pages if mark == self._mark}
-            last = pages.get(number)
+            last, sent = pages.get(number), 0.0
             while not ends() and self.is_followed:
-                shown = self.pages[-1]
-                if last is None or shown.number > last.number:
+                page = self.pages[-1]
+                if last is None or page.number > last.number:
                     before = last.pieces if last else None
-                    text = json.dumps(shown.message(before), separators=(",", ":"))
-                    yield f"id: {self._mark}-{shown.number}\ndata: {text}\n\n"
-                    last = shown
-                elif not await self._change(shown):
+                    text = json.dumps(page.message(before), separators=(",", ":"))
+                    yield f"id: {self._mark}-{page.number}\ndata: {text}\n\n"
+                    last, sent = page, time.monotonic()
+                elif time.monotonic() - sent > PING_SECONDS:
                     yield ": still here\n\n"
+                    sent = time.monotonic()
+                await asyncio.sleep(_STREAM_SECONDS)
         finally:
             self.viewers -= 1
-
-    async def _change(self, known: Shown) -> bool:
-        async with self._changed:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_PING_SECONDS):
-                    await self._changed.wait_for(
-                        lambda: self.pages[-1] is not known or not self.is_followed
-                    )
-                    return True
-        return False
 
     async def _follow(self) -> None:
         """Looks as long as somebody watches."""
         while self.viewers:
             began, last, wait = time.monotonic(), self.pages[-1], LOOK_SECONDS
             try:
-                shown = await run_in_threadpool(self.look)
+                page = await run_in_threadpool(self.look)
             except LookupError:
                 break
             except StoreError:  # it may be away for a while
-                shown, wait = last, IDLE_LOOK_SECONDS
-            if shown is not last:
-                async with self._changed:
-                    self._changed.notify_all()
-            ended = shown.status not in ("running", "suspended")
+                page, wait = last, IDLE_LOOK_SECONDS
+            ended = page.status not in ("running", "suspended")
             wait = max(wait, IDLE_LOOK_SECONDS * ended, _SHARE * (time.monotonic() - began))
             await asyncio.sleep(wait)
-        async with self._changed:
-            self._changed.notify_all()
 
 
-def _shown(
+def page_state(
     number: int, history: History, receipt: Receipt, now: Now, pieces: tuple[str, ...]
-) -> Shown:
+) -> PageState:
     spent, cap = receipt.credits.spent, receipt.credits.budget
     credits = f"{spent:,}" if cap is None else f"{spent:,} of {cap:,}"
     at, title = history.last.timestamp(), title_of(receipt)
-    return Shown(number, history.seq, at, title, credits, receipt.status, now, pieces)
+    return PageState(number, history.seq, at, title, credits, receipt.status, now, pieces)
 
 
 @dataclass
@@ -316,15 +301,15 @@ class LiveRuns:
 
     async def page(self, run_id: str) -> Response:
         """The page of a run as it is now, which then follows it."""
-        shown = await self._look(self._opened(run_id))
-        html = await run_in_threadpool(live_page, shown.pieces, title=shown.title)
+        page = await self._look(self._live_run(run_id))
+        html = await run_in_threadpool(live_page, page.pieces, title=page.title)
         return HTMLResponse(html, headers=HEADERS)
 
     async def events(self, run_id: str, request: Request) -> Response:
         """What changes, as ``text/event-stream``; after ``Last-Event-ID`` where that page is still known."""
         if sum(one.viewers for one in self._runs.values()) >= MOST_VIEWERS:
             raise HTTPException(503, "Too many viewers.")
-        run = self._opened(run_id)
+        run = self._live_run(run_id)
         await self._look(run)
         known = request.headers.get("last-event-id", "")
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -336,20 +321,20 @@ class LiveRuns:
         seq = request.query_params.get("seq", "")
         if not (seq.isascii() and seq.isdigit() and len(seq) < 10):
             raise HTTPException(400)
-        run = self._opened(run_id)
+        run = self._live_run(run_id)
         try:
-            shown = await run_in_threadpool(run.look_back, int(seq))
+            page = await run_in_threadpool(run.look_back, int(seq))
         except LookupError:
             raise HTTPException(404) from None
-        return JSONResponse(shown.message(None), headers={"Cache-Control": "no-store"})
+        return JSONResponse(page.message(None), headers={"Cache-Control": "no-store"})
 
     async def questions(self, run_id: str) -> tuple[Question, ...]:
         """The open questions of a run."""
-        run = self._opened(run_id)
+        run = self._live_run(run_id)
         await self._look(run)
         return await run_in_threadpool(run.questions)
 
-    async def _look(self, run: LiveRun) -> Shown:
+    async def _look(self, run: LiveRun) -> PageState:
         if run.is_followed:
             return run.pages[-1]
         try:
@@ -357,7 +342,7 @@ class LiveRuns:
         except LookupError:
             raise HTTPException(404) from None
 
-    def _opened(self, run_id: str) -> LiveRun:
+    def _live_run(self, run_id: str) -> LiveRun:
         run = self._runs.pop(run_id, None)
         if run is None:
             idle = [name for name, one in self._runs.items() if not one.viewers]

@@ -24,6 +24,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from rivya_client.mime_types import suffix_of
+from rivya_cut.fonts import with_fonts
 from rivya_flows.assets import Asset
 from rivya_flows.errors import UsageError
 from rivya_flows.questions.open_questions import MAX_NOTE, open_questions
@@ -48,6 +49,9 @@ from rivya_flows.store.links import Link
 MAX_FORM_BYTES = 32_768
 MAX_ANSWERS, MAX_GUESSES, WINDOW_SECONDS = 30, 60, 600.0
 """Answers of one link, and wrong addresses of one client, in a window."""
+
+MAX_TURNS = 500
+"""Answers of all reviewers in a round: each is an entry of the journal."""
 
 _KNOWN_RUNS, _KNOWN_CLIENTS = 8, 4_096
 _RECORDED_SECONDS = 2.0  # how long an answer waits for its record before the next page comes
@@ -159,7 +163,8 @@ class Reviews:
             return self._render(request, seen, 410)
         if not self._is_from_here(request):
             return self._render(request, seen, 403, "stale")
-        if self._answers.is_over(seen.link.id):
+        turn = 0 if seen.question is None else seen.question.turn
+        if self._answers.is_over(seen.link.id) or turn > MAX_TURNS:
             return self._render(request, seen, 429, "many")
         fields = await _form(request)
         if (question := seen.question) is None:
@@ -303,11 +308,13 @@ class Reviews:
         token = str(request.path_params["token"])
         page = seen.question and addresses.page_token(self.secret, seen.link, seen.question.name)
         message = problem if problem in ("stale", "many") else ""
-        html = _template().render(
-            view, t=texts, nonce=nonce, token=token, page=page, message=message, problem=problem
+        html = with_fonts(
+            _template().render(
+                view, t=texts, nonce=nonce, token=token, page=page, message=message, problem=problem
+            )
         )
         policy = (
-            f"default-src 'none'; img-src 'self'; media-src 'self'; style-src 'nonce-{nonce}';"
+            f"default-src 'none'; img-src 'self'; media-src 'self'; font-src data:; style-src 'nonce-{nonce}';"
             f" script-src 'nonce-{nonce}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         )
         headers = {**_HEADERS, "Content-Security-Policy": policy, "Content-Language": texts["lang"]}

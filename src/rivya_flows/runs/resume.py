@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -17,6 +17,7 @@ from rivya_flows.money.live_guard import confirm_live, spending_of
 from rivya_flows.plans.names import label
 from rivya_flows.preparation.prepare import refuse_over, verdict
 from rivya_flows.preparation.restore import restore_media
+from rivya_flows.processes.continued import continue_run
 from rivya_flows.questions.open_questions import answerable
 from rivya_flows.questions.question import BUDGET, Answer
 from rivya_flows.questions.reading_answers import read_answers
@@ -24,7 +25,7 @@ from rivya_flows.queue.budget import NOT_BOUGHT
 from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Channel, RunResumed, Unpaid
 from rivya_flows.queue.items import Phase
 from rivya_flows.queue.outcomes import can_regenerate
-from rivya_flows.queue.queue import step
+from rivya_flows.queue.queue import replay, step
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import BOUGHT_AGAIN
 from rivya_flows.receipt.phrases import is_sandbox, total_of
@@ -33,6 +34,7 @@ from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.receipt.summary import is_owed
 from rivya_flows.runs.execution import Caller, append_events, execute, read_waiting
 from rivya_flows.runs.lookup import find_run, open_journal, which
+from rivya_flows.settings import Settings
 from rivya_flows.store.database import in_thread
 
 
@@ -183,6 +185,19 @@ async def _open_resume(name: str, options: ResumeOptions, caller: Caller) -> Asy
         for answer in given:  # what they let the run buy is priced before they count
             step(state, answer)
         yield _Resume(context, caller, options, reporter, answers, before, state, resumed)
+
+
+def continue_here(settings: Settings, run_id: str) -> bool:
+    """Starts a process that continues a suspended run, where its files are on this machine; whether it did."""
+    with open_journal(settings) as journal:
+        row = journal.run(run_id)
+        if row is None or not row.folder.is_dir():
+            return False
+        if replay(entry.event for entry in journal.entries(run_id)).ended != "suspended":
+            return False
+    with suppress(UsageError):  # its process lives
+        continue_run(settings.data, run_id)
+    return True
 
 
 def _check_names(state: State, options: ResumeOptions, notify: Callable[[str], object]) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 from rivya_client.printable import printable
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.engine.run_context import RunContext
-from rivya_flows.environment import variables
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.input_values import hint_of
 from rivya_flows.language.inputs import fit
@@ -22,7 +21,6 @@ from rivya_flows.money.quotes import QUOTE_ID, VALID, Quote, QuoteFile, read_quo
 from rivya_flows.preparation.prepare import Prepared, RunRequest
 from rivya_flows.preparation.spec_file import SpecFile, read_spec
 from rivya_flows.private import private_folder
-from rivya_flows.processes.supervisor import start, try_lock
 from rivya_flows.questions.open_questions import answerable
 from rivya_flows.questions.question import BUDGET, Answer
 from rivya_flows.questions.reading_answers import read_answers
@@ -119,31 +117,6 @@ def private_part(data: Path, name: str) -> Path:
     private_folder(data / "mcp")
     private_folder(folder := data / "mcp" / name)
     return folder
-
-
-def log_of(data: Path, run_id: str) -> Path:
-    """Where the process of a run writes; its lock lies beside it."""
-    return data / "mcp" / "logs" / f"{run_id}.log"
-
-
-def continue_run(data: Path, run_id: str) -> None:
-    """Executes a run in a process that does not end with this one, and holds a lock."""
-    private_part(data, "logs")
-    command = ("rivya_flows.cli.main", "resume", run_id, "--json")
-    with log_of(data, run_id).with_suffix(".lock").open("ab") as lock:
-        if not try_lock(lock):
-            raise UsageError(f"{run_id} is at work", "call `status`, and try again")
-        log, held = log_of(data, run_id), (lock.fileno(),)
-        start(run_id, command, variables(), log, descriptors=held)
-
-
-def is_at_work(data: Path, run_id: str) -> bool:
-    """Whether a process that an agent has started executes a run, on this machine."""
-    try:
-        with log_of(data, run_id).with_suffix(".lock").open("rb") as lock:
-            return not try_lock(lock)
-    except OSError:  # an agent has started none
-        return False
 
 
 BY = "an agent"

@@ -27,6 +27,7 @@ from rivya_flows.preparation.check import check_spec, lint_spec
 from rivya_flows.preparation.prepare import RunRequest, prepare_here, verdict
 from rivya_flows.preparation.spec_file import specs_at
 from rivya_flows.private import private_folder
+from rivya_flows.processes.continued import continue_run, is_at_work, log_of
 from rivya_flows.processes.supervisor import last_lines, wait_until
 from rivya_flows.receipt.phrases import credits_of, is_sandbox, total_of
 from rivya_flows.receipt.report import write_report
@@ -43,10 +44,7 @@ from rivya_flows_mcp.results import Reply
 from rivya_flows_mcp.root import (
     AS_TEXT,
     answers_of,
-    continue_run,
     inputs_inside,
-    is_at_work,
-    log_of,
     path_inside,
     read_saved,
     run_inside,
