@@ -186,6 +186,10 @@ def test_a_run_and_what_the_store_says_of_it(
     assert len(holds(call("runs", "--json"), "`runs`")) == 2
     assert holds(call("spend", "--by", "client,model", "--json"), "`spend`")["rows"]
     holds(call("compare", run, other, "--json"), "`compare`")
+    monkeypatch.setenv("RIVYA_FLOWS_PUBLIC_URL", "https://media.example.org")
+    for option in ("--replace", "--list", "--revoke"):
+        link = call("review", run, "hero", "--for", "Ana", option, "--json")
+        assert holds(link, "`review`")["links"]
     assert holds(call("cache", "list", "--json"), "`cache list`")
     holds(call("cache", "prune", "--all", "--plan", "--json"), "`cache prune`")
     holds(call("store", "prune", "--older-than", 0, "--plan", "--json"), "`cache prune`")

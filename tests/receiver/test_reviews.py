@@ -412,6 +412,7 @@ def test_the_page_speaks_the_language_of_the_browser(
 def test_both_languages_have_the_same_texts() -> None:
     english, hindi = TEXTS["en"], TEXTS["hi"]
     assert english.keys() == hindi.keys()
+    assert not [name for name in english if hasattr(english, name)]  # which a template would find
     fields = re.compile(r"\{\w+\}")
     for name, text in english.items():
         assert sorted(fields.findall(text)) == sorted(fields.findall(hindi[name])), name
@@ -459,7 +460,8 @@ def test_in_chromium_a_note_takes_the_second_of_the_film_and_keys_do_what_help_s
         tab.value("document.querySelector('video').currentTime = 0.9")
         tab.until("!document.querySelector('video').seeking")
         tab.press("?")
-        tab.wait_for("dialog[open]")
+        tab.wait_for_text("play or pause", "dialog[open]")
+        assert tab.value("document.querySelector('dialog h2').textContent") == "Keys"
         assert tab.axe_violations() == []
         tab.press("Escape")
         tab.wait_gone("dialog[open]")

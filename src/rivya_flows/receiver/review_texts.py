@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 _EN = {
     "lang": "en",
+    "question": "A question for you",
     "by": "{name} asks",
     "for": "For {name}",
     "until": "Open until",
@@ -68,7 +69,7 @@ _EN = {
     "missing_n": "Choose {n}.",
     "no_note": "Say what should change.",
     "long": "The note may have at most {n} characters.",
-    "keys": "Keys",
+    "shortcuts": "Keys",
     "key_play": "play or pause",
     "key_note": "write a note, with the current second",
     "key_approve": "go to Approve",
@@ -81,6 +82,7 @@ _EN = {
 }
 _HI = {
     "lang": "hi",
+    "question": "आपके लिए एक सवाल",
     "by": "{name} पूछते हैं",
     "for": "{name} के लिए",
     "until": "जवाब का समय",
@@ -140,7 +142,7 @@ _HI = {
     "missing_n": "{n} चुनें।",
     "no_note": "लिखें कि क्या बदलना चाहिए।",
     "long": "टिप्पणी में अधिकतम {n} अक्षर हो सकते हैं।",
-    "keys": "कुंजियाँ",
+    "shortcuts": "कुंजियाँ",
     "key_play": "चलाएँ या रोकें",
     "key_note": "इस सेकंड के साथ टिप्पणी लिखें",
     "key_approve": "स्वीकार करें पर जाएँ",

@@ -24,6 +24,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from rivya_client.mime_types import suffix_of
+from rivya_cut.fonts import with_fonts
 from rivya_flows.assets import Asset
 from rivya_flows.errors import UsageError
 from rivya_flows.questions.open_questions import MAX_NOTE, open_questions
@@ -303,11 +304,13 @@ class Reviews:
         token = str(request.path_params["token"])
         page = seen.question and addresses.page_token(self.secret, seen.link, seen.question.name)
         message = problem if problem in ("stale", "many") else ""
-        html = _template().render(
-            view, t=texts, nonce=nonce, token=token, page=page, message=message, problem=problem
+        html = with_fonts(
+            _template().render(
+                view, t=texts, nonce=nonce, token=token, page=page, message=message, problem=problem
+            )
         )
         policy = (
-            f"default-src 'none'; img-src 'self'; media-src 'self'; style-src 'nonce-{nonce}';"
+            f"default-src 'none'; img-src 'self'; media-src 'self'; font-src data:; style-src 'nonce-{nonce}';"
             f" script-src 'nonce-{nonce}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         )
         headers = {**_HEADERS, "Content-Security-Policy": policy, "Content-Language": texts["lang"]}
