@@ -30,6 +30,7 @@ HOW_TO = ROOT / "docs" / "how-to"
 TASKS = {
     "reference-photo": "Use your own photo",
     "pick": "Pick by eye",
+    "review": "Let clients and lawyers approve",
     "judge": "Let a judge choose",
     "budget": "Set a budget",
     "quote": "Buy exactly what was quoted",

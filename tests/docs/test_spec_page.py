@@ -13,6 +13,7 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.language.field_types import InputType
 from rivya_flows.language.workflow import Step
+from rivya_flows.questions.question import Answer, Question
 from rivya_flows.spec.load import check
 from rivya_flows.steps.registry import BUILT_IN
 from rivya_sandbox.service.startup import Sandbox
@@ -71,6 +72,11 @@ def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
     return studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
 
 
+async def approve(question: Question) -> Answer | None:
+    answered = {one.by.name for one in question.responses}
+    return Answer(("approve",), "", next(one for one in question.reviewers if one not in answered))
+
+
 @pytest.mark.parametrize(
     ("page", "text"),
     [(PAGE, text) for text in WHOLE] + [(COMPARED, text) for text in COMPARED_WHOLE],
@@ -82,7 +88,7 @@ def test_whole_example_runs_to_its_end(
     for name, part in re.findall(r"```yaml (\S+)\n(.*?)```", page, re.DOTALL):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(part)
-    state = studio.run(text, folder=tmp_path)
+    state = studio.run(text, ask=approve, folder=tmp_path)
     assert state.ended == "completed"
     outputs = studio.receipt("run-1")["outputs"]
     written = text.partition("\noutputs:\n")[2].partition("\ndeploy:")[0]

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from rivya_flows.queue.events import AnswerGiven
-from rivya_flows.receiver import addresses
+from rivya_flows.receiver import addresses, reviews
 from rivya_flows.receiver.addresses import SECRET_NAME, review_address
 from rivya_flows.receiver.review_texts import TEXTS
 from rivya_flows.receiver.reviews import MAX_ANSWERS, MAX_FORM_BYTES, MAX_GUESSES
@@ -234,6 +234,46 @@ def test_a_link_that_was_revoked_or_has_expired_shows_and_takes_nothing(pick: Ou
     assert pick.journaled == []
 
 
+def test_an_answer_of_a_link_that_is_revoked_before_it_was_taken_does_not_count(
+    studio: Studio,
+) -> None:
+    with outside(studio, PICK, delivers=False) as out:
+        assert out.answer(out.link("legal"), "neon").status_code == 303
+        assert out.answer(out.link("brand"), "studio").status_code == 303
+        out.revoke("legal")
+        assert take_waiting(out.stage.journal, "run-1")
+        assert out.journaled == [("studio", "brand", "")]
+
+
+def test_a_pick_of_two_takes_two_or_none_of_them(studio: Studio) -> None:
+    spec = PICK.replace("mode: human", "mode: human\n      count: 2").replace(
+        "[studio, neon]", "[studio, neon, noir]"
+    )
+    spec = spec.replace('["${{ steps.hero.asset }}"]', '"${{ steps.hero.assets }}"')
+    with outside(studio, spec) as out:
+        path = out.link()
+        assert 'type="checkbox"' in out.page(path).text
+        for wrong in (("neon",), ("neon", "neon"), ("none", "neon", "noir"), ("none", "neon")):
+            assert out.answer(path, *wrong).status_code == 400, wrong
+        assert out.answer(path, "noir", "studio").status_code == 303
+        [given] = [
+            one.event
+            for one in out.stage.journal.entries("run-1")
+            if isinstance(one.event, AnswerGiven)
+        ]
+        assert given.picked == ("studio", "noir")
+
+
+def test_a_question_takes_no_answer_once_its_deadline_has_passed(studio: Studio) -> None:
+    with outside(studio, REVIEW.replace("72h", "0.01s")) as out:
+        path = out.link("legal", "sign_off")
+        page = out.page(path)
+        assert (page.status_code, "This question has ended" in page.text) == (410, True)
+        assert out.answer(path, "approve", page="x").status_code == 410
+        assert out.page(path + "/media/1").status_code == 404
+        assert out.journaled == []
+
+
 def test_a_link_to_what_is_not_asked_yet_waits_and_one_to_a_removed_run_has_ended(
     pick: Outside,
 ) -> None:
@@ -309,6 +349,16 @@ def test_a_form_is_bounded_in_size_kind_and_number(pick: Outside) -> None:
     found = [pick.answer(path, "", page=page).status_code for _ in range(MAX_ANSWERS)]
     assert (found[0], found[-1]) == (400, 429)
     assert pick.journaled == []
+
+
+def test_a_round_takes_a_bounded_number_of_answers(
+    review: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reviews, "MAX_TURNS", 2)
+    path = review.link("legal", "sign_off")
+    found = [review.answer(path, "approve").status_code for _ in range(3)]
+    assert found == [303, 303, 429]
+    assert len(review.journaled) == 2
 
 
 def test_a_link_shows_the_media_of_its_question_in_parts_and_no_other(pick: Outside) -> None:

@@ -68,15 +68,16 @@ def test_a_question_holds_a_bounded_number_of_answers_of_a_bounded_size(engine: 
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_an_answer_leaves_the_mailbox_as_it_enters_the_journal_and_not_before(
-    engine: Engine, store_url: str, killed: bool, tmp_path: Path
+    journal: Journal, store_url: str, killed: bool, tmp_path: Path
 ) -> None:
+    engine = journal.engine
     number = put(engine, of("Ana", "neon"))
 
     def write(entry: int) -> None:
         if killed and entry > 0:
             raise KeyboardInterrupt
 
-    Journal(store_url).create(frozen(), tmp_path)
+    journal.create(frozen(), tmp_path)
     writing = Journal(store_url, on_write=write)
     fence = Leases(engine).acquire("run-1").fence
     answer = AnswerGiven(

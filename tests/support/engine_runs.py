@@ -385,12 +385,14 @@ class Studio:
         runs = run_ids or ("run-1",)
         return accounts_agree(self, self.data, *runs, granted=granted, others=others)
 
-    def run(self, text: str, run_id: str = "run-1", **options: Any) -> State:
+    def run(
+        self, text: str, run_id: str = "run-1", ask: Asker | None = None, **options: Any
+    ) -> State:
         """Starts and executes a run to its end."""
 
         async def both() -> State:
             await self.start(text, run_id, **options)
-            state = await self.execute(run_id)
+            state = await self.execute(run_id, ask=ask)
             assert state is not None
             return state
 

@@ -257,7 +257,11 @@ async def read_line() -> str | None:
         await typed
         return sys.stdin.readline() or None
     except asyncio.CancelledError:
-        tell("")  # the deadline came: the next message begins on a line of its own
+        tell("")  # the deadline or an answer came: the next message begins on a line of its own
+        with contextlib.suppress(Exception):  # it is no terminal
+            import termios
+
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed answers nothing else
         raise
     finally:
         loop.remove_reader(sys.stdin)

@@ -302,13 +302,13 @@ class Choice(Part):
     by: AnsweredBy | None
     """Who picked; null without a person or a deadline."""
     waiting: bool
-    """A person may answer, even after a deadline that failed the pick."""
+    """A person may answer, even after a deadline that failed the step."""
     deadline: Moment | None
     """When the question closes; null: never."""
     on_timeout: OnTimeout
     """What the spec says that happens then."""
     then: AtDeadline | None
-    """What happens then as things stand: without a proposal of the judge the candidates are bought again, or the pick fails. Null once it has, and unless the pick waits."""
+    """What happens then as things stand: without a proposal of the judge the candidates are bought again, or the step fails. Null once it has, and unless the pick waits."""
     judge: Judge | None
     """Null without a judge."""
     judge_error: str | None
@@ -382,7 +382,7 @@ class Item(SparsePart):
     waits: tuple[Wait, ...]
     """How long it waited for a person, once for each round of questions."""
     choice: Choice | None = None
-    """Of a `pick`: what was chosen, from what, by whom and why; null before its candidates are known."""
+    """Of a `pick` or a `review`: what was decided, about what, by whom and why; null before its candidates are known."""
 
     @property
     def media(self) -> tuple[Asset, ...]:
@@ -401,7 +401,7 @@ class Step(Part):
     """A step of the plan."""
 
     id: str
-    """Its name in the spec; `PICK.STEP.2` for the second round of a pick, `STEP.2` for that of a `repeat`."""
+    """Its name in the spec; `PICK.STEP.2` for the second round of a pick or a review, `STEP.2` for that of a `repeat`."""
     uses: str
     """Its kind."""
     title: str | None

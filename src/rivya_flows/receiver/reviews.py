@@ -50,6 +50,9 @@ MAX_FORM_BYTES = 32_768
 MAX_ANSWERS, MAX_GUESSES, WINDOW_SECONDS = 30, 60, 600.0
 """Answers of one link, and wrong addresses of one client, in a window."""
 
+MAX_TURNS = 500
+"""Answers of all reviewers in a round: each is an entry of the journal."""
+
 _KNOWN_RUNS, _KNOWN_CLIENTS = 8, 4_096
 _RECORDED_SECONDS = 2.0  # how long an answer waits for its record before the next page comes
 
@@ -160,7 +163,8 @@ class Reviews:
             return self._render(request, seen, 410)
         if not self._is_from_here(request):
             return self._render(request, seen, 403, "stale")
-        if self._answers.is_over(seen.link.id):
+        turn = 0 if seen.question is None else seen.question.turn
+        if self._answers.is_over(seen.link.id) or turn > MAX_TURNS:
             return self._render(request, seen, 429, "many")
         fields = await _form(request)
         if (question := seen.question) is None:
@@ -218,41 +222,42 @@ class Reviews:
         """The question of a link as the journal and the mailbox have it."""
         if (known := self._know(link.run_id)) is None:
             return Seen(link, "over")
-        state, engine = known.state, self.journal.engine
-        waiting = [one for _, one in mailbox.waiting(engine, link.run_id)]
-        journaled = [one for one in known.answers if (one.step, one.key) == (link.step, link.key)]
+        state, of_link = known.state, (link.step, link.key)
         planned = state.plan.steps.get(link.step)
         is_review = planned is not None and planned.review is not None
-        own = [
-            Given(one.picked, one.note, one.round, one.by.at or now, True)
+        journaled = [one for one in known.answers if (one.step, one.key) == of_link]
+        given = self._last_of(link, journaled)
+        questions = (one for one in open_questions(state) if (one.step, one.key) == of_link)
+        question = next(questions, None)
+        if question is None or question.is_due(now):
+            is_over = question is not None or planned is None or _is_settled(state, link)
+            return Seen(link, "over" if is_over else "later", given=given, is_review=is_review)
+        media = {
+            one.n: asset
+            for one in question.candidates
+            if (asset := recorded_asset(one.asset and one.asset.as_json(), known.media))
+        }
+        if given is not None and given.round != question.round:
+            given = None
+        earlier = [one for one in journaled if one.round < question.round and one.note]
+        left = None if state.cap is None else max(0, state.cap - state.spent)
+        return Seen(link, "open", question, media, given, earlier, left, is_review)
+
+    def _last_of(self, link: Link, journaled: Sequence[AnswerGiven]) -> Given | None:
+        """What was answered last with the links of a person to a question."""
+        by = (link.reviewer, "link")
+        found = [
+            Given(one.picked, one.note, one.round, one.by.at or link.created_at, True)
             for one in journaled
-            if one.by.channel == "link" and one.by.name == link.reviewer
+            if (one.by.name, one.by.channel) == by
         ]
-        own += [
+        found += [
             Given(one.answer.picked, one.answer.note, one.question[2], one.at, False)
-            for one in waiting
+            for _, one in mailbox.waiting(self.journal.engine, link.run_id)
             if one.question[:2] == (link.step, link.key)
-            and (one.answer.name, one.answer.channel) == (link.reviewer, "link")
+            and (one.answer.name, one.answer.channel) == by
         ]
-        given = own[-1] if own else None
-        for question in open_questions(state):
-            if (question.step, question.key) == (link.step, link.key) and not question.is_due(now):
-                found = {
-                    one.n: asset
-                    for one in question.candidates
-                    if (asset := recorded_asset(one.asset and one.asset.as_json(), known.media))
-                }
-                earlier = [one for one in journaled if one.round < question.round and one.note]
-                left = None if state.cap is None else max(0, state.cap - state.spent)
-                if given is not None and given.round != question.round:
-                    given = None
-                return Seen(link, "open", question, found, given, earlier, left, is_review)
-        current = state.steps.get(link.step)
-        item = None if current is None else current.items.get(link.key)
-        is_over = link.label in state.answers or (item is not None and item.phase in TERMINAL)
-        ended = state.ended in ("completed", "failed") or planned is None
-        status = "over" if is_over or ended else "later"
-        return Seen(link, status, given=given, is_review=is_review)
+        return found[-1] if found else None
 
     def _know(self, run_id: str) -> _Known | None:
         """A run up to the end of its journal; None if it was removed."""
@@ -317,6 +322,13 @@ class Reviews:
         return HTMLResponse(html, status, headers)
 
 
+def _is_settled(state: State, link: Link) -> bool:
+    """Whether a question that is not open will not be asked again, as far as is known."""
+    item = state.steps[link.step].items.get(link.key)
+    has_ended = item is not None and item.phase in TERMINAL
+    return has_ended or link.label in state.answers or state.ended in ("completed", "failed")
+
+
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Frame-Options": "DENY",
@@ -358,7 +370,7 @@ def _problem(question: Question, values: Sequence[str], answer: Answer) -> str:
     """What is wrong with an answer, by its name among the texts; "" if nothing is."""
     is_none = values == [none_of(question)] and question.rounds_left > 0 and question.kind == "pick"
     wanted = 1 if question.kind == "review" else question.count
-    if not is_none and len(answer.picked) != wanted:
+    if not is_none and (len(values), len(answer.picked)) != (wanted, wanted):
         return "missing" if wanted == 1 else "missing_n"
     if question.kind == "review" and answer.picked == (CHANGES,) and not answer.note:
         return "no_note"

@@ -26,8 +26,6 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from sqlalchemy import Engine
-
 from rivya_flows.engine.run import Asker, Listener, Rendering, Run, Runner, RunOptions, ignore
 from rivya_flows.engine.run_context import RunContext, known_run
 from rivya_flows.errors import RivyaError, StoreError, UsageError, explain_os_error
@@ -45,10 +43,9 @@ from rivya_flows.private import as_the_user_wants
 from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.questions.reading_answers import check_answer, refuse_unfit
-from rivya_flows.queue.events import AnswerGiven, Event, PurchaseIntended, RunEnded, RunFrozen
+from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, RunFrozen
 from rivya_flows.queue.forks import fork_of
 from rivya_flows.queue.queue import replay, step
-from rivya_flows.queue.state import State
 from rivya_flows.receipt.phrases import is_sandbox, uncollected_purchases
 from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.runs.connect import connect
@@ -371,19 +368,13 @@ def take_waiting(journal: Journal, run_id: str) -> bool:
     with driven(journal, run_id) as fence:
         state = replay(entry.event for entry in journal.entries(run_id))
         asked = {one.name for one in open_questions(state)}
-        for event in read_waiting(journal.engine, state):
-            journal.append(run_id, event, fence)
-            step(state, event)
+        for number, one in mailbox.waiting(journal.engine, run_id):
+            if event := one.event(state, number):
+                journal.append(run_id, event, fence)
+                step(state, event)
+            else:
+                mailbox.remove(journal.engine, number)
         return not asked <= {one.name for one in open_questions(state)}
-
-
-def read_waiting(engine: Engine, state: State) -> Iterator[AnswerGiven]:
-    """The answers that wait for a run, which the state must have before the next one; drops what does not fit."""
-    for number, one in mailbox.waiting(engine, state.run_id):
-        if event := one.event(state, number):
-            yield event
-        else:
-            mailbox.remove(engine, number)
 
 
 def end_as_cancelled(journal: Journal, run_id: str, after: Container[str | None] = (None,)) -> bool:

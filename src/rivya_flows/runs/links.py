@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from rivya_client.hosts import host_in
 from rivya_flows.engine.publishing import receiver_url
 from rivya_flows.errors import UsageError
 from rivya_flows.language.diagnostic_report import suggest
@@ -28,6 +29,7 @@ LONGEST = timedelta(days=90)
 MOST_ACTIVE = 200
 """Links of a run that are active at once."""
 
+_HERE = ("127.0.0.1", "localhost", "::1")
 _NAMED = re.compile(r"([^\[]+)\[(.+)\]", re.DOTALL)
 
 
@@ -91,6 +93,10 @@ def make_links(settings: Settings, wanted: LinksWanted, notify: Callable[[str], 
         made = links.create(
             journal.engine, run_id, (step, key), reviewers, by, now, until, replaces=wanted.replaces
         )
+        if host_in(url) in _HERE:
+            notify(
+                "only this machine reaches them: RIVYA_FLOWS_PUBLIC_URL names an address for others"
+            )
         return _with_addresses(journal, run_id, made, url)
 
 

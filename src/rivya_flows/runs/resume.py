@@ -32,9 +32,10 @@ from rivya_flows.receipt.phrases import is_sandbox, total_of
 from rivya_flows.receipt.questions import answer_line
 from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.receipt.summary import is_owed
-from rivya_flows.runs.execution import Caller, append_events, execute, read_waiting
+from rivya_flows.runs.execution import Caller, append_events, execute
 from rivya_flows.runs.lookup import find_run, open_journal, which
 from rivya_flows.settings import Settings
+from rivya_flows.store import mailbox
 from rivya_flows.store.database import in_thread
 
 
@@ -168,9 +169,10 @@ async def _open_resume(name: str, options: ResumeOptions, caller: Caller) -> Asy
         _check_names(before, options, caller.notify)
         by = AnsweredBy(name=options.by, channel=options.channel, at=datetime.now(UTC))
         state, waiting = before.copy(), list[AnswerGiven]()
-        for answer in read_waiting(context.journal.engine, state):
-            waiting.append(answer)
-            step(state, answer)
+        for number, one in await in_thread(mailbox.waiting, context.journal.engine, row.run_id):
+            if answer := one.event(state, number):  # else it may be for what is asked since
+                waiting.append(answer)
+                step(state, answer)
         given = read_answers(options.answers, answerable(state), state, by)
         answers = (*waiting, *given)
         # Why it buys nothing new, whatever that costs.

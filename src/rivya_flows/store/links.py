@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, Update, insert, select, update
 
 from rivya_flows.questions.question import answer_name
+from rivya_flows.store import mailbox
 from rivya_flows.store.database import rows, write, writing
 from rivya_flows.store.tables import LINKS
 
@@ -94,8 +95,13 @@ def link(engine: Engine, number: int) -> Link | None:
 
 
 def revoke(engine: Engine, numbers: Sequence[int], at: datetime) -> None:
-    """Ends the links of these ids."""
+    """Ends the links of these ids, and drops what they answered and nothing has taken yet."""
     write(engine, _revoke(at, LINKS.c.id.in_(numbers)))
+    for one in filter(None, (link(engine, number) for number in numbers)):
+        for waiting, answer in mailbox.waiting(engine, one.run_id):
+            asked, by = answer.question[:2], (answer.answer.channel, answer.answer.name)
+            if (asked, by) == ((one.step, one.key), ("link", one.reviewer)):
+                mailbox.remove(engine, waiting)
 
 
 def _revoke(at: datetime, *which: ColumnElement[bool]) -> Update:
