@@ -5,6 +5,7 @@ from rivya_flows.api import (
     aresume as aresume,
     arun as arun,
     campaign as campaign,
+    changes as changes,
     check as check,
     fork as fork,
     load as load,

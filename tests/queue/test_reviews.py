@@ -171,6 +171,7 @@ def test_changes_after_the_last_round_fail_the_step_and_a_late_approval_repairs_
     item = run.state.item("sign_off", "")
     assert item.code == "rejected"
     assert "ana asked for changes, and no round makes them: slower" in (item.reason or "")
+    assert run.execute().ended[-1] == "failed", "no one has approved it since"
     [late] = answerable(run.state)
     run.feed(check_answer(late, Answer(("approve",), "", "ana", "command")).event(late, NOON))
     assert run.execute().ended[-1] == "completed"

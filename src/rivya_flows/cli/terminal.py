@@ -25,6 +25,7 @@ from rivya_flows.preparation.spec_file import spec_path
 from rivya_flows.questions.question import BUDGET, Answer, Question
 from rivya_flows.questions.reading_answers import check_answer, read_choice
 from rivya_flows.queue.events import Event, RunResumed
+from rivya_flows.queue.reviewing import person_of
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import NO_CREDITS, continuation
 from rivya_flows.receipt.model import Receipt
@@ -49,6 +50,7 @@ from rivya_flows.receipt.summary import (
     unmet,
 )
 from rivya_flows.runs.execution import Caller
+from rivya_flows.steps.review import CHANGES
 
 _MAX_TEXT = 300  # characters of a candidate that is a text
 _WIDEST = 40  # of a key, as far as the others are moved to the right for it
@@ -101,12 +103,13 @@ def at_terminal(
             lines = question_lines(question, written.media_paths)
             tell(f"contact sheet: {written.sheet_path}", "", *lines)
             while True:
+                name = await _ask_whose(question, by)
                 prompt("answer, or open to see them: " if question.candidates else "answer: ")
                 line = await read_line()
                 if line is None:
                     return None
                 try:
-                    if chosen := await _ask_for_note(question, read_choice(question, line, by)):
+                    if chosen := await _ask_for_note(question, read_choice(question, line, name)):
                         return chosen
                 except UsageError as error:
                     if line.strip().lower() == "open" and question.candidates:
@@ -125,6 +128,19 @@ def at_terminal(
         progress=progress.drawing,
         absorb_cancel=interrupts.absorb,
     )
+
+
+async def _ask_whose(question: Question, by: str | None) -> str | None:
+    """Whose answer a review is given: `by`, unless that is no reviewer who has not answered yet."""
+    answered = {person_of(one.by.name) for one in question.responses}
+    missing = [one for one in question.reviewers if person_of(one) not in answered]
+    if not missing or person_of(by) in map(person_of, missing):
+        return by
+    if len(missing) == 1 < len(question.reviewers):
+        tell(f"as {missing[0]}")
+        return missing[0]
+    prompt(f"whose answer ({', '.join(missing)}): ")
+    return (await read_line()) or by
 
 
 async def _ask_for_note(question: Question, choice: Answer) -> Answer | None:
@@ -290,6 +306,8 @@ def answer_commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ..
         by = " --by NAME" if question.reviewers else ""
         if question.kind == "review":
             answers = [("approve", by), ("changes: NOTE", by)]
+            if any(one.answer == CHANGES for one in question.responses):
+                answers.append(("end", "  # the round, with these changes"))
         elif question.count > 1:
             lines.append(command(run_id, question))
             answers = []

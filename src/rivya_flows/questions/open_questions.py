@@ -219,7 +219,7 @@ def _next_round(state: State, step_id: str, item: ItemState) -> NextRound:
 
 
 def _note_room(state: State, step_id: str, item: ItemState) -> int:
-    """Characters that a note may have so that each prompt fits its model; 0 if a model would say it aloud."""
+    """Characters that a note may have so that each prompt fits its model; 0 if no prompt takes one."""
     again = state.planned_step(step_id).rounds[item.round + 1].items()
     noted = {written for written, name in again if state.planned_step(name).takes_notes}
     requests = [
@@ -229,15 +229,15 @@ def _note_room(state: State, step_id: str, item: ItemState) -> int:
         for request in made.requests
         if _prompt(request).strip()
     ]
-    asked = [(state.plan.catalogue.models[one.model], one) for one in requests if one.model]
-    if any(model.speaks for model, _ in asked):
-        return 0
+    models = state.plan.catalogue.models
+    asked = [(models[one.model], one) for one in requests if one.model]
+    asked = [(model, one) for model, one in asked if not model.speaks]  # it would say the note
     limits = [
         model.max_prompt_length - len(_prompt(one)) - _JOINT
         for model, one in asked
         if model.max_prompt_length is not None
     ]
-    return max(0, min([MAX_NOTE, *limits])) if requests else 0
+    return max(0, min([MAX_NOTE, *limits])) if asked else 0
 
 
 def _prompt(request: ItemRequest) -> str:

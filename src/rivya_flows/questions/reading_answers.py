@@ -85,7 +85,7 @@ def _check_review(question: Question, choice: Answer) -> Answer:
         raise UsageError(
             f"{name}: it is for {names}", f"say whose answer it is: --by {question.reviewers[0]}"
         )
-    if verdict == CHANGES and not note:
+    if verdict == CHANGES and not note and question.note_room:
         raise UsageError(f"{name}: say what to change", _HOW_TO_REVIEW)
     if len(note) > (room := question.note_room if verdict == CHANGES else MAX_NOTE):
         hint = f"write at most {room}" if room else "its prompts take no notes"

@@ -21,6 +21,7 @@ from rivya_flows.plans.names import label, short_label
 from rivya_flows.questions.question import QuestionName
 from rivya_flows.queue.events import Event, JobEnded, PurchaseRefused, RunResumed
 from rivya_flows.queue.items import UNANSWERED, ItemState, Phase, Purchase
+from rivya_flows.queue.reviewing import REJECTED
 from rivya_flows.queue.state import Rest, State
 from rivya_flows.steps.request import ItemRequest
 
@@ -210,6 +211,8 @@ def _revive(state: State, step_id: str, item: ItemState, event: RunResumed) -> I
         # A free step of `finally` runs at each end of a run; paid steps do not.
         is_free = state.planned_step(step_id).part == "finally" and not _costs(item)
         return _waiting(state, step_id, item) if state.ended == "failed" and is_free else item
+    if item.code == REJECTED and item.picked is None:
+        return item  # until one who asked for changes approves
     named = _is_named(event.regenerate, step_id, item.key)
     if named and has_no_answer(item):
         item = item._replace(judge_error=None, judge_turns=0)

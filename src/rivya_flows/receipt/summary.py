@@ -240,7 +240,8 @@ def choices(
             lines.append("  answer with Resume, in the menu of this run")
         elif choice.waiting:
             answers = {name: questions.blank_answer(choice)}
-            lines.append(f"  {questions.answering_command(receipt.run_id, answers)}")
+            by = " --by NAME" if choice.review and choice.review.reviewers else ""
+            lines.append(f"  {questions.answering_command(receipt.run_id, answers)}{by}")
     return lines
 
 

@@ -27,7 +27,8 @@ StepEnd = Literal["completed", "cached", "failed", "skipped", "suspended"]
 Number = Annotated[Count, Field(ge=0)]
 
 _ANSWER = (
-    "write a key, a list of keys, {none: a note}, {changes: a note, by: a reviewer},"
+    "write a key, a list of keys, {none: a note}, {changes: a note},"
+    " {approve: a note, by: a reviewer},"
     " or a list of those for several rounds"
 )
 

@@ -124,7 +124,8 @@ def _reviewer_problems(named: Sequence[Any], need: Any) -> Iterator[Diagnostic]:
     if len({str(one).casefold() for one in named}) < len(named):
         yield Diagnostic("wrong-value", "a reviewer is named twice", "name each once", path=path)
     if isinstance(need, int) and need > len(named):
-        message = f"{need} must approve, and there are only {len(named)} reviewers"
+        many = "is only 1 reviewer" if len(named) == 1 else f"are only {len(named)} reviewers"
+        message = f"{need} must approve, and there {many}"
         yield Diagnostic("wrong-value", message, f"write at most {len(named)}", path=("need",))
 
 
@@ -233,7 +234,7 @@ class Note(SpecModel):
 
 
 def read_notes(written: str) -> tuple[Note, ...]:
-    """The remarks in a note, which ``;`` separates before a time: ``0:04 the logo is cut; 0:09 too loud``."""
+    """The remarks in a note, which ``;`` separates: ``0:04 the logo is cut; 0:09 too loud``."""
     found = []
     for part in filter(None, map(str.strip, _PARTS.split(written))):
         if (match := _NOTE.fullmatch(part)) is None:
@@ -245,7 +246,7 @@ def read_notes(written: str) -> tuple[Note, ...]:
     return tuple(found)
 
 
-_PARTS = re.compile(r";\s*(?=(?:[^,;\s][^,;]{0,40}, ?)?\d{1,3}:[0-5]\d)")
+_PARTS = re.compile(r";\s")
 
 
 class GivenAnswer(BaseModel):
