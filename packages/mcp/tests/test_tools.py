@@ -349,7 +349,7 @@ async def test_a_run_whose_process_is_gone_says_how_to_go_on(
 ) -> None:
     run = await began(tools, await quoted(tools))
     await studio.execute(run, bomb=Bomb(write=8))
-    log = studio.folder / "mcp" / "logs" / f"{run}.log"
+    log = studio.folder / "continued" / f"{run}.log"
     log.parent.mkdir(exist_ok=True)
     log.write_text("error: \x1b[31mno disk\n")
     found = structured(tools.status(run))

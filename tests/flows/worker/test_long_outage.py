@@ -34,7 +34,7 @@ from support.seeded_data import seeded
 
 USER, PASSWORD = "rivya", "of-a-test"
 AUTH = f"{USER}:{PASSWORD}"
-SERVE = "import sys; from rivya_flows.flows.server.local_server import serve; serve(int(sys.argv[1]), sys.argv[2])"
+SERVE = "import sys; from rivya_flows.flows.server_process import serve; serve(int(sys.argv[1]), sys.argv[2])"
 
 
 @contextlib.asynccontextmanager
