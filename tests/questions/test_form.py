@@ -16,6 +16,7 @@ from rivya_flows.questions.reading_answers import (
     chosen_values,
     empty_response,
     form_schema,
+    read_choice,
     read_form,
 )
 from rivya_flows.queue.reducer import initial_state
@@ -164,3 +165,11 @@ def test_a_review_takes_approve_or_changes_with_a_note_under_the_name_of_a_revie
     # A killed execution reads it again.
     again = read_form(open_questions(run.state), run.state, chosen)
     assert (again.answers, again.problems) == ((), ())
+    # After another answer a new form says the same once more, which is another answer.
+    [now] = open_questions(run.state)
+    run.feed(read_choice(now, "approve", "legal").event(now, None))
+    questions = open_questions(run.state)
+    assert read_form(questions, run.state, chosen).answers == ()
+    later = chosen_values(form_schema(questions), response)
+    [veto] = read_form(questions, run.state, later).answers
+    assert (veto.answer, veto.turn) == ("changes", 3)

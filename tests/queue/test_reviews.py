@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from rivya_flows.errors import UsageError
-from rivya_flows.questions.open_questions import answerable, open_questions
+from rivya_flows.questions.open_questions import answerable, decide_at_deadline, open_questions
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.questions.reading_answers import check_answer, read_choice
 from rivya_flows.queue.events import unique_name
+from rivya_flows.queue.forks import fork_of
 from rivya_flows.queue.reducer import initial_state
+from rivya_flows.receipt.from_journal import choice_of
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen, played, priced
 from support.samples import examples
 
@@ -302,3 +304,161 @@ def test_a_round_goes_through_fan_outs_picks_and_included_specs() -> None:
     assert prompts(run, "sign_off.ad.2__film") == ["Slow, warmer"]
     say(run, "ana", "approve")
     assert run.ended == ["completed"]
+
+
+def answer(run: Rehearsal, label: str, by: str | None, text: str) -> None:
+    """Answers the open question of this name, and goes on."""
+    [question] = [one for one in open_questions(run.state) if one.label == label]
+    run.feed(read_choice(question, text, by).event(question, NOON))
+    run.run()
+
+
+REPEATED = """
+version: 1
+name: launch
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: a lamp}}
+  film:
+    uses: generate
+    repeat: {until: "${{ steps.film.asset.width >= 8 }}", at_most: 2}
+    with: {model: nano-banana, prompt: Slow, references: ["${{ steps.still.asset }}"]}
+  sign_off:
+    uses: review
+    with: {media: "${{ steps.film.asset }}", changes: {redo: [still]}}
+"""
+
+
+def test_a_round_goes_through_a_step_that_repeats() -> None:
+    run = played(REPEATED)
+    say(run, None, "changes", "warmer")
+    assert open_question(run).round == 1
+    say(run, None, "approve")
+    assert run.ended == ["completed"]
+
+
+NESTED = """
+version: 1
+name: launch
+steps:
+  film: {uses: generate, with: {model: z-image, prompt: Slow}}
+  legal:
+    uses: review
+    with: {media: "${{ steps.film.asset }}", changes: {redo: [film]}}
+  client:
+    uses: review
+    with: {media: "${{ steps.legal.media }}", changes: {redo: [film]}}
+"""
+
+
+def test_an_earlier_review_has_its_rounds_again_and_what_it_asked_for_holds_on() -> None:
+    run = played(NESTED)
+    answer(run, "legal", None, "changes: no logo")
+    answer(run, "legal", None, "approve")
+    answer(run, "client", None, "changes: warmer")
+    assert prompts(run, "client.film.2") == ["Slow, no logo, warmer"]
+    answer(run, "client.legal.2", None, "changes: calmer")
+    assert prompts(run, "client.legal.2.film.2") == ["Slow, no logo, warmer, calmer"]
+    answer(run, "client.legal.2", None, "approve")
+    answer(run, "client", None, "approve")
+    assert run.ended == ["completed"]
+
+
+def test_rounds_of_rounds_are_bounded() -> None:
+    spec = NESTED[: NESTED.index("  legal:")]
+    media = "film.asset"
+    for number in range(6):
+        spec += f"  r{number}:\n    uses: review\n    with: {{media: '${{{{ steps.{media} }}}}',"
+        spec += " changes: {redo: [film], rounds: 5}}\n"
+        media = f"r{number}.media"
+    with pytest.raises(UsageError, match="make more than 10,000 steps: allow fewer rounds"):
+        initial_state(frozen(spec))
+
+
+CLIPS = """
+version: 1
+name: launch
+steps:
+  clips:
+    uses: generate
+    foreach: [a, b]
+    allow_failures: 1
+    with: {model: "${{ 'z-image' if item == 'a' else 'nano-banana' }}", prompt: lamp}
+  sign_off:
+    uses: review
+    with: {media: "${{ steps.clips.assets }}", reviewers: [legal, brand]}
+"""
+
+
+def test_an_approval_counts_for_nothing_once_it_is_about_other_media() -> None:
+    run = played(CLIPS, NaiveService(failing_models={"nano-banana"}))
+    answer(run, "sign_off", "legal", "approve")
+    run.leave()
+    run.service.failing_models = ()
+    run.execute(regenerate=("clips",))
+    question = open_question(run)
+    assert (len(question.candidates), question.responses) == (2, ())
+    say(run, "brand", "approve")
+    say(run, "legal", "approve")
+    assert run.ended[-1] == "completed"
+
+
+def test_only_who_approved_the_round_that_stands_is_named() -> None:
+    run = asked(("[legal, brand]", "[legal, brand, ceo]\n      need: 2"))
+    say(run, "legal", "approve")
+    say(run, "legal", "changes", "slower")
+    say(run, "brand", "approve")
+    say(run, "ceo", "approve")
+    outputs: Any = run.state.item("sign_off", "").outputs
+    assert outputs["by"] == ["brand", "ceo"]
+    timed = asked(("changes: {", "timeout: 1h\n      on_timeout: approve\n      changes: {"))
+    say(timed, "legal", "approve")
+    say(timed, "brand", "changes", "slower")
+    timed.feed(decide_at_deadline(open_question(timed)))
+    timed.run()
+    outputs = timed.state.item("sign_off", "").outputs
+    assert (outputs["by"], outputs["media"]["sha256"]) == ([], "sign_off.spot.2-film")
+
+
+def test_an_approval_after_an_ended_round_is_an_entry_of_its_own() -> None:
+    run = asked(("      changes: {redo: [film], rounds: 2}\n", ""))
+    say(run, "legal", "changes", "slower")
+    say(run, "owner", "end")
+    assert run.ended == ["failed"]
+    [late] = answerable(run.state)
+    event = read_choice(late, "approve", "legal").event(late, NOON)
+    assert unique_name(event) == "answer sign_off[] turn 3"
+
+
+@pytest.mark.parametrize("fewer", ["rounds: 1", ""])
+def test_a_fork_with_fewer_rounds_asks_about_what_it_made(fewer: str) -> None:
+    spec = SPEC.replace(*without_names())
+    run = played(spec)
+    say(run, None, "changes", "slower")
+    say(run, None, "changes", "slower still")
+    say(run, None, "approve")
+    changed = spec.replace("changes: {redo: [film], rounds: 2}", "need: 1")
+    if fewer:
+        changed = spec.replace("rounds: 2", fewer)
+    start = frozen(changed).model_copy(
+        update={"run_id": "run-2", "nonce": "1" * 32, "fork": fork_of(run.state, None)}
+    )
+    fork = Rehearsal(start, run.service).execute()
+    question = open_question(fork)
+    assert (question.round, question.rounds_left) == ((1, 0) if fewer else (0, 0))
+
+
+def test_a_round_says_what_it_may_cost_with_all_that_may_come_of_it() -> None:
+    run = played(PICKED, includes={"ad.yaml": AD})
+    answer(run, "hero", "ana", "neon")
+    assert str(open_question(run).again) == "3 again for 12–14 credits"  # its pick buys again too
+
+
+def test_a_failed_round_leaves_the_review_in_the_receipt() -> None:
+    run = asked(without_names())
+    run.service.failing_models = {"veo3-1-lite"}
+    say(run, None, "changes", "slower")
+    assert run.ended == ["failed"]
+    choice = choice_of(run.state, "sign_off", run.state.item("sign_off", ""), None)
+    assert choice is not None
+    assert choice.review is not None
+    assert [one.answer for one in choice.review.answers] == ["changes"]

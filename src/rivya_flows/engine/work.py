@@ -115,6 +115,8 @@ async def _ask(run: Run, question: Question) -> Event | None:
             return events.QuestionsLeft(at=now) if choice is None else choice.event(question, now)
         if looking.done():
             return looking.result()
+        if await in_thread(mailbox.waiting, run.context.journal.engine, run.run_id):
+            return None  # it came in time
         return await decide(run, decide_at_deadline(question))
     finally:
         asking.cancel()

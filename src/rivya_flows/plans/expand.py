@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset
+from rivya_flows.errors import UsageError
 from rivya_flows.language.expressions.evaluation import PartlyKnown, evaluated_together
 from rivya_flows.language.expressions.output_types import has_unknown
 from rivya_flows.language.expressions.resolve import (
@@ -78,8 +79,11 @@ def expand(
     """
     main, run = Space("", workflow), run or {}
     expansion = _Expansion(inputs, files or {}, run, {"": main}, {})
-    for part in PARTS:
-        expansion.add(part, expansion.steps_of(main, workflow.part(part)))
+    try:
+        for part in PARTS:
+            expansion.add(part, expansion.steps_of(main, workflow.part(part)))
+    except ExpressionError as error:  # too many rounds
+        raise UsageError(str(error), "or repeat fewer steps in them") from error
     return RunPlan(workflow, inputs, catalogue, expansion.steps, files or {}, expansion.spaces, run)
 
 
@@ -137,6 +141,9 @@ class _Expansion:
         self.spaces, self.steps = spaces, steps
         self.inside: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self._rounds: dict[str, tuple[Mapping[str, str], ...]] = {}
+        self._written: dict[
+            str, str
+        ] = {}  # the ids of the steps that rounds repeat, by their names
         self._items: dict[str, tuple[PlannedItem, ...] | None] = {}
         self._lineages: defaultdict[str, dict[str, Lineage]] = defaultdict(dict)  # by space
         self._variables = dict[tuple[str, str], Variables]()
@@ -256,6 +263,12 @@ class _Expansion:
             inner = replace(space, names=names, round_of=(name, number))
             for one, new in ids.items():
                 copy = space.workflow.all_steps[one].model_copy(update={"id": new})
+                self._written[inlined_name(space.id, new)] = one
+                self._count += 1
+                if self._count > MAX_STEPS:
+                    raise ExpressionError(
+                        f"the rounds of {name} make more than {MAX_STEPS:,} steps: allow fewer rounds"
+                    )
                 among = Round(None, (name, number), space.name_of(one), one in noted)
                 yield from self.steps_of(inner, {new: copy}, among)
         self._rounds[name] = tuple(made)
@@ -268,7 +281,8 @@ class _Expansion:
         if isinstance(with_, ReviewWith) and with_.changes is not None:
             changes = with_.changes
             before = {one.id: _named_by(one) for one in steps.values()}
-            return changes.redo, steps_between(before, changes.redo, owner.id), changes.rounds
+            written = self._written.get(inlined_name(space.id, owner.id), owner.id)
+            return changes.redo, steps_between(before, changes.redo, written), changes.rounds
         if not isinstance(with_, PickWith) or _items_step(space, with_.from_) is None:
             return (), (), 0
         unknown: Mode | None = MODES["human"]

@@ -305,7 +305,7 @@ class PlannedStep:
         instead = {before: now[name] for name, before in first.items()}
         return replace(
             self,
-            names={**self.names, **now},
+            names={**{one: now.get(name, name) for one, name in self.names.items()}, **now},
             upstream=frozenset(instead.get(one, one) for one in self.upstream),
             whole=frozenset(instead.get(one, one) for one in self.whole),
             same=frozenset(instead.get(one, one) for one in self.same),

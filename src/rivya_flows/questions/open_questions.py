@@ -12,12 +12,15 @@ from rivya_flows.assets import as_asset
 from rivya_flows.language.canonical import canonical
 from rivya_flows.language.wording import cut
 from rivya_flows.plans.names import label
+from rivya_flows.plans.plan import PlannedStep
 from rivya_flows.questions.question import Answer, Candidate, NextRound, Question
 from rivya_flows.queue.budget import budget_question
 from rivya_flows.queue.events import AnswerGiven, ItemFailed, QuestionAsked
+from rivya_flows.queue.foresight import prices_by_spec
 from rivya_flows.queue.items import UNANSWERED, ItemState, Phase, Score
 from rivya_flows.queue.judging import BELOW_LEAST, proposal, rounds_left, shortfall
-from rivya_flows.queue.reviewing import END, REJECTED, is_reviewed, next_turn, standing_answers
+from rivya_flows.queue.list_sizes import item_range
+from rivya_flows.queue.reviewing import END, REJECTED, is_reviewed, standing_answers
 from rivya_flows.queue.state import State
 from rivya_flows.steps.candidates import (
     Candidate as PickCandidate,
@@ -178,7 +181,7 @@ def question_of(state: State, step_id: str, item: ItemState) -> Question:
             reviewers=pick.reviewers,
             need=pick.needed,
             responses=standing_answers(item),
-            turn=next_turn(item),
+            turn=item.turn + 1,
         )
     chosen = proposal(item)
     return replace(
@@ -203,19 +206,55 @@ def _repeated_items(
 
 
 def _next_round(state: State, step_id: str, item: ItemState) -> NextRound:
-    """What it costs to buy again what a round has made, and to have it judged where it is."""
-    items, bought = 0, list[ItemRequest]()
-    least = 0
-    for _, name, made in _repeated_items(state, step_id, item):
-        first, *rest = made.requests
-        bought += [first] * state.planned_step(name).attempts + rest
-        least += first.price.min
-        items += first.price.max != 0
-    tops, request = [one.price.max for one in bought], item.evaluated
-    if request.model is not None:
-        tops += [request.price.max] * (MAX_TURNS * ceil(items / MAX_CANDIDATES))
+    """What it costs to make again what a round has made, with all that may come of it, and to have it judged."""
+    steps = dict.fromkeys(_steps_of_round(state, step_id, item.round + 1))
+    made = [one for *_, one in _repeated_items(state, step_id, item)]
+    items = sum(one.requests[0].price.max != 0 for one in made)
+    least = sum(one.requests[0].price.min for one in made)
+    tops = [_most_of_step(state, name) for name in steps]
+    if (request := item.evaluated).model is not None:
+        judged = MAX_TURNS * ceil(items / MAX_CANDIDATES)
+        tops.append(None if request.price.max is None else judged * request.price.max)
     known = [top for top in tops if top is not None]
-    return NextRound(items, least, sum(known) if len(known) == len(tops) else None)
+    most = sum(known) if len(known) == len(tops) else None
+    return NextRound(items, least if most is None else min(least, most), most)
+
+
+def _steps_of_round(state: State, step_id: str, number: int) -> Iterator[str]:
+    """The steps of a round, those inside its included specs, and the rounds of those with rounds of their own."""
+    for name in state.planned_step(step_id).rounds[number].values():
+        inside = state.planned_step(name).inside.values()
+        for one in (name, *(step for space in inside for step in state.plan.steps_inside(space))):
+            yield one
+            for later in range(1, len(state.planned_step(one).rounds)):
+                yield from _steps_of_round(state, one, later)
+            if state.planned_step(one).step.repeat is not None:
+                yield from state.planned_step(one).rounds[0].values()
+
+
+def _most_of_step(state: State, name: str) -> int | None:
+    """The most that a step of a later round costs; None if only the run knows."""
+    planned = state.planned_step(name)
+    if planned.skipped or planned.step.repeat is not None or not planned.kind.buys:
+        return 0 if not planned.includes or planned.items is not None else None
+    first = state.steps[state.plan.first_round(name)]
+    tops = [_most_of_item(state, planned, one) for one in first.items.values()]
+    known = [one for one in tops if one is not None]
+    most = None if len(known) < len(tops) else sum(known)
+    if most is not None and planned.items is None:
+        written = _most_of_item(state, planned, ItemState("", {}))
+        dearest = max([*known, 0 if known else written or 0])
+        most = item_range(state, name)[1] * dearest
+    left = state.step_credits_left(name)
+    return most if left is None else left if most is None else min(most, left)
+
+
+def _most_of_item(state: State, planned: PlannedStep, item: ItemState) -> int | None:
+    prices = [one.price for one in item.requests] if item.requests and not planned.pick else None
+    prices = prices or [one for _, one in prices_by_spec(state, planned, item)]
+    first, *rest = [one.max for one in prices]
+    tops = [None if first is None else first * planned.attempts, *rest]
+    return None if None in tops else sum(one or 0 for one in tops)
 
 
 def _note_room(state: State, step_id: str, item: ItemState) -> int:

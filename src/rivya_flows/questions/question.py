@@ -169,12 +169,16 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a person answers, whatever the channel; `picked` are keys in the order of choice."""
+    """What a person answers, whatever the channel; `picked` are keys in the order of choice.
+
+    `turn` is that of the question of a form, which may be read again after later answers.
+    """
 
     picked: tuple[str, ...]
     note: str = ""
     name: str | None = None
     channel: Channel = "terminal"
+    turn: int = 0
 
     def __str__(self) -> str:
         """As ``--answer`` takes it."""

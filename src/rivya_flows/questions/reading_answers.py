@@ -220,9 +220,10 @@ def _stands(question: Question, choice: Answer) -> bool:
 
 
 def _was_given(state: State, question: Question, choice: Answer) -> bool:
-    """Whether a reviewer has answered so at any time in this round."""
+    """Whether a reviewer has answered so since the form was shown."""
     given = state.item(question.step, question.key).reviews
-    return any(_is_that(one, choice) for one in given if one.round == question.round)
+    since = (one for one in given if one.round == question.round and one.turn >= choice.turn)
+    return any(_is_that(one, choice) for one in since)
 
 
 def _is_that(one: AnswerGiven, choice: Answer) -> bool:
@@ -335,7 +336,8 @@ def _free(stem: str, taken: Container[str]) -> str:
 
 def _field(question: Question) -> dict[str, Any]:
     choices, count = [*question.spellings], question.count
-    name = [question.step, writable(question.key), *filter(None, [question.round])]
+    name: list[str | int] = [question.step, writable(question.key)]
+    name += [question.round, question.turn] if question.turn else filter(None, [question.round])
     field: dict[str, Any] = {"title": question.title, _ASKS: name}
     if question.rounds_left and question.kind == "pick":
         none = NONE
@@ -381,10 +383,10 @@ def chosen_values(schema: Schema, response: Schema) -> dict[QuestionName, Answer
     found = {}
     for name, field in fields.items():
         if isinstance(asks := field.get(_ASKS), list) and name in response:
-            step, key, number = [*asks, 0][:3]
+            step, key, number, turn = [*asks, 0, 0][:4]
             picked = _picked_keys(response[name], field.get(_AGAIN))
             signed = next(iter(names), "") or None
-            found[step, key, number] = Answer(picked, _text(notes.get(name)), signed, "form")
+            found[step, key, number] = Answer(picked, _text(notes.get(name)), signed, "form", turn)
     return found
 
 

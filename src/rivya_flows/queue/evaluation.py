@@ -6,7 +6,7 @@ What has them counts in its own item how many have ended; later ones are held ba
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any
@@ -20,7 +20,7 @@ from rivya_flows.plans.expand import extend_plan, items_from, limit_of, refuse_m
 from rivya_flows.plans.names import label
 from rivya_flows.plans.plan import PlannedStep, inputs_in, own_values, scope_of_include, steps_in
 from rivya_flows.plans.requests import alternatives_of, build_request, check_kind, fallback_of
-from rivya_flows.queue import forks, judging
+from rivya_flows.queue import forks, judging, reviewing
 from rivya_flows.queue.items import OPEN, TERMINAL, ItemState, Phase, new_item, next_round
 from rivya_flows.queue.scope import item_fields, item_scope, namespace_facts, outputs_of, scope_for
 from rivya_flows.queue.state import State, StepState
@@ -215,7 +215,11 @@ class _Surroundings:
         notes, asked = tuple[str, ...](), planned.round_of
         while asked is not None:
             owner, number = asked
-            notes = (*state.item(owner, "").notes[:number], *notes)
+            notes = (
+                *_notes_before(state, planned, owner),
+                *state.item(owner, "").notes[:number],
+                *notes,
+            )
             asked = state.planned_step(owner).round_of
         self.world = state.plan.world_of(planned, state.seller, notes)
 
@@ -275,6 +279,10 @@ def _evaluate_item(
         code = _TOO_LARGE if is_large else "bad_arguments"
         return item.fail(code, f"{fallback_of(len(requests))}{error}")
     item = item._replace(phase=Phase.READY, requests=tuple(requests), reason=None, code=None)
+    if reviewing.is_reviewed(item):
+        item = reviewing.forget_if_changed(item)
+        if item.picked is None:
+            state.answers.pop(label(around.step_id, item.key), None)
     item = forks.decide(state, around.step_id, item)
     return judging.start(state, around.step_id, item) if judging.is_judged(item) else item
 
@@ -327,6 +335,16 @@ def _unasking(state: State, planned: PlannedStep) -> ItemState | None:
     name, number = planned.round_of
     owner = state.item(name, "")
     return owner if owner.round < number else None
+
+
+def _notes_before(state: State, planned: PlannedStep, owner: str) -> Iterator[str]:
+    """The notes of what a round makes again and that had rounds of the same step itself: they hold on."""
+    first = state.plan.first_round(inlined_name(planned.space, planned.step.id))
+    for name in state.planned_step(owner).rounds[0].values():
+        inner = state.planned_step(name)
+        if inner.rounds and inner.step.repeat is None:
+            repeated = map(state.plan.first_round, inner.rounds[0].values())
+            yield from state.item(name, "").notes if first in repeated else ()
 
 
 def candidates_before(state: State, step_id: str, number: int) -> Sequence[Candidate]:

@@ -161,9 +161,12 @@ def decide(state: State, step_id: str, item: ItemState) -> ItemState:
         return item
     if known.seen[item.round] != question_hash(item.evaluated):
         return item
+    is_round = item.round < len(known.notes)
+    if is_round and item.round + 1 >= len(state.planned_step(step_id).rounds):
+        return item  # this spec has no such round: it asks
     by = AnsweredBy(name=fork.run_id, channel="fork")
     item = item._replace(reviews=tuple(one for one in known.reviews if one.round <= item.round))
-    if item.round < len(known.notes):
+    if is_round:
         return next_round(item, known.notes[item.round])._replace(answered_by=by)
     return item._replace(picked=known.picked, answered_by=by)
 

@@ -115,7 +115,8 @@ class ItemState(NamedTuple):
             evaluated.
         notes: What people asked to be different, one for each round; "" where they said nothing.
         seen: What was asked about what in each round that has ended: SHA-256 of it.
-        reviews: Of a review: all answers, in their order.
+        reviews: Of a review: the answers that count, in their order; `turn`: how many answers this round
+            has had; `asked`: SHA-256 of what they are about.
         alternative: Which of its requests `request` is; 0 is as written.
         gated: Ready, but a limit, an unknown price or the budget blocks its purchase.
         unpaid: It was not bought because it, or the rest, could not be paid; `allow_failures` does not
@@ -143,6 +144,8 @@ class ItemState(NamedTuple):
     notes: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
     reviews: tuple[AnswerGiven, ...] = ()
+    turn: int = 0
+    asked: str = ""
     scores: tuple[Score, ...] = ()
     judge_error: str | None = None
     judge_turns: int = 0
@@ -239,6 +242,8 @@ def next_round(item: ItemState, note: str) -> ItemState:
         round=item.round + 1,
         notes=(*item.notes, note),
         seen=(*item.seen, *seen),
+        turn=0,
+        asked="",
         picked=None,
         scores=(),
         judge_error=None,

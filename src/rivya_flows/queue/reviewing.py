@@ -7,6 +7,7 @@ from pydantic import JsonValue
 from rivya_flows.queue.events import AnswerGiven
 from rivya_flows.queue.items import ItemState, next_round
 from rivya_flows.queue.state import State
+from rivya_flows.steps.candidates import question_hash
 from rivya_flows.steps.review import APPROVE, CHANGES, USES, Verdict
 
 REJECTED = "rejected"
@@ -31,30 +32,33 @@ def person_of(name: str | None) -> str:
     return (name or "").casefold()
 
 
-def next_turn(item: ItemState) -> int:
-    """The number of the next answer in the round of now, from 1."""
-    return 1 + sum(one.round == item.round for one in item.reviews)
+def forget_if_changed(item: ItemState) -> ItemState:
+    """A review without the answers of this round, if what they were about is another medium or text now."""
+    if not item.asked or item.asked == question_hash(item.evaluated):
+        return item
+    earlier = tuple(one for one in item.reviews if one.round < item.round)
+    return item._replace(reviews=earlier, asked="", picked=None, answered_by=None)
 
 
-def decision_of(item: ItemState, last: AnswerGiven | None = None) -> Verdict | None:
+def _decision(item: ItemState, last: AnswerGiven) -> Verdict | None:
     """What the answers of a round decide; None while it stays open. `last` may end it."""
     answers, asked = standing_answers(item), item.evaluated.pick
     approvals = sum(one.answer == APPROVE for one in answers)
     if approvals >= asked.needed:
         return APPROVE
-    is_over = last is not None and (last.by.channel == "deadline" or last.answer == END)
+    is_over = last.by.channel == "deadline" or last.answer == END
     if is_over or len(answers) >= (len(asked.reviewers) or asked.needed):
-        return CHANGES if approvals < len(answers) or last is None else APPROVE
+        return CHANGES if approvals < len(answers) else APPROVE
     return None
 
 
 def take_answer(state: State, event: AnswerGiven, item: ItemState) -> ItemState:
     """A review after an answer: open, approved, before its next round, or rejected."""
     ends = event.answer == END or event.by.channel == "deadline"
-    item = item._replace(
-        reviews=item.reviews if ends else (*item.reviews, event), answered_by=event.by
-    )
-    match decision_of(item, event):
+    reviews = item.reviews if ends else (*item.reviews, event)
+    asked = question_hash(item.evaluated)
+    item = item._replace(reviews=reviews, answered_by=event.by, turn=item.turn + 1, asked=asked)
+    match _decision(item, event):
         case None:
             return item
         case "approve":
@@ -74,8 +78,15 @@ def _names(item: ItemState) -> str:
 
 
 def answers_for_outputs(item: ItemState) -> list[JsonValue]:
-    """The answers of all rounds, as `review_outputs` takes them."""
+    """The last answer of each reviewer in each round, as `review_outputs` takes them."""
+    last = {(one.round, person_of(one.by.name)): one for one in item.reviews}
     return [
-        {"by": one.by.name, "answer": one.answer, "note": one.note, "round": one.round}
-        for one in item.reviews
+        {
+            "by": one.by.name,
+            "answer": one.answer,
+            "note": one.note,
+            "round": one.round,
+            "is_last": one.round == item.round,
+        }
+        for one in last.values()
     ]

@@ -222,7 +222,7 @@ def choice_of(
 ) -> model.Choice | None:
     """The choice of an item of a pick so far; None before its candidates are known."""
     if item.request is None:
-        return None
+        return _ended_review(state, step_id, item) if item.reviews else None
     pick, picked = item.request.pick, _picked_keys(item)
     written, is_review = pick.question, is_reviewed(item)
     if question or item.request.decides == "person":
@@ -258,6 +258,11 @@ def choice_of(
 
 def _approval(item: ItemState) -> model.Approval:
     pick = item.evaluated.pick
+    return model.Approval(reviewers=pick.reviewers, need=pick.needed, answers=_answers(item))
+
+
+def _answers(item: ItemState) -> tuple[model.ReviewAnswer, ...]:
+    """The last answer of each reviewer in each round."""
     last = {(one.round, person_of(one.by.name)): one for one in item.reviews}
     answers = [
         model.ReviewAnswer(
@@ -268,7 +273,34 @@ def _approval(item: ItemState) -> model.Approval:
         )
         for one in last.values()
     ]
-    return model.Approval(reviewers=pick.reviewers, need=pick.needed, answers=tuple(answers))
+    return tuple(answers)
+
+
+def _ended_review(state: State, step_id: str, item: ItemState) -> model.Choice:
+    """A review whose next round could not be made: what was answered before it."""
+    named = dict.fromkeys(one.by.name for one in item.reviews if one.by.name)
+    with_ = state.planned_step(step_id).review
+    need = (with_ and with_.need) or len(named) or 1
+    return model.Choice(
+        mode="review",
+        review=model.Approval(reviewers=tuple(named), need=need, answers=_answers(item)),
+        question=None,
+        count=1,
+        round=item.round,
+        rounds_left=0,
+        note_room=0,
+        notes=item.notes,
+        picked=(),
+        by=item.answered_by,
+        waiting=False,
+        deadline=None,
+        on_timeout="fail",
+        then=None,
+        judge=None,
+        judge_error=None,
+        candidates=(),
+        earlier=tuple(_earlier(state, step_id, item)),
+    )
 
 
 def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[model.EarlierCandidate]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -197,8 +197,10 @@ def continue_here(settings: Settings, run_id: str) -> bool:
             return False
         if replay(entry.event for entry in journal.entries(run_id)).ended != "suspended":
             return False
-    with suppress(UsageError):  # its process lives
+    try:
         continue_run(settings.data, run_id)
+    except UsageError:  # its process is about to end
+        return False
     return True
 
 

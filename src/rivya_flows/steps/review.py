@@ -250,25 +250,29 @@ _PARTS = re.compile(r";\s")
 
 
 class GivenAnswer(BaseModel):
-    """What a reviewer answered in a round, counted from 0; `by` is None without a name."""
+    """What a reviewer answered in a round, counted from 0; `by` is None without a name.
+
+    Attributes:
+        is_last: Whether the round is the one that was approved.
+    """
 
     by: str | None
     answer: str
     note: str
     round: int
+    is_last: bool
 
 
 def review_outputs(arguments: Mapping[str, JsonValue]) -> Outputs:
     """The outputs of an approved review, by its arguments and the `answers` of all rounds."""
     given = arguments.get("answers")
     answers = [GivenAnswer.model_validate(one) for one in given] if isinstance(given, list) else []
-    last = max((one.round for one in answers), default=0)
     notes: list[JsonValue] = [
         {**note.model_dump(), "by": one.by, "answer": one.answer, "round": one.round + 1}
         for one in answers
         for note in read_notes(one.note)
     ]
-    by = [one.by for one in answers if one.answer == APPROVE and one.round == last and one.by]
+    by = [one.by for one in answers if one.answer == APPROVE and one.is_last and one.by]
     return {
         "approved": True,
         "media": arguments["media"],
