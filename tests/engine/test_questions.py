@@ -166,3 +166,21 @@ def test_answers_that_waited_are_taken_before_anybody_is_asked(studio: Studio) -
     assert given(studio) == [("hero", "neon", "link"), ("poster", "studio", "link")]
     with studio.context(Bomb()) as context:
         assert mailbox.waiting(context.journal.engine, "run-1") == []
+
+
+def test_an_answer_that_came_before_the_deadline_counts_however_late_it_is_seen(
+    studio: Studio,
+) -> None:
+    studio.prepared(SPEC.replace("TIMEOUT", "1s"))
+
+    async def ask(question: Question) -> Answer | None:
+        if question.step == "hero":
+            put(studio, linked("neon"))
+            await asyncio.Event().wait()
+        return None
+
+    def late(run: Run) -> None:
+        run.look_seconds = 600
+
+    assert studio.executed(ask=ask, prepare=late)["status"] == "suspended"
+    assert given(studio) == [("hero", "neon", "link")]

@@ -436,9 +436,8 @@ def test_a_fork_with_fewer_rounds_asks_about_what_it_made(fewer: str) -> None:
     say(run, None, "changes", "slower")
     say(run, None, "changes", "slower still")
     say(run, None, "approve")
-    changed = spec.replace("changes: {redo: [film], rounds: 2}", "need: 1")
-    if fewer:
-        changed = spec.replace("rounds: 2", fewer)
+    line = "      changes: {redo: [film], rounds: 2}\n"
+    changed = spec.replace(line, line.replace("rounds: 2", fewer) if fewer else "")
     start = frozen(changed).model_copy(
         update={"run_id": "run-2", "nonce": "1" * 32, "fork": fork_of(run.state, None)}
     )

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from rivya_flows.processes.continued import log_of
+from rivya_flows.processes.supervisor import try_lock
 from rivya_flows.questions.question import Answer, QuestionName
 from rivya_flows.queue.events import AnswerGiven
 from rivya_flows.runs.execution import deliver
+from rivya_flows.runs.resume import continue_here
 from rivya_flows.store import mailbox
 from rivya_flows.store.leases import Leases
 from rivya_sandbox.service.startup import Sandbox
@@ -122,3 +125,14 @@ async def test_an_answer_is_journaled_once_wherever_who_delivers_it_is_killed(
         await given(studio, (HERO, "neon"), bomb=Bomb(write=write))
     await given(studio)
     assert (journaled(studio), waiting(studio)) == ([("neon", "name-0")], 0)
+
+
+async def test_a_run_is_not_taken_for_continued_while_its_process_is_about_to_end(
+    studio: Studio,
+) -> None:
+    settings = studio.settings
+    log = log_of(settings.data, "run-1")
+    log.parent.mkdir(parents=True)
+    with log.with_suffix(".lock").open("ab") as lock:
+        assert try_lock(lock)
+        assert not await asyncio.to_thread(continue_here, settings, "run-1")
