@@ -175,6 +175,7 @@ def test_an_answer_that_came_before_the_deadline_counts_however_late_it_is_seen(
 
     async def ask(question: Question) -> Answer | None:
         if question.step == "hero":
+            await asyncio.sleep(0.3)  # the mailbox was looked into
             put(studio, linked("neon"))
             await asyncio.Event().wait()
         return None

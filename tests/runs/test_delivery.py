@@ -131,6 +131,10 @@ async def test_a_run_is_not_taken_for_continued_while_its_process_is_about_to_en
     studio: Studio,
 ) -> None:
     settings = studio.settings
+    with studio.context(Bomb()) as context:
+        row = context.journal.run("run-1")
+        assert row is not None
+        row.folder.mkdir(parents=True, exist_ok=True)
     log = log_of(settings.data, "run-1")
     log.parent.mkdir(parents=True)
     with log.with_suffix(".lock").open("ab") as lock:
