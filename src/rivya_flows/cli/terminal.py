@@ -316,4 +316,7 @@ def answer_commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ..
         for answer, beside in answers:
             quoted = shlex.quote(f"{question.label}={answer}")
             lines.append(f"rivya-flows resume {run_id} --answer {quoted}{beside}")
+        if question.kind == "review":
+            quoted = shlex.quote(question.label)
+            lines.append(f"rivya-flows review {run_id} {quoted}  # a link for each reviewer")
     return tuple(lines)
