@@ -10,13 +10,13 @@ from pydantic import BaseModel, Field, JsonValue
 
 from rivya_flows.assets import Outputs, as_asset
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import BOOLEAN, PROSE, Shape, list_of, map_of
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.field_types import Count, Name, Seconds, SpecModel, Takes, Value
 from rivya_flows.language.matrix import item_keys
 from rivya_flows.language.wording import preview
-from rivya_flows.similar_names import nearest
 from rivya_flows.steps.arguments import Arguments, World
 from rivya_flows.steps.candidates import Candidate
 from rivya_flows.steps.kind import UNPAID, Kind, Names, Surroundings, WrittenStep, given_fields
@@ -123,7 +123,7 @@ def _reviewer_problems(named: Sequence[Any], need: Any) -> Iterator[Diagnostic]:
             yield Diagnostic("wrong-value", message, "write [legal, brand]", path=(*path, index))
     if len({str(one).casefold() for one in named}) < len(named):
         yield Diagnostic("wrong-value", "a reviewer is named twice", "name each once", path=path)
-    if isinstance(need, int) and need > len(named):
+    if named and isinstance(need, int) and need > len(named):
         many = "is only 1 reviewer" if len(named) == 1 else f"are only {len(named)} reviewers"
         message = f"{need} must approve, and there {many}"
         yield Diagnostic("wrong-value", message, f"write at most {len(named)}", path=("need",))
@@ -144,12 +144,13 @@ def _redo_problems(redo: Any, step: WrittenStep, around: Surroundings) -> Iterat
     for index, name in enumerate(redo if isinstance(redo, list | tuple) else ()):
         source, at = around.siblings.get(str(name)), (*path, index)
         if source is None:
-            hint = (
-                f"did you mean {near!r}?"
-                if (near := nearest(str(name), [*around.siblings]))
-                else None
+            prompted = (
+                key
+                for key, one in around.siblings.items()
+                if one.kind and one.kind.uses in _PROMPTED
             )
-            yield Diagnostic("unknown-step", f"there is no step {preview(name)}", hint, path=at)
+            hint = suggest(str(name), prompted)
+            yield Diagnostic("unknown-step", f"unknown step {preview(name)}", hint, path=at)
         elif name not in steps_between(before, [name], step.id):
             message = f"the media of the review do not come from {name!r}, so buying it again changes nothing"
             yield Diagnostic("wrong-value", message, "name a step that they are made from", path=at)
