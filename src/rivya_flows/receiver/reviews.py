@@ -386,6 +386,8 @@ def _problem(question: Question, values: Sequence[str], answer: Answer) -> str:
         return "no_note"
     if any(one not in question.choices for one in answer.picked):  # as the owner's end of a round
         return "wrong"
+    if is_none and question.over:
+        return "too_dear"
     takes_note = is_none or question.kind == "review"
     if takes_note and len(answer.note) > _room(question, answer.picked):
         return "long"
@@ -454,7 +456,8 @@ def _cost(question: Question, left: int | None, texts: Mapping[str, str]) -> str
     what = "cost" if question.kind == "review" else "new"
     if left is None:
         return texts[what].format(price=price)
-    return texts[f"{what}_left"].format(price=price, left=f"{left:,}")
+    cost = texts[f"{what}_left"].format(price=price, left=f"{left:,}")
+    return f"{cost} {texts['too_dear']}" if question.over else cost
 
 
 @functools.cache
