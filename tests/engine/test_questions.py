@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -185,3 +186,76 @@ def test_an_answer_that_came_before_the_deadline_counts_however_late_it_is_seen(
 
     assert studio.executed(ask=ask, prepare=late)["status"] == "suspended"
     assert given(studio) == [("hero", "neon", "link")]
+
+
+TWO_CLOCKS = SPEC.replace("TIMEOUT", "1h").replace(
+    "poster:\n    uses: pick\n    with: {",
+    "poster:\n    uses: pick\n    with: {timeout: 0.2s, on_timeout: first, ",
+)
+LATER = SPEC.replace("TIMEOUT", "1h").replace(
+    "outputs:",
+    """  last:
+    uses: pick
+    with: {from: ["${{ steps.film }}"], mode: human, timeout: 2h}
+outputs:""",
+)
+
+
+def asked_until(studio: Studio) -> dict[str, bool]:
+    """The questions that were asked, and whether they have a deadline."""
+    found = [one for one in studio.events() if isinstance(one, QuestionAsked)]
+    assert len({one.step for one in found}) == len(found)
+    return {one.step: one.deadline is not None for one in found}
+
+
+def test_the_deadline_of_each_question_takes_effect_while_a_person_thinks_about_another(
+    studio: Studio,
+) -> None:
+    studio.prepared(TWO_CLOCKS)
+    asked: list[str] = []
+
+    async def ask(question: Question) -> Answer:
+        asked.append(question.step)
+        if len(asked) == 1:
+            await asyncio.sleep(20)
+        return Answer(("neon",))
+
+    assert studio.executed(ask=ask)["status"] == "completed"
+    assert asked == ["hero", "hero"]
+    assert given(studio) == [("poster", "studio", "deadline"), ("hero", "neon", "terminal")]
+
+
+def test_deadlines_that_passed_one_after_the_other_take_effect_together(studio: Studio) -> None:
+    studio.started(TWO_CLOCKS.replace("1h", "0.3s"))
+    time.sleep(0.4)
+    assert studio.executed()["status"] == "completed"
+    assert [(one, by) for one, _, by in given(studio)] == [
+        ("hero", "deadline"),
+        ("poster", "deadline"),
+    ]
+
+
+def test_a_question_that_opens_after_the_person_left_has_its_deadline(studio: Studio) -> None:
+    studio.prepared(LATER)
+    ask, asked = answering("neon", None)
+    assert studio.executed(ask=ask)["status"] == "suspended"
+    assert [one.step for one in asked] == ["hero", "poster"]
+    assert asked_until(studio) == {"hero": True, "poster": False, "last": True}
+
+
+def test_a_question_that_opens_while_another_is_asked_has_its_deadline_from_then_on(
+    studio: Studio,
+) -> None:
+    studio.prepared(LATER)
+    asked: list[str] = []
+
+    async def ask(question: Question) -> Answer | None:
+        asked.append(question.step)
+        if len(asked) == 2:  # poster, until what follows hero is asked
+            await asyncio.sleep(20)
+        if len(asked) == 3:
+            assert "last" in asked_until(studio)
+        return Answer(("neon",)) if question.step == "hero" else None
+
+    assert studio.executed(ask=ask, prepare=soon)["status"] == "suspended"
+    assert asked == ["hero", "poster", "poster"]

@@ -15,6 +15,7 @@ from rivya_flows.questions.question import Answer, Question
 from rivya_flows.questions.reading_answers import check_answer, read_choice
 from rivya_flows.queue.events import unique_name
 from rivya_flows.queue.forks import fork_of
+from rivya_flows.queue.items import Phase
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.receipt.from_journal import choice_of
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen, played, priced
@@ -461,3 +462,32 @@ def test_a_failed_round_leaves_the_review_in_the_receipt() -> None:
     assert choice is not None
     assert choice.review is not None
     assert [one.answer for one in choice.review.answers] == ["changes"]
+
+
+def test_a_round_that_the_budget_does_not_cover_begins_with_a_higher_one() -> None:
+    run = asked(
+        ("film], rounds", "still, film], rounds"),
+        ("name: launch", "name: launch\nbudget: {credits: 20}"),
+    )
+    bought = len(run.service.charges)
+    say(run, "legal", "changes", "too dark")
+    say(run, "brand", "approve")
+    question = open_question(run)
+    assert (question.round, len(run.service.charges)) == (0, bought)
+    assert question.over.startswith("over the budget: another round costs at least")
+    with pytest.raises(UsageError, match="over the budget"):
+        say(run, None, "end")
+    run.leave()
+    run.execute()
+    assert (open_question(run).round, len(run.service.charges)) == (0, bought)
+    run.execute(budget=60)
+    assert open_question(run).round == 1
+    assert run.state.item("sign_off", "").notes == ("too dark",)
+
+
+def test_reviewers_may_approve_instead_of_a_round_that_the_budget_does_not_cover() -> None:
+    run = asked(("name: launch", "name: launch\nbudget: {credits: 20}"))
+    say(run, "legal", "changes", "too dark")
+    say(run, "brand", "approve")
+    say(run, "legal", "approve")
+    assert run.state.item("sign_off", "").phase is Phase.COMPLETED

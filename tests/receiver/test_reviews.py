@@ -21,11 +21,14 @@ from rivya_flows.receiver.reviews import MAX_ANSWERS, MAX_FORM_BYTES, MAX_GUESSE
 from rivya_flows.runs.execution import take_waiting
 from rivya_flows.store import links, mailbox
 from rivya_flows.store.leases import Leases
+from rivya_flows.store.run_list import is_overdue
 from rivya_flows.store.secrets import shared_secret
 from rivya_sandbox.service.startup import Sandbox
 from support.browser import CHROMIUM, browsing
 from support.engine_runs import Studio, customer
 from support.outsiders import PICK, REVIEW, Outside, outside
+from support.receiver_stage import receiving
+from support.sandbox_calls import until
 
 pytestmark = pytest.mark.usefixtures("small_pictures")
 
@@ -217,7 +220,29 @@ def test_an_answer_waits_while_another_process_drives_the_run_and_may_change_unt
         Leases(out.stage.journal.engine).release(lease)
         assert take_waiting(out.stage.journal, "run-1")
         assert out.journaled == [("studio", "legal", "")]
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_a_receiver_that_starts_continues_the_runs_that_a_killed_one_has_left(
+    studio: Studio, *, is_taken: bool
+) -> None:
+    with outside(studio, PICK, delivers=False) as out:
+        out.answer(out.link(), "neon")
+        if is_taken:
+            assert take_waiting(out.stage.journal, "run-1")
+    with receiving(f"sqlite:///{studio.folder / 'journal.sqlite'}", studio.folder) as stage:
+        assert until(lambda: stage.audience.woken or None) == ["run-1"]
+        assert Outside(studio, stage).journaled == [("neon", "legal", "")]
+
+
+def test_an_answer_that_leaves_the_question_open_continues_no_run(studio: Studio) -> None:
+    with outside(studio, REVIEW, delivers=False) as out:
+        out.answer(out.link("legal", "sign_off"), "approve")
         assert not take_waiting(out.stage.journal, "run-1")
+        assert not is_overdue(out.stage.journal, "run-1", datetime.now(UTC))
+        out.answer(out.link("brand", "sign_off"), "approve")
+        assert take_waiting(out.stage.journal, "run-1")
+        assert is_overdue(out.stage.journal, "run-1", datetime.now(UTC))
 
 
 def test_a_link_that_was_revoked_or_has_expired_shows_and_takes_nothing(pick: Outside) -> None:

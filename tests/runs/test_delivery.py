@@ -118,13 +118,16 @@ async def test_an_answer_is_left_to_the_process_that_drives_the_run_and_taken_on
 
 
 @pytest.mark.parametrize("write", [1, -1])
-async def test_an_answer_is_journaled_once_wherever_who_delivers_it_is_killed(
+async def test_an_answer_is_journaled_once_and_continues_its_run_wherever_who_delivers_it_is_killed(
     studio: Studio, write: int
 ) -> None:
     with pytest.raises(KilledError):
         await given(studio, (HERO, "neon"), bomb=Bomb(write=write))
-    await given(studio)
+    sleeper = await given(studio)
     assert (journaled(studio), waiting(studio)) == ([("neon", "name-0")], 0)
+    assert sleeper.looks == ["run-1", "run-1"]
+    await studio.ends()  # as it continued
+    assert (await given(studio)).looks == []
 
 
 async def test_a_run_is_not_taken_for_continued_while_its_process_is_about_to_end(

@@ -19,6 +19,7 @@ from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.estimate.estimate import Estimate, ItemEstimate, estimate, rehearse
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.plans.budgets import run_cap
+from rivya_flows.questions.open_questions import question_asked
 from rivya_flows.queue.actions import (
     Action,
     Ask,
@@ -218,6 +219,9 @@ class Rehearsal:
 
     def leave(self, at: datetime = NOON) -> None:
         """No one is there to answer."""
+        for question in self.state.asking:
+            if question.name not in self.state.deadlines:
+                self.feed(question_asked(question, at))
         self.feed(QuestionsLeft(at=at))
         self.run()
 

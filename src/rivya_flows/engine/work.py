@@ -34,7 +34,7 @@ from rivya_flows.language.canonical import canonical
 from rivya_flows.language.final_cut import SPEECH, media_in, with_media
 from rivya_flows.language.secret_names import RESERVED_HINT, names_secret, refusal
 from rivya_flows.media import decoding
-from rivya_flows.questions.open_questions import decide_at_deadline, question_asked
+from rivya_flows.questions.open_questions import decide_at_deadline, first_deadline, question_asked
 from rivya_flows.questions.question import Question
 from rivya_flows.queue import actions, events
 from rivya_flows.queue.actions import Buy, Work
@@ -71,21 +71,19 @@ async def miss_pick(_: Run, action: events.ItemFailed) -> None:
     raise UsageError(action.message, "Retry the run, then answer")
 
 
-async def ask(run: Run, action: actions.Ask) -> AsyncGenerator[Event]:
+async def ask(run: Run, _: actions.Ask) -> AsyncGenerator[Event]:
     """Report each answer as soon as it is given, here or outside, and what deadlines decide; left questions stay open."""
-    for question in action.questions:
-        state = run.state
-        if question.name not in state.deadlines:
-            yield question_asked(question, run.clock(), state.missed.get(question.name))
-    while run.state.asking:
+    state = run.state
+    while state.asking:
+        for question in state.asking:
+            if question.name not in state.deadlines:
+                yield question_asked(question, run.clock(), state.missed.get(question.name))
         async for answer in answers_outside(run):
             yield answer
-        for question in run.state.asking[:1]:
-            answered = await _ask(run, question)
+        if state.asking:
+            answered = await _ask(run, state.asking)
             if answered is not None:
                 yield answered
-            if isinstance(answered, events.QuestionsLeft):
-                return
 
 
 async def answers_outside(run: Run) -> AsyncGenerator[events.AnswerGiven]:
@@ -98,37 +96,42 @@ async def answers_outside(run: Run) -> AsyncGenerator[events.AnswerGiven]:
             await in_thread(mailbox.remove, engine, number)
 
 
-async def _ask(run: Run, question: Question) -> Event | None:
-    """What a person answers here or the deadline decides; None once an answer waits in the mailbox."""
-    if run.ask is None:
+async def _ask(run: Run, questions: Sequence[Question]) -> Event | None:
+    """What a person answers to the first question, or the earliest deadline of all decides; None for news."""
+    if run.ask is None or run.state.left:
         return events.QuestionsLeft(at=run.clock())
-    seconds = None
-    if question.deadline is not None:
-        seconds = max((question.deadline - run.clock()).total_seconds(), 0.0)
-    asking = asyncio.ensure_future(run.ask(question))
-    looking = asyncio.ensure_future(_has_mail(run))
+    seconds, deadline = None, first_deadline(questions)
+    if deadline is not None:
+        seconds = max((deadline - run.clock()).total_seconds(), 0.0)
+    asking = asyncio.ensure_future(run.ask(questions[0]))
+    looking = asyncio.ensure_future(_has_news(run))
     try:
         await asyncio.wait({asking, looking}, timeout=seconds, return_when=FIRST_COMPLETED)
         if asking.done():
             choice = asking.result()
             now = run.clock()
-            return events.QuestionsLeft(at=now) if choice is None else choice.event(question, now)
+            if choice is None:
+                return events.QuestionsLeft(at=now)
+            return choice.event(questions[0], now)
         if looking.done():
             return looking.result()
         if await in_thread(mailbox.waiting, run.context.journal.engine, run.run_id):
             return None  # it came in time
-        return await decide(run, decide_at_deadline(question))
+        due = next(one for one in questions if one.deadline == deadline)
+        return await decide(run, decide_at_deadline(due))
     finally:
         asking.cancel()
         looking.cancel()
         await asyncio.wait({asking, looking})
 
 
-async def _has_mail(run: Run) -> None:
-    """Waits until an answer comes from outside."""
-    engine, look = run.context.journal.engine, run.look_seconds
-    while not await in_thread(mailbox.waiting, engine, run.run_id):
-        await asyncio.sleep(look)
+async def _has_news(run: Run) -> None:
+    """Waits until an answer comes from outside, or another question opens."""
+    engine, state = run.context.journal.engine, run.state
+    while all(one.name in state.deadlines for one in state.asking):
+        if await in_thread(mailbox.waiting, engine, run.run_id):
+            return
+        await asyncio.sleep(run.look_seconds)
 
 
 async def decide(

@@ -211,10 +211,9 @@ def rehearse(
 ) -> State:
     """Takes the state as far as it is known without buying anything: a purchase is never answered."""
     budget = resume.budget if resume and resume.budget is not None else state.cap
-    taken_up = resume.model_copy(update={"budget": None}) if resume else RunResumed(at=at)
     state.cap = state.pool = None
     state.rehearses = True
-    waiting = deque(advance(state, taken_up))
+    waiting = deque(advance(state, resume or RunResumed(at=at)))
     while waiting:
         event = _free_answer(waiting.popleft(), look_up)
         if event is not None:

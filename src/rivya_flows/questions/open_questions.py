@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from types import MappingProxyType
 
+from rivya_client.catalogue.prices import price_of
 from rivya_flows.assets import as_asset
 from rivya_flows.language.canonical import canonical
 from rivya_flows.language.wording import cut
@@ -19,6 +20,7 @@ from rivya_flows.queue.events import AnswerGiven, ItemFailed, QuestionAsked
 from rivya_flows.queue.foresight import prices_by_spec
 from rivya_flows.queue.items import UNANSWERED, ItemState, Phase, Score
 from rivya_flows.queue.judging import BELOW_LEAST, proposal, rounds_left, shortfall
+from rivya_flows.queue.least_left import least_left
 from rivya_flows.queue.list_sizes import item_range
 from rivya_flows.queue.reviewing import END, REJECTED, is_reviewed, standing_answers
 from rivya_flows.queue.state import State
@@ -72,12 +74,13 @@ def question_asked(
 def decide_at_deadline(question: Question) -> AnswerGiven | ItemFailed:
     """The event that the deadline of a pick causes: a choice, other candidates, or its failure."""
     then = question.at_deadline
-    if then != "fail":
+    if then != "fail" or question.wants_changes:
         picked = {
             "first": question.choices[: question.count],
             "judge": question.proposal,
             "approve": (APPROVE,),
             "changes": (END,),
+            "fail": (END,),
         }
         return Answer(picked.get(then, ()), channel="deadline").event(question, question.deadline)
     message = "no one answered "
@@ -168,6 +171,7 @@ def question_of(state: State, step_id: str, item: ItemState) -> Question:
         round=item.round,
         rounds_left=left,
         again=again,
+        over="" if again is None else _over_budget(state, again),
         note_room=_note_room(state, step_id, item) if left else 0,
         sign=pick.sign,
     )
@@ -218,6 +222,17 @@ def _next_round(state: State, step_id: str, item: ItemState) -> NextRound:
     known = [top for top in tops if top is not None]
     most = sum(known) if len(known) == len(tops) else None
     return NextRound(items, least if most is None else min(least, most), most)
+
+
+def _over_budget(state: State, again: NextRound) -> str:
+    """Why a round cannot begin, which would fail for the budget before its end; "" if it can."""
+    if state.cap is None or state.rehearses or state.on_unfit != "fail":
+        return ""
+    left = max(0, state.cap - state.tally.committed - least_left(state))
+    if again.least <= left:
+        return ""
+    least = price_of(again.least, again.least)
+    return f"over the budget: another round costs at least {least}, and {left} of the budget of {state.cap} are left for it"
 
 
 def _steps_of_round(state: State, step_id: str, number: int) -> Iterator[str]:

@@ -87,6 +87,7 @@ class Question:
         count: How many candidates to pick.
         round: How often the candidates have been bought again; `rounds_left`: how often they still may be.
         again: What such a round buys; None if none is left.
+        over: Why such a round cannot begin: what is left of the budget does not cover it; else empty.
         note_room: Characters that a note for the next round may have.
         sign: Whether a form must give a name.
         candidates: What is chosen from, or reviewed.
@@ -108,6 +109,7 @@ class Question:
     round: int = 0
     rounds_left: int = 0
     again: NextRound | None = None
+    over: str = ""
     note_room: int = 0
     sign: bool = False
     proposal: tuple[str, ...] = ()
@@ -152,15 +154,20 @@ class Question:
     def at_deadline(self) -> AtDeadline:
         """What the deadline does as things stand."""
         if self.kind == "review":
-            if any(one.answer == CHANGES for one in self.responses):
-                return "changes"
+            if self.wants_changes:
+                return "fail" if self.over else "changes"
             return "approve" if self.on_timeout == "approve" else "fail"
         if self.on_timeout == "first" and self.choices:
             return "first"
         if self.on_timeout == "judge" and self.proposal:
             return "judge"
-        again = self.rounds_left and self.judge_error is None
+        again = self.rounds_left and self.judge_error is None and not self.over
         return "regenerate" if self.on_timeout == "judge" and again else "fail"
+
+    @property
+    def wants_changes(self) -> bool:
+        """Whether somebody has asked for changes in this round."""
+        return any(one.answer == CHANGES for one in self.responses)
 
     def is_due(self, at: datetime) -> bool:
         """Whether its deadline has passed."""

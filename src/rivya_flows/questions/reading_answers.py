@@ -47,6 +47,7 @@ def check_answer(question: Question, choice: Answer) -> Answer:
                 f"{name}: its candidates cannot be bought again any more",
                 f"one of: {_choices(question)}",
             )
+        _refuse_over(question)
         note = plain(choice.note)
         if len(note) > room:
             none = "answer none without a note: its prompts take none"
@@ -73,11 +74,12 @@ def _check_review(question: Question, choice: Answer) -> Answer:
         raise UsageError(f"{name}: there is no answer {verdict!r}", _HOW_TO_REVIEW)
     note, by = plain(choice.note), signature(choice.name)
     if verdict == END:
-        if not any(one.answer == CHANGES for one in question.responses):
+        if not question.wants_changes:
             raise UsageError(
                 f"{name}: no one has asked for changes, so there is nothing to end the round with",
                 "approve, ask for changes, or wait",
             )
+        _refuse_over(question)
         return replace(choice, note="", name=by)
     known = {one.casefold(): one for one in question.reviewers}
     if known and (by := known.get((by or "").casefold())) is None:
@@ -92,6 +94,14 @@ def _check_review(question: Question, choice: Answer) -> Answer:
         raise UsageError(f"{name}: the note has {len(note)} characters", hint)
     return replace(choice, note=note, name=by)
 
+
+def _refuse_over(question: Question) -> None:
+    """Refuses another round that the budget does not cover."""
+    if question.over and question.step != BUDGET:
+        raise UsageError(f"{question.label}: {question.over}", RAISE_BUDGET)
+
+
+RAISE_BUDGET = "raise it with: rivya-flows resume RUN --budget N"
 
 _HOW_TO_REVIEW = (
     'approve, or changes: NOTE, as in --answer "sign_off=changes: 0:04 the logo is cut"'

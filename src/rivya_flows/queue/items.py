@@ -117,6 +117,7 @@ class ItemState(NamedTuple):
         seen: What was asked about what in each round that has ended: SHA-256 of it.
         reviews: Of a review: the answers that count, in their order; `turn`: how many answers this round
             has had; `asked`: SHA-256 of what they are about.
+        held: Its answers ask for a round that the budget does not cover.
         alternative: Which of its requests `request` is; 0 is as written.
         gated: Ready, but a limit, an unknown price or the budget blocks its purchase.
         unpaid: It was not bought because it, or the rest, could not be paid; `allow_failures` does not
@@ -146,6 +147,7 @@ class ItemState(NamedTuple):
     reviews: tuple[AnswerGiven, ...] = ()
     turn: int = 0
     asked: str = ""
+    held: bool = False
     scores: tuple[Score, ...] = ()
     judge_error: str | None = None
     judge_turns: int = 0
@@ -244,6 +246,7 @@ def next_round(item: ItemState, note: str) -> ItemState:
         seen=(*item.seen, *seen),
         turn=0,
         asked="",
+        held=False,
         picked=None,
         scores=(),
         judge_error=None,

@@ -181,7 +181,7 @@ def apply_resume(state: State, event: RunResumed) -> None:
     state.deadlines = {name: at for name, at in state.deadlines.items() if name not in missed}
     state.missed.update(missed)
     if event.budget is not None:
-        state.cap, state.refused_cap = event.budget, None
+        state.refused_cap = None
     # Without a new budget a pool stays declined, unless the run has ended so.
     is_declined = state.ended in (None, "suspended") and state.pool and state.pool.declined
     if event.budget is not None or not is_declined:

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 from rivya_flows.language.workflow import PARTS, Part
 from rivya_flows.plans.names import idempotency_key, label, trace_name
 from rivya_flows.questions.open_questions import decide_at_deadline, open_questions
+from rivya_flows.questions.question import BUDGET
 from rivya_flows.queue import judging, reviewing
 from rivya_flows.queue.actions import (
     Action,
@@ -183,14 +184,20 @@ def _collect(state: State, step_id: str, item: ItemState) -> Collect:
 
 def _finish(state: State) -> list[Action]:
     """Ask questions once nothing else runs; end the run once all steps are settled."""
-    if state.busy or state.asking:
+    if state.busy:
+        return []
+    if state.asking:
+        # What opens since is asked with the others, so that its deadline counts from now.
+        asked = {one.name for one in state.asking}
+        new = (one for one in open_questions(state) if one.step != BUDGET)
+        state.asking = (*state.asking, *(one for one in new if one.name not in asked))
         return []
     if questions := open_questions(state):
         # Deadlines first: more items may run then, and ask in the same form.
         if due := tuple(one for one in questions if one.is_due(state.now)):
             state.asking = due
             return [Expire(tuple(map(decide_at_deadline, due)))]
-        if state.left:
+        if state.left and all(one.name in state.deadlines for one in questions):
             return [EndRun("suspended")]
         state.asking = questions
         return [Ask(questions)]

@@ -69,6 +69,9 @@ def _enough(frozen: RunFrozen, workflow: Workflow) -> int | None:
 def apply_event(state: State, event: Event) -> None:
     match event:
         case events.RunResumed():
+            if event.budget is not None:
+                state.cap = None if state.rehearses else event.budget
+                _begin_held(state)
             apply_resume(state, event)
         case events.PurchaseIntended():
             _add_purchase(state, event)
@@ -165,7 +168,8 @@ def _answer(state: State, event: AnswerGiven) -> None:
         return
     item = state.item(event.step, event.key)._replace(answered_by=event.by)
     if reviewing.is_reviewed(item):
-        item = reviewing.take_answer(state, event, item)
+        over = question_of(state, event.step, item).over
+        item = reviewing.take_answer(state, event, item, over)
     elif event.none:
         item = next_round(item, event.note)
     else:
@@ -178,6 +182,13 @@ def _answer(state: State, event: AnswerGiven) -> None:
     _close_question(state, event)
     if item.picked is not None:
         state.answers[label(event.step, event.key)] = event
+
+
+def _begin_held(state: State) -> None:
+    """Begins the rounds that a budget now covers."""
+    for step_id, item in [*state.each()]:
+        if item.held and item.requests and not question_of(state, step_id, item).over:
+            state.change(step_id, reviewing.begin_changes(item))
 
 
 def _purchase(state: State, event: events.PurchaseEvent) -> None:

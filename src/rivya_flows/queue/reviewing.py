@@ -52,24 +52,41 @@ def _decision(item: ItemState, last: AnswerGiven) -> Verdict | None:
     return None
 
 
-def take_answer(state: State, event: AnswerGiven, item: ItemState) -> ItemState:
-    """A review after an answer: open, approved, before its next round, or rejected."""
+def take_answer(state: State, event: AnswerGiven, item: ItemState, over: str) -> ItemState:
+    """A review after an answer: open, approved, before its next round, or rejected.
+
+    With `over`, why the budget does not cover that round, it stays open: a higher one begins it.
+    """
     ends = event.answer == END or event.by.channel == "deadline"
     reviews = item.reviews if ends else (*item.reviews, event)
     asked = question_hash(item.evaluated)
-    item = item._replace(reviews=reviews, answered_by=event.by, turn=item.turn + 1, asked=asked)
+    item = item._replace(
+        reviews=reviews, answered_by=event.by, turn=item.turn + 1, asked=asked, held=False
+    )
     match _decision(item, event):
         case None:
             return item
         case "approve":
             return item._replace(picked=(APPROVE,))
-    notes = [one.note for one in standing_answers(item) if one.answer == CHANGES]
     if item.round + 1 < len(state.planned_step(event.step).rounds):
-        return next_round(item, "; ".join(filter(None, notes)))
-    rounds = "no round makes them" if item.round else "the step has no `changes`"
+        item = item._replace(held=bool(over))
+        if not over:
+            return begin_changes(item)
+        if event.by.channel != "deadline":
+            return item
+    rounds = over or ("no round makes them" if item.round else "the step has no `changes`")
     return item.fail(
-        REJECTED, f"{_names(item)} asked for changes, and {rounds}: {'; '.join(notes)}"
+        REJECTED, f"{_names(item)} asked for changes, and {rounds}: {'; '.join(_notes(item))}"
     )
+
+
+def begin_changes(item: ItemState) -> ItemState:
+    """A review before the round that makes the changes."""
+    return next_round(item, "; ".join(filter(None, _notes(item))))
+
+
+def _notes(item: ItemState) -> list[str]:
+    return [one.note for one in standing_answers(item) if one.answer == CHANGES]
 
 
 def _names(item: ItemState) -> str:

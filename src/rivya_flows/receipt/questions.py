@@ -21,6 +21,7 @@ from rivya_flows.markdown import code, link, picture, quotation, side_by_side, t
 from rivya_flows.plans.names import join_keys
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.questions.question import BUDGET, Candidate, Question, answer_name, writable
+from rivya_flows.questions.reading_answers import RAISE_BUDGET
 from rivya_flows.queue.events import AnswerGiven
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.model import Approval, Choice, ReviewAnswer, ReviewNote
@@ -87,7 +88,17 @@ def how_to_answer(question: Question, *, form: bool = False) -> str:
     if question.note_room:
         note = " with what you write below" if form else " with the note"
         none += "" if form else ": NOTE"
-    return f"{pick}, or {none} to buy {question.again}{note}, at most {times}."
+    how = f"{pick}, or {none} to buy {question.again}{note}, at most {times}."
+    return _with_over(how, question)
+
+
+def _with_over(how: str, question: Question) -> str:
+    """How to answer, and why another round cannot begin now."""
+    return (
+        f"{how} {question.over[0].upper()}{question.over[1:]}: {RAISE_BUDGET}."
+        if question.over
+        else how
+    )
 
 
 def _how_to_review(question: Question, *, form: bool) -> str:
@@ -95,9 +106,10 @@ def _how_to_review(question: Question, *, form: bool) -> str:
     if question.again is None:
         return f"Answer approve, or {changes}, which fails the step: no round is left."
     times = "once more" if question.rounds_left == 1 else f"{question.rounds_left} times more"
-    return (
+    how = (
         f"Answer approve, or {changes}: they are made for {question.again.price}, at most {times}."
     )
+    return _with_over(how, question)
 
 
 def tally(review: Approval, round_: int) -> str:

@@ -137,15 +137,16 @@ class Receiver:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         prune = partial(prune_received, self.journal.engine), _PRUNE_SECONDS
         wanted: list[tuple[Callable[[], object], float]] = [prune, *filter(None, [self.prune])]
-        pruning = [asyncio.create_task(_prune(*one)) for one in wanted]
+        working = [asyncio.create_task(_prune(*one)) for one in wanted]
+        working.append(asyncio.create_task(self._reviews.deliver_left()))
         try:
             async with self._dispatcher.working():
                 yield
         finally:
             await self._reviews.stop()
-            for task in pruning:
+            for task in working:
                 task.cancel()
-            await asyncio.gather(*pruning, return_exceptions=True)
+            await asyncio.gather(*working, return_exceptions=True)
 
     async def _health(self, _: Request) -> Response:
         try:

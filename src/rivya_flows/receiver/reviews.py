@@ -10,7 +10,7 @@ import functools
 import secrets
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -45,6 +45,7 @@ from rivya_flows.store import links, mailbox
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.links import Link
+from rivya_flows.store.run_list import undelivered_runs
 
 MAX_FORM_BYTES = 32_768
 MAX_ANSWERS, MAX_GUESSES, WINDOW_SECONDS = 30, 60, 600.0
@@ -56,7 +57,7 @@ MAX_TURNS = 500
 _KNOWN_RUNS, _KNOWN_CLIENTS = 8, 4_096
 _RECORDED_SECONDS = 2.0  # how long an answer waits for its record before the next page comes
 
-Deliver = Callable[[str], Awaitable[None]]
+Deliver = Callable[[str], Coroutine[Any, Any, None]]
 """Sees to it that the answers that wait for a run reach its journal."""
 
 
@@ -180,9 +181,7 @@ class Reviews:
             return self._render(request, seen, 400, problem, answer=answer)
         at, (run_id, engine) = datetime.now(UTC), (seen.link.run_id, self.journal.engine)
         await run_in_threadpool(mailbox.put, engine, run_id, question.name, answer, at)
-        task = asyncio.ensure_future(self.deliver(run_id))
-        self._delivering.add(task)
-        task.add_done_callback(self._delivering.discard)
+        task = self._begin_delivery(run_id)
         # Most are in the journal by then, and the next page says so.
         await asyncio.wait({task}, timeout=_RECORDED_SECONDS)
         return RedirectResponse(str(request.path_params["token"]), 303, _HEADERS)
@@ -196,6 +195,17 @@ class Reviews:
         name = f"{asset.kind}-{request.path_params['number']}{suffix_of(asset.mime_type)}"
         served = addresses.ServedMedium(asset.sha256, asset.mime_type)
         return await medium_response(self.assets, served, name, request, _OF_MEDIUM)
+
+    async def deliver_left(self) -> None:
+        """Delivers the answers that a process which was killed has left."""
+        for run_id in await run_in_threadpool(undelivered_runs, self.journal):
+            self._begin_delivery(run_id)
+
+    def _begin_delivery(self, run_id: str) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(self.deliver(run_id))
+        self._delivering.add(task)
+        task.add_done_callback(self._delivering.discard)
+        return task
 
     async def stop(self) -> None:
         """Ends the deliveries; what is not delivered waits in the store."""
@@ -376,6 +386,8 @@ def _problem(question: Question, values: Sequence[str], answer: Answer) -> str:
         return "no_note"
     if any(one not in question.choices for one in answer.picked):  # as the owner's end of a round
         return "wrong"
+    if is_none and question.over:
+        return "too_dear"
     takes_note = is_none or question.kind == "review"
     if takes_note and len(answer.note) > _room(question, answer.picked):
         return "long"
@@ -444,7 +456,8 @@ def _cost(question: Question, left: int | None, texts: Mapping[str, str]) -> str
     what = "cost" if question.kind == "review" else "new"
     if left is None:
         return texts[what].format(price=price)
-    return texts[f"{what}_left"].format(price=price, left=f"{left:,}")
+    cost = texts[f"{what}_left"].format(price=price, left=f"{left:,}")
+    return f"{cost} {texts['too_dear']}" if question.over else cost
 
 
 @functools.cache

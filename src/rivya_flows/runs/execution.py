@@ -40,7 +40,6 @@ from rivya_flows.plans.names import label
 from rivya_flows.preparation import prepare
 from rivya_flows.preparation.spec_file import InputReader, SpecFile, spec_path
 from rivya_flows.private import as_the_user_wants
-from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.questions.reading_answers import check_answer, refuse_unfit
 from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, RunFrozen
@@ -55,6 +54,7 @@ from rivya_flows.store import mailbox
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
+from rivya_flows.store.run_list import is_answered
 
 _DELIVERIES, _WAKES = 60, 15
 
@@ -345,10 +345,10 @@ def driven(journal: Journal, run_id: str) -> Iterator[int]:
 async def deliver(
     journal: Journal, run_id: str, wake: Callable[[str], Awaitable[bool]], pause: float = 1.0
 ) -> None:
-    """Sees to it that the answers that wait for a run are journaled, and that its flow run continues with them.
+    """Sees to it that the answers that wait for a run are journaled, and that it continues with them.
 
     The process that drives the run takes them while it asks. One that is about to suspend the run, or has died,
-    does not: so this tries until the lease is free.
+    does not: so this tries until the lease is free. Killed anywhere and called again, it does what is left.
     """
     answered = False
     for _ in range(_DELIVERIES):
@@ -364,17 +364,18 @@ async def deliver(
 
 
 def take_waiting(journal: Journal, run_id: str) -> bool:
-    """Journals the answers that wait for a run; whether one closed its question."""
+    """Journals the answers that wait for a run; whether one has closed its question, and nothing has continued since."""
     with driven(journal, run_id) as fence:
-        state = replay(entry.event for entry in journal.entries(run_id))
-        asked = {one.name for one in open_questions(state)}
+        events = [entry.event for entry in journal.entries(run_id)]
+        state = replay(events)
         for number, one in mailbox.waiting(journal.engine, run_id):
             if event := one.event(state, number):
                 journal.append(run_id, event, fence)
                 step(state, event)
+                events.append(event)
             else:
                 mailbox.remove(journal.engine, number)
-        return not asked <= {one.name for one in open_questions(state)}
+        return is_answered(events, state)
 
 
 def end_as_cancelled(journal: Journal, run_id: str, after: Container[str | None] = (None,)) -> bool:

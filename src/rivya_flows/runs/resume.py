@@ -173,6 +173,9 @@ async def _open_resume(name: str, options: ResumeOptions, caller: Caller) -> Asy
             if answer := one.event(state, number):  # else it may be for what is asked since
                 waiting.append(answer)
                 step(state, answer)
+        state.rehearses = (
+            True  # a round that they begin is priced with the rest, and refused with it
+        )
         given = read_answers(options.answers, answerable(state), state, by)
         answers = (*waiting, *given)
         # Why it buys nothing new, whatever that costs.
@@ -186,6 +189,7 @@ async def _open_resume(name: str, options: ResumeOptions, caller: Caller) -> Asy
         resumed = replace(options, unpaid=unpaid).resume_event(datetime.now(UTC), hours)
         for answer in given:  # what they let the run buy is priced before they count
             step(state, answer)
+        state.rehearses = False
         yield _Resume(context, caller, options, reporter, answers, before, state, resumed)
 
 

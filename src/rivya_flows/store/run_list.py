@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +26,8 @@ from rivya_flows.queue.events import (
     parse,
 )
 from rivya_flows.queue.queue import replay
+from rivya_flows.queue.state import State
+from rivya_flows.store import mailbox
 from rivya_flows.store.database import reading, rows, write
 from rivya_flows.store.journal import IS_THERE, Journal, RunRow, as_run_row
 from rivya_flows.store.leases import LEASE_SECONDS, is_held
@@ -230,6 +233,25 @@ def waiting_runs(journal: Journal) -> tuple[str, ...]:
 
     A run whose last entry came from outside may be one: its delivery was killed before it woke the flow run.
     """
+    kinds = ("run.ended", "run.waits", "answer.given")
+    return tuple(
+        run_id
+        for run_id, event in _last_entries(journal.engine, *kinds)
+        if isinstance(event, RunWaits)
+        or _came_from_outside(event)
+        or (isinstance(event, RunEnded) and event.status == "suspended")
+    )
+
+
+def undelivered_runs(journal: Journal) -> tuple[str, ...]:
+    """Ids of the runs that answers wait for, or whose last entry is one that may have continued nothing."""
+    last = _last_entries(journal.engine, "answer.given")
+    answered = [run_id for run_id, event in last if _came_from_outside(event)]
+    return tuple(dict.fromkeys([*mailbox.runs(journal.engine), *answered]))
+
+
+def _last_entries(engine: Engine, *kinds: str) -> list[tuple[str, Event]]:
+    """The last entry of each run whose last entry is of one of these kinds."""
     last = (
         select(EVENTS.c.run_id, func.max(EVENTS.c.seq).label("seq"))
         .group_by(EVENTS.c.run_id)
@@ -238,29 +260,33 @@ def waiting_runs(journal: Journal) -> tuple[str, ...]:
     query = (
         select(EVENTS.c.run_id, EVENTS.c.body)
         .join(last, (EVENTS.c.run_id == last.c.run_id) & (EVENTS.c.seq == last.c.seq))
-        .where(EVENTS.c.kind.in_(("run.ended", "run.waits", "answer.given")))
+        .where(EVENTS.c.kind.in_(kinds))
         .order_by(EVENTS.c.run_id)
     )
-    ends = [(run_id, parse(body)) for run_id, body in rows(journal.engine, query)]
-    return tuple(
-        run_id
-        for run_id, event in ends
-        if isinstance(event, RunWaits)
-        or _came_from_outside(event)
-        or (isinstance(event, RunEnded) and event.status == "suspended")
-    )
+    return [(run_id, parse(body)) for run_id, body in rows(engine, query)]
 
 
 def is_overdue(journal: Journal, run_id: str, at: datetime) -> bool:
     """Whether a run is suspended with an open question whose deadline has passed, or was answered since."""
     events = [entry.event for entry in journal.entries(run_id)]
     last, asked = events[-1], (one for one in events if isinstance(one, QuestionAsked))
-    if _came_from_outside(last):
-        return True
-    if not isinstance(last, RunEnded) or last.status != "suspended":
+    answered = _came_from_outside(last)
+    if not answered and not (isinstance(last, RunEnded) and last.status == "suspended"):
         return False
-    due = any(one.deadline and one.deadline <= at for one in asked)  # else it needs no replay
-    return due and any(one.is_due(at) for one in open_questions(replay(events)))
+    due = any(one.deadline and one.deadline <= at for one in asked)
+    if not answered and not due:  # it needs no replay
+        return False
+    state = replay(events)
+    return is_answered(events, state) or any(one.is_due(at) for one in open_questions(state))
+
+
+def is_answered(events: Sequence[Event], state: State) -> bool:
+    """Whether the last entries of a run are answers from outside, and one of them has closed its question."""
+    still_open = {one.name for one in open_questions(state)}
+    return any(
+        isinstance(one, AnswerGiven) and (one.step, one.key, one.round) not in still_open
+        for one in takewhile(_came_from_outside, reversed(events))
+    )
 
 
 def _came_from_outside(event: Event) -> bool:
