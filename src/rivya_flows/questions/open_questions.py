@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from types import MappingProxyType
@@ -43,8 +44,9 @@ _JOINT = 3  # the most characters that a note adds to a prompt beside its own
 
 def open_questions(state: State) -> tuple[Question, ...]:
     """The questions that wait for a person, in plan order; the budget's question comes last."""
+    rest = _Rest(state)
     asked = [
-        question_of(state, name, item)
+        question_of(state, name, item, rest)
         for name, item in state.each()
         if item.phase is Phase.READY and item.waits_for_person
     ]
@@ -54,8 +56,9 @@ def open_questions(state: State) -> tuple[Question, ...]:
 
 def answerable(state: State) -> tuple[Question, ...]:
     """The open questions, and those whose pick failed without an answer: a late one repairs it."""
+    rest = _Rest(state)
     late = [
-        question_of(state, name, item)
+        question_of(state, name, item, rest)
         for name, item in state.each()
         if item.phase is Phase.FAILED and item.code in (UNANSWERED, BELOW_LEAST, REJECTED)
     ]
@@ -154,7 +157,19 @@ def candidate_text(item: PickCandidate) -> str | None:
     return cut(canonical(item.get("json")) if text is None else text, MAX_TEXT)
 
 
-def question_of(state: State, step_id: str, item: ItemState) -> Question:
+@dataclass
+class _Rest:
+    """What a state leaves for further rounds: one look at all of its steps, if it is asked for."""
+
+    state: State
+
+    @functools.cached_property
+    def credits(self) -> int:
+        return max(0, (self.state.cap or 0) - self.state.tally.committed - least_left(self.state))
+
+
+def question_of(state: State, step_id: str, item: ItemState, rest: _Rest | None = None) -> Question:
+    """The question of an item; `rest` if there are several of one state."""
     pick, candidates = item.evaluated.pick, candidates_of(item)
     left, is_review = rounds_left(state, step_id, item), is_reviewed(item)
     again = _next_round(state, step_id, item) if left else None
@@ -171,7 +186,7 @@ def question_of(state: State, step_id: str, item: ItemState) -> Question:
         round=item.round,
         rounds_left=left,
         again=again,
-        over="" if again is None else _over_budget(state, again),
+        over="" if again is None else _over_budget(rest or _Rest(state), again),
         note_room=_note_room(state, step_id, item) if left else 0,
         sign=pick.sign,
     )
@@ -224,15 +239,15 @@ def _next_round(state: State, step_id: str, item: ItemState) -> NextRound:
     return NextRound(items, least if most is None else min(least, most), most)
 
 
-def _over_budget(state: State, again: NextRound) -> str:
+def _over_budget(rest: _Rest, again: NextRound) -> str:
     """Why a round cannot begin, which would fail for the budget before its end; "" if it can."""
+    state = rest.state
     if state.cap is None or state.rehearses or state.on_unfit != "fail":
         return ""
-    left = max(0, state.cap - state.tally.committed - least_left(state))
-    if again.least <= left:
+    if not again.least or again.least <= rest.credits:
         return ""
     least = price_of(again.least, again.least)
-    return f"over the budget: another round costs at least {least}, and {left} of the budget of {state.cap} are left for it"
+    return f"over the budget: another round costs at least {least}, and {rest.credits} of the budget of {state.cap} are left for it"
 
 
 def _steps_of_round(state: State, step_id: str, number: int) -> Iterator[str]:

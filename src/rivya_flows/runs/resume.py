@@ -173,9 +173,8 @@ async def _open_resume(name: str, options: ResumeOptions, caller: Caller) -> Asy
             if answer := one.event(state, number):  # else it may be for what is asked since
                 waiting.append(answer)
                 step(state, answer)
-        state.rehearses = (
-            True  # a round that they begin is priced with the rest, and refused with it
-        )
+        # A round that the answers begin is priced with the rest, and refused with it.
+        state.rehearses = True
         given = read_answers(options.answers, answerable(state), state, by)
         answers = (*waiting, *given)
         # Why it buys nothing new, whatever that costs.
