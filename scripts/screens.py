@@ -1,4 +1,4 @@
-"""Takes the screenshots of Prefect's pages in ``docs/images``: form, schedule, event, run, pick.
+"""Takes the screenshots in ``docs/images``: Prefect's form, schedule, event, run and pick, and the page of a review.
 
 Starts `rivya-flows up` in its own folder with the shipped product launch, starts a run in the form, one
 of a deployment with a schedule, one by an event and one that waits for a pick, and captures each page in Chromium when
@@ -61,12 +61,14 @@ class Stage:
 
     Attributes:
         ui: Address of Prefect's pages, without a trailing slash.
+        environment: Of the commands that use them.
         folder: For temporary files.
     """
 
     server: Server
     tab: Tab
     ui: str
+    environment: dict[str, str]
     folder: Path
 
 
@@ -156,11 +158,32 @@ def picking(stage: Stage) -> None:
     _wait_for_end(stage, run)
 
 
+def reviewing(stage: Stage) -> None:
+    """The page of a link, where the other reviewer marked a place: on a phone and a desktop, light and dark."""
+    spec = str(ROOT / "specs" / "approved-spot.yaml")
+    _call("run", spec, "--json", **stage.environment)
+    links = _call("review", "last", "--by", "Ana", "--json", **stage.environment)["links"]
+    note = "sign_off=changes: 16:9, 0:02 (47%, 34%): a warmer light"
+    _call("resume", "last", "--answer", note, "--by", "legal", "--json", **stage.environment)
+    [page] = [one["url"] for one in links if one["for"] == "brand"]
+    for name, width, height in (("phone", 390, 844), ("desktop", 1280, 800)):
+        for dark in (False, True):
+            stage.tab.show_at(page, width=width, height=height, dark=dark)
+            stage.tab.until(
+                "[...document.querySelectorAll('video')].every(one => one.readyState > 1)"
+            )
+            stage.tab.value("document.querySelector('button.at').click()")
+            stage.tab.wait_for(".layer i")
+            stage.tab.value("scrollTo(0, 0)")
+            _take(stage, f"review-{name}{'-dark' if dark else ''}.webp")
+
+
 SCENES: dict[str, Callable[[Stage], None]] = {
     "form": by_form,
     "event": by_event,
     "pick": picking,
     "schedule": by_schedule,
+    "review": reviewing,
 }
 
 
@@ -201,7 +224,7 @@ def _stage() -> Iterator[Stage]:
                 server = Server(api_url, client, Path(up["auth_file"]).read_text())
                 tab.open(server.page("/v2"))
                 tab.until("location.pathname.startsWith('/v2')", "the first page")
-                yield Stage(server, tab, ui, folder)
+                yield Stage(server, tab, ui, environment, folder)
         finally:
             _call("down", "--json", **environment)
 
@@ -212,6 +235,7 @@ def _call(*arguments: str, **environment: str) -> dict[str, Any]:
         cwd=Path(environment["RIVYA_FLOWS_DATA"]).parent,
         env=environment,
         check=True,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
     )
     document: dict[str, Any] = json.loads(done.stdout)
@@ -242,7 +266,7 @@ def _open_run(stage: Stage, run: str) -> None:
 
 
 def _take(stage: Stage, name: str) -> None:
-    """Capture a PNG small enough for the docs, once the page stops changing.
+    """Capture a picture small enough for the docs, once the page stops changing; WebP of what is a photo.
 
     A page with a clock never stops; it is captured after some attempts.
     """
@@ -255,6 +279,9 @@ def _take(stage: Stage, name: str) -> None:
         before = now
         stage.tab.value("new Promise(done => setTimeout(done, 500))")
     with Image.open(taken) as shot:
+        if name.endswith(".webp"):
+            shot.convert("RGB").save(IMAGES / name, quality=82, method=6)
+            return
         for colours in (256, 128, 64, 32):
             written = io.BytesIO()
             shot.convert("RGB").quantize(colours).save(written, "PNG", optimize=True)

@@ -25,6 +25,7 @@ from rivya_flows.questions.reading_answers import RAISE_BUDGET
 from rivya_flows.queue.events import AnswerGiven
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.model import Approval, Choice, ReviewAnswer, ReviewNote
+from rivya_flows.steps.review import Note
 
 _MAX_PROMPT = 160  # characters of a prompt that are shown
 _MAX_WORDS = 1_000  # characters of a candidate that is a text, and of a judge's reason
@@ -145,13 +146,12 @@ def review_lines(review: Approval) -> Iterator[str]:
             yield f"{who}: {note_place(note)}{note.text}"
 
 
-def note_place(note: ReviewNote) -> str:
+def note_place(note: ReviewNote | Note) -> str:
     """The place that a note is about, in front of its text: ``9:16, 0:04 (40%, 62%) ``; "" for the whole."""
-    if note.second is None:
-        return ""
-    minutes, seconds = divmod(note.second, 60)
-    point = "" if note.x is None else f" ({note.x}%, {note.y}%)"
-    return f"{note.medium}, " * bool(note.medium) + f"{minutes:.0f}:{seconds:02.0f}{point} "
+    minutes, seconds = divmod(note.second or 0, 60)
+    time = "" if note.second is None else f"{minutes:.0f}:{seconds:02.0f} "
+    point = "" if note.x is None else f"({note.x}%, {note.y}%) "
+    return (f"{note.medium}, " if note.medium else "") + time + point
 
 
 def answer_line(answer: AnswerGiven) -> str:

@@ -36,7 +36,7 @@ from rivya_flows.queue.queue import step as advance
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.from_journal import media_of, recorded_asset
-from rivya_flows.receipt.questions import readable
+from rivya_flows.receipt.questions import note_place, readable
 from rivya_flows.receiver import addresses
 from rivya_flows.receiver.media import declared_size, medium_response, read_body
 from rivya_flows.receiver.review_texts import moment, texts_for
@@ -423,10 +423,12 @@ def _view(seen: Seen, texts: Mapping[str, str], answer: Answer | None) -> dict[s
         "room": max(_room(question, ()), question.note_room),
         "cost": _cost(question, seen.left, texts),
         "responses": [
-            (one.by.name or "–", _words_of(one.picked, texts, is_review=True), _notes(one))
+            (one.by.name or "–", _words_of(one.picked, texts, is_review=True), read_notes(one.note))
             for one in rest
         ],
-        "earlier": [(one.by.name or "–", one.round + 1, _notes(one)) for one in seen.earlier],
+        "earlier": [
+            (one.by.name or "–", one.round + 1, read_notes(one.note)) for one in seen.earlier
+        ],
     }
     return view
 
@@ -438,11 +440,6 @@ def _words_of(picked: Sequence[str], texts: Mapping[str, str], *, is_review: boo
     if is_review:
         return texts["wants" if picked[0] == CHANGES else "approved"]
     return texts["chose"].format(what=", ".join(map(writable, picked)))
-
-
-def _notes(answer: AnswerGiven) -> list[tuple[str | None, float | None, str]]:
-    """The remarks of an answer: the medium, the second and the text of each."""
-    return [(one.medium, one.second, one.text) for one in read_notes(answer.note)]
 
 
 def _cost(question: Question, left: int | None, texts: Mapping[str, str]) -> str:
@@ -473,8 +470,8 @@ def _template() -> jinja2.Template:
     )
     environment.filters |= {
         "moment": moment,
+        "place": note_place,
         "readable": readable,
         "writable": writable,
-        "clock": lambda second: f"{int(second // 60)}:{int(second % 60):02}",
     }
     return environment.get_template("review.html")

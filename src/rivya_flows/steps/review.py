@@ -208,11 +208,12 @@ def media_to_review(media: JsonValue) -> list[Candidate]:
 _FORMATS = {1.78: "16:9", 0.56: "9:16", 1.0: "1:1", 0.8: "4:5", 1.33: "4:3", 0.75: "3:4"}
 
 
-# --- Notes: `0:04 the logo is cut`, `9:16, 0:04 (40%, 62%): the logo is cut` ---
+# --- Notes: `0:04 the logo is cut`, `9:16, 0:04 (40%, 62%): the logo is cut`, `poster, (40%, 62%): too dark` ---
 
 _NOTE = re.compile(
     r"(?:(?P<medium>[^,;\s][^,;]{0,40}), ?)?"
-    r"(?P<minutes>\d{1,3}):(?P<seconds>[0-5]\d(?:\.\d{1,3})?)"
+    r"(?=\d{1,3}:[0-5]|\(\d)"  # a time, a point, or both
+    r"(?:(?P<minutes>\d{1,3}):(?P<seconds>[0-5]\d(?:\.\d{1,3})?))?"
     r"(?: ?\((?P<x>\d{1,3})%, ?(?P<y>\d{1,3})%\))?"
     r"[ :–-]+(?P<text>.+)"
 )
@@ -223,7 +224,7 @@ class Note(SpecModel):
 
     Attributes:
         medium: The key of the medium that it is about; None: it does not say.
-        second: Of that medium; None: of the whole.
+        second: Of that medium; None: of the whole, or of a picture.
         x, y: The point in the frame, in percent from the left and the top; None: the whole frame.
     """
 
@@ -241,7 +242,8 @@ def read_notes(written: str) -> tuple[Note, ...]:
         if (match := _NOTE.fullmatch(part)) is None:
             found.append(Note(text=part))
             continue
-        second = int(match["minutes"]) * 60 + float(match["seconds"])
+        minutes, seconds = match["minutes"], match["seconds"]
+        second = None if minutes is None else int(minutes) * 60 + float(seconds)
         x, y = (None if match[axis] is None else min(100, int(match[axis])) for axis in "xy")
         found.append(Note(text=match["text"], medium=match["medium"], second=second, x=x, y=y))
     return tuple(found)
