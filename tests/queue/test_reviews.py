@@ -17,6 +17,7 @@ from rivya_flows.queue.events import unique_name
 from rivya_flows.queue.forks import fork_of
 from rivya_flows.queue.items import Phase
 from rivya_flows.queue.reducer import initial_state
+from rivya_flows.queue.reviewing import REJECTED
 from rivya_flows.receipt.from_journal import choice_of
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen, played, priced
 from support.samples import examples
@@ -491,3 +492,17 @@ def test_reviewers_may_approve_instead_of_a_round_that_the_budget_does_not_cover
     say(run, "brand", "approve")
     say(run, "legal", "approve")
     assert run.state.item("sign_off", "").phase is Phase.COMPLETED
+
+
+def test_the_deadline_fails_a_review_whose_changes_the_budget_does_not_cover() -> None:
+    run = asked(
+        ("changes: {", "timeout: 1h\n      on_timeout: approve\n      changes: {"),
+        ("name: launch", "name: launch\nbudget: {credits: 20}"),
+    )
+    bought = len(run.service.charges)
+    say(run, "legal", "changes", "too dark")
+    run.feed(decide_at_deadline(open_question(run)))
+    item = run.state.item("sign_off", "")
+    assert (item.phase, item.code, len(run.service.charges)) == (Phase.FAILED, REJECTED, bought)
+    assert item.reason is not None
+    assert "over the budget" in item.reason

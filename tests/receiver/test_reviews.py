@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from rivya_flows.engine.run import RunOptions
 from rivya_flows.queue.events import AnswerGiven
 from rivya_flows.receiver import addresses, reviews
 from rivya_flows.receiver.addresses import SECRET_NAME, review_address
@@ -200,6 +201,31 @@ def test_what_a_review_does_not_take_is_said_and_the_note_stays(
     assert says in refused.text
     assert note.strip() in refused.text
     assert len(review.journaled) == 1
+
+
+def test_changes_that_cost_more_than_is_left_are_recorded_and_begin_with_a_higher_budget(
+    studio: Studio,
+) -> None:
+    with outside(studio, REVIEW.replace("credits: 40", "credits: 1")) as review:
+        paths = [review.link(name, "sign_off") for name in ("legal", "brand")]
+        for path in paths:
+            assert "That costs more than is left" in review.page(path).text
+            assert review.answer(path, "changes", note="too dark").status_code == 303
+        assert review.page(paths[0]).status_code == 200  # it stays open
+        assert "Ask the person who sent you this link" in review.page(paths[0]).text
+        assert review.stage.audience.woken == []
+        ended = studio.executed(wish=RunOptions(budget=2))
+        assert (ended["status"], ended["credits"]["spent"]) == ("suspended", 2)
+        assert "Round 2" in review.page(paths[0]).text
+
+
+def test_none_of_the_candidates_is_refused_where_others_cost_more_than_is_left(
+    studio: Studio,
+) -> None:
+    with outside(studio, PICK.replace("credits: 40", "credits: 6")) as pick:
+        refused = pick.answer(pick.link(), "none", note="warmer")
+        assert (refused.status_code, pick.journaled) == (400, [])
+        assert "That costs more than is left" in refused.text
 
 
 def test_a_link_of_a_name_that_the_review_does_not_ask_answers_nothing(review: Outside) -> None:
