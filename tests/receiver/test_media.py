@@ -157,7 +157,7 @@ def test_every_unknown_path_gets_the_same_answer(stage: Stage, path: str, tmp_pa
     ]
     answers = {one: stage.get(one) for one in paths}
     assert {one: answer.status_code for one, answer in answers.items()} == dict.fromkeys(paths, 404)
-    assert {answer.text for answer in answers.values()} == {"Not Found"}
+    assert len({answer.text for answer in answers.values()}) == 1
 
 
 def test_a_medium_can_only_be_read_and_a_removed_one_is_not_found(

@@ -182,7 +182,7 @@ def test_a_reviewer_may_change_the_answer_until_the_round_ends(review: Outside) 
         ((), "", "Choose one first"),
         (("approve", "changes"), "", "Choose one first"),
         (("changes",), " \n ", "Say what should change"),
-        (("changes",), "x" * 501, "characters"),
+        (("changes",), "x" * 300, "at most 248 characters"),
         (("end",), "", "cannot be read"),  # which only the owner may
         (("none",), "", "Choose one first"),
         (("1",), "", "cannot be read"),
@@ -201,6 +201,25 @@ def test_what_a_review_does_not_take_is_said_and_the_note_stays(
     assert says in refused.text
     assert note.strip() in refused.text
     assert len(review.journaled) == 1
+
+
+def test_the_page_says_what_it_is_about_and_whose_answer_is_missing(studio: Studio) -> None:
+    with outside(studio, REVIEW.replace("steps:", "title: Autumn <lamps>\nsteps:")) as review:
+        path = review.link("legal", "sign_off")
+        assert "Autumn &lt;lamps&gt;" in review.page(path).text
+        assert "No answer yet from: legal, brand" in review.page(path).text
+        assert review.answer(path, "approve").status_code == 303
+        assert "No answer yet from: brand" in review.page(path).text
+
+
+def test_a_note_that_its_reviewer_has_replaced_is_gone_from_the_next_round(review: Outside) -> None:
+    legal, brand = (review.link(name, "sign_off") for name in ("legal", "brand"))
+    for path, note in ((legal, "a slip"), (legal, "too dark"), (brand, "warmer")):
+        assert review.answer(path, "changes", note=note).status_code == 303
+    review.studio.executed()
+    text = review.page(legal).text
+    assert "too dark" in text
+    assert "a slip" not in text
 
 
 def test_changes_that_cost_more_than_is_left_are_recorded_and_begin_with_a_higher_budget(

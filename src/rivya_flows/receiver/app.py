@@ -54,6 +54,7 @@ _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-real-ip"})
 _PRUNE_SECONDS = 3600.0
 _NO_STORE = {"Cache-Control": "no-store"}
+_NOT_FOUND = "Not found. Copy all of the link, or ask the person who sent it for another one."
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     # A URL is a key: it must not reach pages that somebody opens from there.
@@ -224,7 +225,7 @@ async def _prune(prune: Callable[[], object], period: float) -> None:
 
 async def _missing(request: Request, error: Exception) -> Response:
     """The same for what never existed, what is gone, and what is secret."""
-    return PlainTextResponse("Not Found", 404, _NO_STORE)
+    return PlainTextResponse(_NOT_FOUND, 404, _NO_STORE)
 
 
 async def _incomplete(request: Request, error: Exception) -> Response:

@@ -14,7 +14,7 @@ function read(line) {
 
 for (const one of all("time")) {
   const at = new Date(one.dateTime);
-  one.textContent = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "long", timeStyle: "short" }).format(at);
+  one.textContent = new Intl.DateTimeFormat(document.documentElement.lang, { day: "numeric", month: "long", year: "numeric", hour: "numeric", minute: "2-digit", timeZoneName: "short" }).format(at);
 }
 for (const player of players) {
   for (const name of ["play", "seeked", "timeupdate"]) player.addEventListener(name, () => {

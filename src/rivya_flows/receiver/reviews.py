@@ -34,6 +34,7 @@ from rivya_flows.queue.events import AnswerGiven
 from rivya_flows.queue.items import TERMINAL
 from rivya_flows.queue.queue import step as advance
 from rivya_flows.queue.reducer import initial_state
+from rivya_flows.queue.reviewing import person_of
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.from_journal import media_of, recorded_asset
 from rivya_flows.receipt.questions import note_place, readable
@@ -82,7 +83,8 @@ class Seen:
     Attributes:
         status: Whether its question is open; else whether it will be, `later`, or not any more.
         media: By the position of its candidate, each a medium of the run.
-        given: Of its holder, in any round; `earlier`: notes of earlier rounds.
+        given: Of its holder, in any round; `earlier`: the last ones with notes of earlier rounds.
+        title: Of the spec.
     """
 
     link: Link
@@ -93,6 +95,7 @@ class Seen:
     earlier: Sequence[AnswerGiven] = ()
     left: int | None = None
     is_review: bool = False
+    title: str | None = None
 
 
 @dataclass
@@ -249,9 +252,11 @@ class Reviews:
         }
         if given is not None and given.round != question.round:
             given = None
-        earlier = [one for one in journaled if one.round < question.round and one.note]
+        last = {(one.round, person_of(one.by.name)): one for one in journaled}
+        earlier = [one for one in last.values() if one.round < question.round and one.note]
         left = None if state.cap is None else max(0, state.cap - state.spent)
-        return Seen(link, "open", question, media, given, earlier, left, is_review)
+        title = state.plan.workflow.title
+        return Seen(link, "open", question, media, given, earlier, left, is_review, title)
 
     def _last_of(self, link: Link, journaled: Sequence[AnswerGiven]) -> Given | None:
         """What was answered last with the links of a person to a question."""
@@ -420,6 +425,8 @@ def _view(seen: Seen, texts: Mapping[str, str], answer: Answer | None) -> dict[s
     rest = [one for one in question.responses if one.by.name != link.reviewer]
     view |= {
         "refusal": none_of(question) if question.rounds_left and question.kind == "pick" else None,
+        "limit": _room(question, answer.picked) if answer else 0,
+        "missing": ", ".join(_unanswered(question)),
         "room": max(_room(question, ()), question.note_room),
         "cost": _cost(question, seen.left, texts),
         "responses": [
@@ -431,6 +438,12 @@ def _view(seen: Seen, texts: Mapping[str, str], answer: Answer | None) -> dict[s
         ],
     }
     return view
+
+
+def _unanswered(question: Question) -> list[str]:
+    """The reviewers who have not answered in this round."""
+    answered = {person_of(one.by.name) for one in question.responses}
+    return [one for one in question.reviewers if person_of(one) not in answered]
 
 
 def _words_of(picked: Sequence[str], texts: Mapping[str, str], *, is_review: bool) -> str:
