@@ -82,7 +82,7 @@ def test_a_cut_is_sent_back_with_a_note_at_a_second_and_the_next_one_approved_by
     run = document("run", SPEC, "--out", tmp_path / "runs")
     links = {one["for"]: one["url"] for one in document("review", "last")["links"]}
     assert links.keys() == {"legal", "brand"}
-    assert (run["status"], run["credits"]["spent"]) == ("suspended", 17)
+    assert (run["status"], run["credits"]["spent"]) == ("suspended", 11)
 
     def spent() -> int:
         return int(document("receipt", "last")["credits"]["spent"])
@@ -93,7 +93,7 @@ def test_a_cut_is_sent_back_with_a_note_at_a_second_and_the_next_one_approved_by
         browsing(tmp_path / "brand", width=DESKTOP, height=900) as brand,
     ):
         legal.open(links["legal"])
-        assert "Changes cost up to 10 credits, 43 are left" in legal.text()
+        assert "Changes cost up to 10 credits, 29 are left" in legal.text()
         legal.type("#note", "0:04 the logo is cut")
         legal.click("button", "Ask for changes")
         legal.wait_for_text("You asked for changes")
@@ -101,7 +101,7 @@ def test_a_cut_is_sent_back_with_a_note_at_a_second_and_the_next_one_approved_by
         brand.wait_for_text("the logo is cut")
         brand.click("button", "Approve")
         brand.wait_for_text("You approved")
-        until(lambda: spent() == 27, "the second cut")
+        until(lambda: spent() == 21, "the second cut")
         for tab, name in ((legal, "legal"), (brand, "brand")):
             until(partial(_asks, tab, links[name]), "the second round")
             assert tab.axe_violations() == []
@@ -109,9 +109,9 @@ def test_a_cut_is_sent_back_with_a_note_at_a_second_and_the_next_one_approved_by
             tab.wait_for_text("You approved")
         until(lambda: document("receipt", "last")["status"] == "completed", "the end")
     receipt = document("receipt", "last")
-    assert receipt["credits"]["spent"] == 27
-    assert sum(row["final"] for row in receipt["ledger"]) == 27
-    assert 1000 - ledger(sandbox.data)["balance"] == 27
+    assert receipt["credits"]["spent"] == 21
+    assert sum(row["final"] for row in receipt["ledger"]) == 21
+    assert 1000 - ledger(sandbox.data)["balance"] == 21
     [note] = receipt["outputs"]["notes"]
     assert (note["second"], note["text"], note["by"]) == (4.0, "the logo is cut", "legal")
     assert receipt["outputs"]["approved_by"] == "legal and brand"
