@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from rivya_flows.money.live_guard import account, source
 from rivya_flows.processes import registry
 from rivya_flows.processes.ports import free_port
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess
+from rivya_flows.runs.connect import starting_sandbox
 from rivya_flows.settings import Settings
 from rivya_flows.up import start
-from rivya_flows.up.options import UpOptions
+from rivya_flows.up.options import UpOptions, UpStatus
 from rivya_flows.up.provisioning import check
 from rivya_flows.up.start import bring_up
+from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from
 
@@ -51,6 +54,18 @@ def test_up_waits_for_the_server_of_a_run_and_does_not_replace_it(
     assert registry.read(tmp_path).parts == ()
 
 
+def test_up_waits_for_the_sandbox_that_a_run_is_starting_and_uses_it(tmp_path: Path) -> None:
+    options = UpOptions(Settings(rivya_flows_data=tmp_path, rivya_flows_sandbox=True), {}, specs=())
+    told: list[str] = []
+    up = start._Starter(options, told.append, UpStatus(tmp_path))
+    with ThreadPoolExecutor() as threads, contextlib.ExitStack() as stack:
+        with starting_sandbox(tmp_path / "sandbox"):
+            begun = threads.submit(up._sandbox)
+            sandbox = stack.enter_context(running(tmp_path / "sandbox"))
+        begun.result()
+    assert told == [f"sandbox: uses the one that serves already at {sandbox.base_url}"]
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["last", "usual"])
 def test_the_receiver_leaves_a_port_that_another_program_has_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, known: bool
@@ -62,6 +77,17 @@ def test_the_receiver_leaves_a_port_that_another_program_has_and_says_so(
     assert told[0].startswith(f"receiver: port {port} is taken by ")
     assert ("older pages" in told[0]) is known
     assert "uses its own Prefect server" in told[-1]
+
+
+def test_the_server_leaves_a_port_that_another_program_has_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr(start, "PREFECT_PORT", port)
+        told = told_of_the_receiver(tmp_path, last=None, port=None, receiver_port=0)
+    assert told[0].startswith(f"server: port {port} is taken by ")
+    assert "it uses" in told[0]
 
 
 @pytest.mark.parametrize("why", ["named", "a proxy forwards to it", "it restarts"])
@@ -86,7 +112,7 @@ def told_of_the_receiver(
 ) -> list[str]:
     """What `up` says, then its error, where it does not start since a run has the server."""
     settings = Settings(rivya_flows_data=data, rivya_flows_public_url=public_url)
-    wanted = UpOptions(settings, {}, specs=(), port=0, **options)
+    wanted = UpOptions(settings, {}, specs=(), **{"port": 0, **options})
     wanted.prefect_home.mkdir()
     registry.write(data, LeftRunning(ports={"receiver": last} if last else {}))
     told: list[str] = []

@@ -126,22 +126,29 @@ async def chosen_service(
 def join_sandbox(folder: Path) -> Iterator[run_context.ServiceConnection]:
     """The sandbox of a folder, started if none serves it; it ends after its last user. Blocks until it answers."""
     with ExitStack() as stack:
-        hint = "set RIVYA_FLOWS_DATA to a folder that can be written"
-        with explain_os_error(f"sandbox: {folder} cannot be used", hint):
-            private_folder(folder.parent)
-            private_folder(folder)
-            with (folder / "start.lock").open("a") as starting:
-                fcntl.flock(starting, fcntl.LOCK_EX)
-                # Waits here for a sandbox that is shutting down.
-                users = stack.enter_context((folder / "users.lock").open("a"))
-                fcntl.flock(users, fcntl.LOCK_SH)
-                base_url, key = _join_running(folder) or _start_sandbox(folder)
-                if not (folder / _IDENTITY).exists():
-                    (folder / _IDENTITY).write_text(uuid.uuid4().hex[:12])
-                identity = _identity(folder)
+        with starting_sandbox(folder):
+            # Waits here for a sandbox that is shutting down.
+            users = stack.enter_context((folder / "users.lock").open("a"))
+            fcntl.flock(users, fcntl.LOCK_SH)
+            base_url, key = _join_running(folder) or _start_sandbox(folder)
+            if not (folder / _IDENTITY).exists():
+                (folder / _IDENTITY).write_text(uuid.uuid4().hex[:12])
+            identity = _identity(folder)
         yield run_context.ServiceConnection(
             base_url, SecretStr(key), identity, _POLL_SECONDS, _REQUESTS_PER_SECOND
         )
+
+
+@contextmanager
+def starting_sandbox(folder: Path) -> Iterator[None]:
+    """Lets one process at a time start the sandbox of a folder; others wait, and then find it."""
+    hint = "set RIVYA_FLOWS_DATA to a folder that can be written"
+    with explain_os_error(f"sandbox: {folder} cannot be used", hint):
+        private_folder(folder.parent)
+        private_folder(folder)
+        with (folder / "start.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
 def _join_running(folder: Path) -> tuple[str, str] | None:

@@ -44,7 +44,13 @@ from rivya_flows.processes.supervisor import (
     wait_until,
     with_server,
 )
-from rivya_flows.runs.connect import LOCAL_WEBHOOKS, last_port, sandbox_arguments, serving
+from rivya_flows.runs.connect import (
+    LOCAL_WEBHOOKS,
+    last_port,
+    sandbox_arguments,
+    serving,
+    starting_sandbox,
+)
 from rivya_flows.store.shared_store_checks import this_machine
 from rivya_flows.up.end import GRACE_SECONDS, end_parts, requeue_unfinished
 from rivya_flows.up.options import (
@@ -122,7 +128,9 @@ class _Starter:
         wanted |= options.settings.store_variables
         if self._runs("server", wanted, "--port", options.port):
             return
-        port = choose_port(options.port, registry.last_port(options.data, "server"), PREFECT_PORT)
+        last = registry.last_port(options.data, "server")
+        port = choose_port(options.port, last, PREFECT_PORT)
+        self._say_if_taken("server", options.port, last or PREFECT_PORT, port)
         # They know neither the URL nor the password of the new server.
         clients = [self._living(name) for name in ("worker", "receiver")]
         end_parts(options.data, [one for one in clients if one is not None], self.tell)
@@ -154,18 +162,20 @@ class _Starter:
         folder = self.options.data / "sandbox"
         if not self.options.sandbox or self._runs("sandbox", environment):
             return
-        if url := serving(folder):
-            # A person or a run started it, and `down` must not end it.
-            self.tell(f"sandbox: uses the one that serves already at {url}")
-            self.status.other_sandbox = url
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        port = choose_port(None, last_port(folder))
-        options = ("--port", str(port), *LOCAL_WEBHOOKS)  # the receiver is on this machine
-        command = ("rivya_sandbox", *sandbox_arguments(folder), *options)
-        # It prints its new key, once; no process needs it.
-        begin = self._module("sandbox", *command, output="discard")
-        self._start("sandbox", begin, environment, partial(serving, folder), port)
+        with starting_sandbox(folder):
+            if url := serving(folder):
+                # A person or a run started it, and `down` must not end it.
+                self.tell(f"sandbox: uses the one that serves already at {url}")
+                self.status.other_sandbox = url
+                return
+            port = choose_port(None, last_port(folder))
+            options = ("--port", str(port), *LOCAL_WEBHOOKS)  # the receiver is on this machine
+            command = ("rivya_sandbox", *sandbox_arguments(folder), *options)
+            # It prints its new key, once; no process needs it.
+            begin = self._module("sandbox", *command, output="discard")
+            self._start("sandbox", begin, environment, partial(serving, folder), port)
+            started, ready = self.starting.pop()
+            started.await_ready(ready)
 
     def _receiver(self, client: Mapping[str, str]) -> None:
         options = self.options
@@ -196,10 +206,15 @@ class _Starter:
         port = choose_port(
             options.receiver_port, last, RECEIVER_PORT, option="--receiver-port", moves=moves
         )
-        if options.receiver_port is None and port != (wanted := last or RECEIVER_PORT):
-            old = "; addresses on older pages are no longer valid" if last else ""
-            self.tell(f"receiver: port {wanted} is taken{holder(wanted)}; it uses {port}{old}")
+        old = "; addresses on older pages are no longer valid" if last else ""
+        self._say_if_taken("receiver", options.receiver_port, last or RECEIVER_PORT, port, old)
         return port
+
+    def _say_if_taken(
+        self, name: str, given: int | None, usual: int, port: int, more: str = ""
+    ) -> None:
+        if given is None and port != usual:
+            self.tell(f"{name}: port {usual} is taken{holder(usual)}; it uses {port}{more}")
 
     def _worker(self, client: Mapping[str, str], server: Loopback) -> None:
         from rivya_flows.flows.deployment.infrastructure import runs_at_once, workers_online
