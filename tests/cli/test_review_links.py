@@ -72,6 +72,20 @@ def test_links_are_listed_replaced_and_revoked(call: Terminal) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["--list"], "run-1 has no links; make one with: rivya-flows review run-1 --for NAME"),
+        (["--list", "--for", "legal"], "run-1 has no such link; make one with: "),
+        (["--revoke"], "run-1 has no link to end"),
+    ],
+)
+def test_a_run_without_links_says_so_and_how_one_is_made(
+    call: Terminal, arguments: list[str], says: str
+) -> None:
+    assert says in call("review", "run-1", *arguments).err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
         (("run-1", "--for", "sales"), "it is for legal, brand"),
         (("run-2",), "write --for NAME"),
         (("run-2", "her", "--for", "Ana"), "did you mean 'hero'?"),

@@ -59,7 +59,9 @@ def review(
         listed = [_document(one, more=lists or revoke) for one in found.links]
         print_json({"run_id": found.run_id, "links": listed})
     elif not found.links:
-        tell(f"{found.run_id} has no such link")
+        make = f"make one with: rivya-flows review {found.run_id} --for NAME"
+        none = "such link" if step or reviewers else "links"
+        tell(f"{found.run_id} has no {'link to end' if revoke else f'{none}; {make}'}")
     elif lists or revoke:
         print_table(["question", "for", "state", "link"], [*map(_row, found.links)])
     else:
