@@ -52,4 +52,5 @@ def test_the_readme_names_each_input_and_output(chosen: SpecTemplate) -> None:
     assert f"rivya-flows prefect deployment run {chosen.name}/" in text
     assert "`chmod 600 .env`" in text
     assert ("rivya-flows batch" in text) == (chosen.name == "catalogue-batch")
+    assert ("rivya-flows review last" in text) == (chosen.name == "approved-spot")
     assert "{" not in text.replace("[{cron:", "")

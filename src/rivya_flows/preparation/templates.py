@@ -115,6 +115,9 @@ def readme(chosen: SpecTemplate) -> str:
         commands.append((f"rivya-flows {chosen.command}", "make it for each row of the file"))
     up = "start Prefect here, deploy specs/, say what starts by itself, print a link"
     commands.append(("rivya-flows up", up))
+    if any(one.uses == "review" for one in workflow.steps.values()):
+        links = "print a link for each reviewer of that run, while `up` or `webhooks listen` runs"
+        commands.append(("rivya-flows review last", links))
     width = max(len(one) for one, _ in commands)
     budget = deployed_cap(workflow, None)
     # One that starts by itself has inputs of its own.
