@@ -31,6 +31,7 @@ from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Said, Terminal, bought, buy_from, started, stopped
 from support.composed_media import still
+from support.outsiders import REVIEW
 
 pytestmark = pytest.mark.prefect
 
@@ -155,6 +156,18 @@ def test_a_real_wallet_is_charged_only_with_yes_or_a_cap(
     assert bought(service) == {"z-image": 2}
     done = rf.run(spec, yes=True)
     assert (done.status, done.document["credits"]["budget"]) == ("completed", 1)
+
+
+def test_a_run_that_waits_for_reviewers_says_what_is_not_there_yet_and_who_may_answer(
+    call: Terminal, tmp_path: Path
+) -> None:
+    said = call("run", written(tmp_path, REVIEW), "--out", tmp_path)
+    assert re.search(r"^  still +not yet$", said.out, re.MULTILINE)
+    [approve] = re.findall(
+        r"^rivya-flows resume .* --answer sign_off=approve --by NAME$", said.err, re.MULTILINE
+    )
+    [sheet] = tmp_path.glob("*/contact-sheet.html")
+    assert f'data-blank="{approve}"' in sheet.read_text()
 
 
 def test_an_answer_that_is_no_choice_or_too_dear_buys_nothing_and_the_next_one_counts(

@@ -225,6 +225,8 @@ def _result_lines(report: RunReport) -> Iterator[str]:
     for name, value in receipt.outputs.items():
         file = receipt.text_files.get(name)
         lines = [str(report.receipt_path.with_name(file))] if file else _output_lines(value)
+        if value is None and report.status == "suspended":
+            lines = ["not yet"]
         if len(lines) > _MANY:
             lines[_MANY - 1 :] = [f"and {len(lines) - _MANY + 1} more"]
         # Further lines of a text are indented, so that none passes for a line of ours.

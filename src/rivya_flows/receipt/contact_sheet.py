@@ -116,6 +116,7 @@ def _view(receipt: Receipt, embedder: Embedder, asked: Sequence[Question]) -> di
     cards = [[(item, *_media_of(item, embedder)) for item in step.items] for step in steps]
     blanks = {one.name: blank_answer(one.choice) for one in questions}
     blanks |= {one.label: blank_keys(one.choices, 1) for one in further}
+    by = " --by NAME" * any(one.choice.review and one.choice.review.reviewers for one in questions)
     ended = not questions and receipt.status in ("failed", "cancelled")
     return {
         "receipt": receipt,
@@ -124,7 +125,7 @@ def _view(receipt: Receipt, embedder: Embedder, asked: Sequence[Question]) -> di
         "further": further,
         "answers": False,
         "command_begin": callable_here(answering_command(receipt.run_id, {})),
-        "command": callable_here(answering_command(receipt.run_id, blanks)),
+        "command": callable_here(answering_command(receipt.run_id, blanks)) + by,
         "following": continuation(receipt) if ended else None,
         "kept": [text for text, done in steps_done(receipt) if done],
         "outputs": outputs,
