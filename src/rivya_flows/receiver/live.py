@@ -24,7 +24,7 @@ from rivya_flows.errors import StoreError
 from rivya_flows.estimate.estimate import estimate, rehearse
 from rivya_flows.questions.open_questions import answerable, open_questions
 from rivya_flows.questions.question import Question
-from rivya_flows.queue.events import RunFrozen, Stamped
+from rivya_flows.queue.events import AnswerGiven, RunFrozen, Stamped
 from rivya_flows.queue.queue import step as step_queue
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
@@ -113,6 +113,7 @@ class Replay:
         self._read = deque[Stamped]()  # behind those that the state has
         self.history = History()
         self.state: State | None = None
+        self.answers: list[AnswerGiven] = []
 
     def advance(self, last: int | None = None) -> bool:
         """Takes the entries up to this number, or all; whether there were any."""
@@ -127,6 +128,8 @@ class Replay:
             elif isinstance(entry.event, RunFrozen):
                 self.state = initial_state(entry.event)
             self.history.add(entry)
+            if isinstance(entry.event, AnswerGiven):
+                self.answers.append(entry.event)
         return self.history.seq > before
 
 

@@ -32,13 +32,12 @@ from rivya_flows.questions.question import Answer, Question, writable
 from rivya_flows.questions.reading_answers import NONE, check_answer
 from rivya_flows.queue.events import AnswerGiven
 from rivya_flows.queue.items import TERMINAL
-from rivya_flows.queue.queue import step as advance
-from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.reviewing import person_of
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.from_journal import media_of, recorded_asset
 from rivya_flows.receipt.questions import note_place, readable
 from rivya_flows.receiver import addresses
+from rivya_flows.receiver.live import Replay
 from rivya_flows.receiver.media import declared_size, medium_response, read_body
 from rivya_flows.receiver.review_texts import moment, texts_for
 from rivya_flows.steps.review import CHANGES, read_notes
@@ -99,16 +98,6 @@ class Seen:
 
 
 @dataclass
-class _Known:
-    """A run as far as its journal was read."""
-
-    seq: int
-    state: State
-    answers: list[AnswerGiven] = field(default_factory=list)
-    media: Mapping[str, Asset] = field(default_factory=dict)
-
-
-@dataclass
 class _Rate:
     """How often something happened in a window, by who did it; forgets who did it longest ago."""
 
@@ -140,7 +129,7 @@ class Reviews:
     secret: str
     deliver: Deliver = leave
     hosts: frozenset[str] = frozenset()
-    _runs: OrderedDict[str, _Known] = field(default_factory=OrderedDict)
+    _runs: OrderedDict[str, Replay] = field(default_factory=OrderedDict)
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _answers: _Rate = field(default_factory=lambda: _Rate(MAX_ANSWERS))
     _guesses: _Rate = field(default_factory=lambda: _Rate(MAX_GUESSES))
@@ -233,9 +222,10 @@ class Reviews:
 
     def _look(self, link: Link, now: datetime) -> Seen:
         """The question of a link as the journal and the mailbox have it."""
-        if (known := self._know(link.run_id)) is None:
+        known = self._replay(link.run_id)
+        if (state := known.state) is None or self.journal.run(link.run_id) is None:  # removed
             return Seen(link, "over")
-        state, of_link = known.state, (link.step, link.key)
+        of_link = link.step, link.key
         planned = state.plan.steps.get(link.step)
         is_review = planned is not None and planned.review is not None
         journaled = [one for one in known.answers if (one.step, one.key) == of_link]
@@ -245,10 +235,11 @@ class Reviews:
         if question is None or question.is_due(now):
             is_over = question is not None or planned is None or _is_settled(state, link)
             return Seen(link, "over" if is_over else "later", given=given, is_review=is_review)
+        of_run = media_of(state)
         media = {
             one.n: asset
             for one in question.candidates
-            if (asset := recorded_asset(one.asset and one.asset.as_json(), known.media))
+            if (asset := recorded_asset(one.asset and one.asset.as_json(), of_run))
         }
         if given is not None and given.round != question.round:
             given = None
@@ -274,23 +265,10 @@ class Reviews:
         ]
         return found[-1] if found else None
 
-    def _know(self, run_id: str) -> _Known | None:
-        """A run up to the end of its journal; None if it was removed."""
-        known = self._runs.pop(run_id, None)
-        entries = self.journal.entries(run_id, known.seq if known else 0)
-        for entry in entries:
-            if known is None:
-                assert entry.event.kind == "run.frozen"
-                known = _Known(entry.seq, initial_state(entry.event))
-                continue
-            advance(known.state, entry.event)
-            known.seq = entry.seq
-            if isinstance(entry.event, AnswerGiven):
-                known.answers.append(entry.event)
-        if known is None or self.journal.run(run_id) is None:
-            return None
-        if entries:
-            known.media = media_of(known.state)
+    def _replay(self, run_id: str) -> Replay:
+        """A run up to the end of its journal."""
+        known = self._runs.pop(run_id, None) or Replay(self.journal, run_id)
+        known.advance()
         self._runs[run_id] = known
         if len(self._runs) > _KNOWN_RUNS:
             self._runs.popitem(last=False)
