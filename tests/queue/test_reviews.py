@@ -491,3 +491,18 @@ def test_reviewers_may_approve_instead_of_a_round_that_the_budget_does_not_cover
     say(run, "brand", "approve")
     say(run, "legal", "approve")
     assert run.state.item("sign_off", "").phase is Phase.COMPLETED
+
+
+def test_a_round_that_was_asked_for_is_not_begun_once_the_review_is_about_other_media() -> None:
+    spec = CLIPS.replace("brand]}", "brand], changes: {redo: [clips]}}")
+    spec = spec.replace("name: launch", "name: launch\nbudget: {credits: 4}")
+    run = played(spec, NaiveService(failing_models={"nano-banana"}))
+    answer(run, "sign_off", "legal", "changes: too dark")
+    answer(run, "sign_off", "brand", "approve")
+    assert run.state.item("sign_off", "").held
+    run.leave()
+    run.service.failing_models = ()
+    run.execute(regenerate=("clips",))
+    run.leave()
+    run.execute(budget=100)
+    assert (open_question(run).round, open_question(run).responses) == (0, ())
