@@ -259,3 +259,23 @@ def test_a_question_that_opens_while_another_is_asked_has_its_deadline_from_then
 
     assert studio.executed(ask=ask, prepare=soon)["status"] == "suspended"
     assert asked == ["hero", "poster", "poster"]
+
+
+def test_a_question_that_opens_as_a_deadline_closes_the_last_one_is_asked_once(
+    studio: Studio,
+) -> None:
+    hero = SPEC.index("  poster:")
+    spec = SPEC[:hero].replace("TIMEOUT, on_timeout: first", "0.3s")
+    pick = 'with: {from: "${{ steps.stills.items }}", mode: human}'
+    studio.prepared(f"{spec}on_failure:\n  instead:\n    uses: pick\n    {pick}\n")
+    asked: list[str] = []
+
+    async def ask(question: Question) -> Answer:
+        asked.append(question.step)
+        if question.step == "hero":
+            await asyncio.sleep(20)
+        return Answer(("neon",))
+
+    assert studio.executed(ask=ask)["status"] == "failed"
+    assert asked == ["hero", "instead"]
+    assert asked_until(studio) == {"hero": True, "instead": False}

@@ -506,3 +506,18 @@ def test_the_deadline_fails_a_review_whose_changes_the_budget_does_not_cover() -
     assert (item.phase, item.code, len(run.service.charges)) == (Phase.FAILED, REJECTED, bought)
     assert item.reason is not None
     assert "over the budget" in item.reason
+
+
+def test_a_round_that_was_asked_for_is_not_begun_once_the_review_is_about_other_media() -> None:
+    spec = CLIPS.replace("brand]}", "brand], changes: {redo: [clips]}}")
+    spec = spec.replace("name: launch", "name: launch\nbudget: {credits: 4}")
+    run = played(spec, NaiveService(failing_models={"nano-banana"}))
+    answer(run, "sign_off", "legal", "changes: too dark")
+    answer(run, "sign_off", "brand", "approve")
+    assert run.state.item("sign_off", "").held
+    run.leave()
+    run.service.failing_models = ()
+    run.execute(regenerate=("clips",))
+    run.leave()
+    run.execute(budget=100)
+    assert (open_question(run).round, open_question(run).responses) == (0, ())

@@ -376,3 +376,28 @@ def test_in_any_order_nothing_is_bought_twice_and_every_prompt_has_its_notes(see
     bought = [p for _, item in run.state.each() for p in item.purchases]
     assert len({one.idempotency_key for one in bought}) == len(bought)
     assert run.state.spent == sum(run.service.charges.values())
+
+
+def test_questions_whose_deadlines_have_passed_hide_none_that_is_still_open() -> None:
+    pick = '    uses: pick\n    with: {from: "${{ steps.lamps.items }}", mode: human'
+    run = played(
+        f"""
+version: 1
+name: launch
+steps:
+  lamps:
+    uses: generate
+    foreach: [a, b]
+    with: {{model: z-image, prompt: lamp}}
+  first:
+{pick}, timeout: 1h}}
+  second:
+{pick}, timeout: 1h}}
+  third:
+{pick}}}
+""",
+        NaiveService(),
+    )
+    run.leave()
+    run.execute(at=NOON + timedelta(hours=2))
+    assert [[one.step for one in ask.questions] for ask in run.asked[1:]] == [["third"]]

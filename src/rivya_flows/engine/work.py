@@ -71,29 +71,26 @@ async def miss_pick(_: Run, action: events.ItemFailed) -> None:
     raise UsageError(action.message, "Retry the run, then answer")
 
 
-async def ask(run: Run, _: actions.Ask) -> AsyncGenerator[Event]:
+async def ask(run: Run, action: actions.Ask) -> AsyncGenerator[Event]:
     """Report each answer as soon as it is given, here or outside, and what deadlines decide; left questions stay open."""
     state = run.state
-    while state.asking:
+    while state.asking and state.asks == action.number:
         for question in state.asking:
             if question.name not in state.deadlines:
                 yield question_asked(question, run.clock(), state.missed.get(question.name))
-        async for answer in answers_outside(run):
-            yield answer
-        if state.asking:
-            answered = await _ask(run, state.asking)
-            if answered is not None:
-                yield answered
+        answered = await _answer_outside(run) or await _ask(run, state.asking)
+        if answered is not None:
+            yield answered
 
 
-async def answers_outside(run: Run) -> AsyncGenerator[events.AnswerGiven]:
-    """The answers that wait in the mailbox; each counts before the next one is read."""
+async def _answer_outside(run: Run) -> events.AnswerGiven | None:
+    """The first answer that waits in the mailbox and fits; those before it are dropped."""
     engine = run.context.journal.engine
     for number, one in await in_thread(mailbox.waiting, engine, run.run_id):
         if answer := one.event(run.state, number):
-            yield answer
-        else:
-            await in_thread(mailbox.remove, engine, number)
+            return answer
+        await in_thread(mailbox.remove, engine, number)
+    return None
 
 
 async def _ask(run: Run, questions: Sequence[Question]) -> Event | None:

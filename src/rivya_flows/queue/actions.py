@@ -95,9 +95,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask all open questions in one form: nothing else can run."""
+    """Ask all open questions in one form: nothing else can run. It ends once the next one, by `number`, begins."""
 
     questions: tuple[Question, ...]
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

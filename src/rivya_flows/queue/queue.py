@@ -187,10 +187,11 @@ def _finish(state: State) -> list[Action]:
     if state.busy:
         return []
     if state.asking:
-        # What opens since is asked with the others, so that its deadline counts from now.
-        asked = {one.name for one in state.asking}
-        new = (one for one in open_questions(state) if one.step != BUDGET)
-        state.asking = (*state.asking, *(one for one in new if one.name not in asked))
+        if not any(one.is_due(state.now) for one in state.asking):  # else they expire, unasked
+            # What opens since is asked with the others, so that its deadline counts from now.
+            asked = {one.name for one in state.asking}
+            new = (one for one in open_questions(state) if one.step != BUDGET)
+            state.asking = (*state.asking, *(one for one in new if one.name not in asked))
         return []
     if questions := open_questions(state):
         # Deadlines first: more items may run then, and ask in the same form.
@@ -200,7 +201,8 @@ def _finish(state: State) -> list[Action]:
         if state.left and all(one.name in state.deadlines for one in questions):
             return [EndRun("suspended")]
         state.asking = questions
-        return [Ask(questions)]
+        state.asks += 1
+        return [Ask(questions, state.asks)]
     if any(state.unsettled.values()):
         return []
     if "after" not in state.balances:

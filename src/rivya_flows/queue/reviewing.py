@@ -37,7 +37,7 @@ def forget_if_changed(item: ItemState) -> ItemState:
     if not item.asked or item.asked == question_hash(item.evaluated):
         return item
     earlier = tuple(one for one in item.reviews if one.round < item.round)
-    return item._replace(reviews=earlier, asked="", picked=None, answered_by=None)
+    return item._replace(reviews=earlier, asked="", held=False, picked=None, answered_by=None)
 
 
 def _decision(item: ItemState, last: AnswerGiven) -> Verdict | None:

@@ -173,6 +173,7 @@ class State:
     deadlines: dict[QuestionName, datetime | None] = field(default_factory=dict)
     missed: dict[QuestionName, datetime | None] = field(default_factory=dict)  # passed unanswered
     asking: tuple[Question, ...] = ()  # open questions
+    asks: int = 0  # how often they were asked
     left: bool = False  # no one answers in this execution
     unpaid: Unpaid | None = None  # why nothing more is bought
     refused_cap: int | None = None  # a higher budget that a person declined
