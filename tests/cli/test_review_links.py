@@ -93,7 +93,7 @@ def test_a_run_without_links_says_so_and_how_one_is_made(
         (("run-2", "hero[neon]", "--for", "Ana"), "the run does not ask about 'hero[neon]'"),
         (("run-2", "--for", "Ana", "--expires", "0"), "write --expires 72h"),
         (("run-2", "--for", "Ana", "--expires", "91d"), "write --expires 72h"),
-        (("run-2", "--for", "Ana", "--expires", "soon"), "is not an age"),
+        (("run-2", "--for", "Ana", "--expires", "soon"), "is not a time of hours"),
         (("run-2", "--for", "a" * 101), "is too long"),
         (("run-9", "--for", "Ana"), "run-9"),
         (("run-2", "--list", "--revoke"), "exclude each other"),

@@ -10,7 +10,7 @@ import pytest
 
 from support.cli_calls import Terminal
 
-NO_AGE = "is not an age of hours, days or weeks; write 30d"
+NO_AGE = "is not a time of hours, days or weeks; write 12h"
 WORDS = {
     # what was meant
     "chek": "did you mean 'check'?",
@@ -83,7 +83,7 @@ WORDS = {
     "budgets remove acme": "error: there is no pool 'acme'\n",
     "cache prune": "nothing selected to prune",
     "cache prune --all --older-than 3": "contradict each other",
-    "cache prune --older-than -1": "--older-than: '-1' is not an age",
+    "cache prune --older-than -1": "--older-than: '-1' is not a time",
     "cache prune --older-than nan": f"'nan' {NO_AGE}",
     "verify none.mp4": "error: FILE: File 'none.mp4' does not exist",
     # the service and the sandbox

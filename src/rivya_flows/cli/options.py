@@ -137,11 +137,11 @@ AGES = "30d, 12h, 4w, or 0 for everything"
 
 
 def age(text: str) -> timedelta:
-    """How old something is, `LONGEST` at most: ``30d``, ``12h``, ``4w``, or a number of days."""
+    """How old or long something is, `LONGEST` at most: ``30d``, ``12h``, ``4w``, or a number of days."""
     written = _AGE.fullmatch(text)
     if written is None:
         raise click.BadParameter(
-            f"{text!r:.60} is not an age of hours, days or weeks; write {AGES}."
+            f"{text!r:.60} is not a time of hours, days or weeks; write 12h, 30d or 4w."
         )
     return min(LONGEST, timedelta(**{_UNITS[written[2] or "d"]: float(written[1])}))
 
