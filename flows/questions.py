@@ -26,7 +26,7 @@ from pydantic import ConfigDict
 from rivya_flows.engine.publishing import media_links, report_of
 from rivya_flows.engine.run import Run
 from rivya_flows.engine.run_context import RunContext
-from rivya_flows.engine.work import answers_outside
+from rivya_flows.engine.work import answer_outside
 from rivya_flows.errors import StoreError
 from rivya_flows.flows.current_run import flow_run_here, flow_run_of, run_logger
 from rivya_flows.flows.prefect_internals import last_response, resume_suspended
@@ -193,7 +193,7 @@ async def take_answers(run: Run) -> None:
         run.reporter.record(entry, run.state)
 
     logger = run_logger()
-    async for answer in answers_outside(run):
+    while answer := await answer_outside(run):
         await take(answer)
     if not (questions := open_questions(run.state)):
         return

@@ -78,12 +78,12 @@ async def ask(run: Run, action: actions.Ask) -> AsyncGenerator[Event]:
         for question in state.asking:
             if question.name not in state.deadlines:
                 yield question_asked(question, run.clock(), state.missed.get(question.name))
-        answered = await _answer_outside(run) or await _ask(run, state.asking)
+        answered = await answer_outside(run) or await _ask(run, state.asking)
         if answered is not None:
             yield answered
 
 
-async def _answer_outside(run: Run) -> events.AnswerGiven | None:
+async def answer_outside(run: Run) -> events.AnswerGiven | None:
     """The first answer that waits in the mailbox and fits; those before it are dropped."""
     engine = run.context.journal.engine
     for number, one in await in_thread(mailbox.waiting, engine, run.run_id):
