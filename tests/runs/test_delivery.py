@@ -13,7 +13,7 @@ from rivya_flows.processes.continued import log_of
 from rivya_flows.processes.supervisor import try_lock
 from rivya_flows.questions.question import Answer, QuestionName
 from rivya_flows.queue.events import AnswerGiven
-from rivya_flows.runs.execution import deliver
+from rivya_flows.runs.execution import deliver, take_waiting
 from rivya_flows.runs.resume import continue_here
 from rivya_flows.store import mailbox
 from rivya_flows.store.leases import Leases
@@ -143,3 +143,17 @@ async def test_a_run_is_not_taken_for_continued_while_its_process_is_about_to_en
     with log.with_suffix(".lock").open("ab") as lock:
         assert try_lock(lock)
         assert not await asyncio.to_thread(continue_here, settings, "run-1")
+
+
+async def test_what_was_journaled_by_a_process_that_died_elsewhere_continues_once_its_lease_is_free(
+    studio: Studio,
+) -> None:
+    with studio.context(Bomb()) as context:
+        engine, leases = context.journal.engine, Leases(context.journal.engine)
+        mailbox.put(engine, "run-1", HERO, Answer(("neon",), "", "ana", "link"), datetime.now(UTC))
+        assert take_waiting(context.journal, "run-1")
+        lease = leases.acquire("run-1", "elsewhere:1:")
+        delivering = asyncio.create_task(given(studio))
+        await asyncio.sleep(0.1)
+        leases.release(lease)
+        assert (await delivering).looks == ["run-1", "run-1"]

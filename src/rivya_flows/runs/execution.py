@@ -354,7 +354,8 @@ async def deliver(
     for _ in range(_DELIVERIES):
         with suppress(StoreError):  # another process drives it
             answered = await in_thread(take_waiting, journal, run_id)
-        if answered or not await in_thread(mailbox.waiting, journal.engine, run_id):
+            break
+        if not await in_thread(_is_undelivered, journal, run_id):
             break
         await asyncio.sleep(pause)
     for _ in range(_WAKES if answered else 0):
@@ -376,6 +377,13 @@ def take_waiting(journal: Journal, run_id: str) -> bool:
             else:
                 mailbox.remove(journal.engine, number)
         return is_answered(events, state)
+
+
+def _is_undelivered(journal: Journal, run_id: str) -> bool:
+    """Whether answers wait for a run, or one that closed its question may have continued nothing."""
+    events = [entry.event for entry in journal.entries(run_id)]
+    waits = bool(mailbox.waiting(journal.engine, run_id))
+    return waits or is_answered(events, replay(events))
 
 
 def end_as_cancelled(journal: Journal, run_id: str, after: Container[str | None] = (None,)) -> bool:
