@@ -161,7 +161,8 @@ class Reviews:
             return self._render(request, seen, 429, "many")
         fields = await _form(request)
         if (question := seen.question) is None:
-            return self._render(request, seen, 410)
+            # Where it was answered before, the page would say that it was recorded.
+            return self._render(request, seen, 410, "stale" if seen.given else "")
         token = next(iter(fields.get("page", ())), "")
         if not addresses.is_page_token(self.secret, seen.link, question.name, token):
             return self._render(request, seen, 403, "stale")
