@@ -405,7 +405,7 @@ def _view(seen: Seen, texts: Mapping[str, str], answer: Answer | None) -> dict[s
     view |= {
         "refusal": none_of(question) if question.rounds_left and question.kind == "pick" else None,
         "limit": _room(question, answer.picked) if answer else 0,
-        "missing": ", ".join(_unanswered(question)),
+        "missing": ", ".join(_missing_reviewers(question)),
         "room": max(_room(question, ()), question.note_room),
         "cost": _cost(question, seen.left, texts),
         "responses": [
@@ -419,7 +419,7 @@ def _view(seen: Seen, texts: Mapping[str, str], answer: Answer | None) -> dict[s
     return view
 
 
-def _unanswered(question: Question) -> list[str]:
+def _missing_reviewers(question: Question) -> list[str]:
     """The reviewers who have not answered in this round."""
     answered = {person_of(one.by.name) for one in question.responses}
     return [one for one in question.reviewers if person_of(one) not in answered]
