@@ -213,6 +213,16 @@ def test_the_page_says_what_it_is_about_and_whose_answer_is_missing(studio: Stud
         assert "No answer yet from: brand" in review.page(path).text
 
 
+def test_the_page_says_what_the_deadline_does(studio: Studio) -> None:
+    spec = REVIEW.replace("timeout: 72h", "timeout: 72h\n      on_timeout: approve")
+    with outside(studio, spec) as review:
+        path = review.link("legal", "sign_off", hours=2)
+        for said in ("after that it counts as approved", "Link valid until"):
+            assert said in review.page(path).text
+        review.answer(path, "changes", note="too dark")
+        assert "after that the changes that were asked for are made" in review.page(path).text
+
+
 def test_a_note_that_its_reviewer_has_replaced_is_gone_from_the_next_round(review: Outside) -> None:
     legal, brand = (review.link(name, "sign_off") for name in ("legal", "brand"))
     for path, note in ((legal, "a slip"), (legal, "too dark"), (brand, "warmer")):

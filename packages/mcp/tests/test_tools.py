@@ -304,11 +304,11 @@ async def test_none_of_these_buys_within_the_quote_alone(tools: AgentTools, stud
         tools.answer(**none)
         await studio.execute(run)
         assert structured(tools.status(run))["credits"]["spent"] == spent
-    tools.answer(**none)
-    await studio.execute(run)
+    with pytest.raises(UsageError, match="over the budget"):
+        tools.answer(**none)
     found = structured(tools.status(run))
     assert (found["state"], found["credits"]) == (
-        "failed", {"spent": 6, "saved": 0, "at_most": 6},
+        "suspended", {"spent": 6, "saved": 0, "at_most": 6},
     )  # fmt: skip
 
 
