@@ -23,14 +23,16 @@ from rivya_cut.composition import (
     EndCard,
     Layout,
     Look,
-    Music,
     Overlay,
+    Sound,
     Transition,
 )
-from rivya_cut.final_cut import clip_sounds, lay_out, render
+from rivya_cut.final_cut import render
 from rivya_cut.reading import open_media, probe
 from rivya_cut.rendering.timeline import ClipMedium, Shot, Timeline
 from rivya_cut.results import Rendered
+from rivya_cut.spoken import clip_sounds
+from rivya_cut.stills import lay_out
 from rivya_cut.subtitles import Cue
 from support.composed_media import (
     RATE,
@@ -81,7 +83,7 @@ def _grey(image: Image.Image, x: int, y: int) -> int:
 
 def test_captions_logo_and_end_card_are_seen_when_they_should_be(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (600, 300), "teal")
-    logo = Overlay(image=still(tmp_path / "logo.png", (20, 20), "red"), width=0.2, start=0.3)
+    logo = Overlay(media=still(tmp_path / "logo.png", (20, 20), "red"), width=0.2, start=0.3)
     made = Composition(
         clips=(Clip(media=image, seconds=0.5),),
         narration=tone(tmp_path / "voice.wav"),
@@ -212,7 +214,7 @@ def test_a_blurred_ground_has_a_soft_seam_and_is_dark_unless_the_picture_has_a_w
 
 def test_what_covers_an_overlay_or_has_no_font_is_said(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (96, 64))
-    wide = Overlay(image=still(tmp_path / "b.png", (96, 32)), width=0.9)
+    wide = Overlay(media=still(tmp_path / "b.png", (96, 32)), width=0.9)
     overlays = (
         *(wide.model_copy(update={"position": one}) for one in ("top", "bottom", "bottom-left")),
         Overlay(text="日本", position="center"),
@@ -397,10 +399,10 @@ def test_a_file_of_the_wrong_kind_is_named(tmp_path: Path) -> None:
     clips = (Clip(media=image, seconds=0.1),)
     for number, (words, options) in enumerate({
         r"clips\[0\]: .*a sound": {"clips": (Clip(media=sound),)},
-        r"overlays\[0\]: .*not an image": {"clips": clips, "overlays": (Overlay(image=sound),)},
+        r"overlays\[0\]: .*not an image": {"clips": clips, "overlays": (Overlay(media=sound),)},
         r"end_card\.image: .*not an image": {"clips": clips, "end_card": EndCard(image=sound)},
         r"narration: .*not a sound": {"clips": clips, "narration": image},
-        r"music\.audio: .*a\.png": {"clips": clips, "music": Music(audio=image)},
+        r"music: .*a\.png": {"clips": clips, "music": Sound(role="music", repeat=True, media=image)},
         r"audio\[1\]: .*not a sound": {"clips": clips, "audio": (sound, image)},
     }.items()):  # fmt: skip
         with pytest.raises(MediaError, match=words):
@@ -489,7 +491,7 @@ def test_a_cut_needs_no_numpy(tmp_path: Path) -> None:
 
 
 def test_a_layout_is_a_picture_of_each_format_with_the_overlays(tmp_path: Path) -> None:
-    logo = Overlay(image=still(tmp_path / "logo.png", (20, 20), "red"), width=0.3)
+    logo = Overlay(media=still(tmp_path / "logo.png", (20, 20), "red"), width=0.3)
     image = still(tmp_path / "a.png", (64, 36), "blue")
     found = lay_out(Layout(image=image, overlays=(logo,), formats=("1:1", "9:16")), tmp_path)
     assert list(found.media) == ["1x1.png", "9x16.png"]

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from rivya_cut.composition import Clip, Composition, Layout, Music
-from rivya_cut.final_cut import lay_out, render
+from rivya_cut.composition import Clip, Composition, Layout, Sound
+from rivya_cut.final_cut import render
 from rivya_cut.metadata import MAX_LOST, collect_tags, lost_metadata, xmp_packet
+from rivya_cut.stills import lay_out
 from support.composed_media import film, still, tone
 
 TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -179,7 +180,11 @@ def test_a_cut_and_a_layout_carry_the_author_and_the_mark(tmp_path: Path) -> Non
     hero = picture(tmp_path / "hero.png", {"artist": "Asha Rao", **MARKED})
     music = tagged(tmp_path / "m.mp4", tone(tmp_path / "t.wav"), {"copyright": "Aurora"})
     clips = (Clip(media=hero, seconds=0.5),)
-    made = render(Composition(clips=clips, music=Music(audio=music)), tmp_path, lambda share: None)
+    made = render(
+        Composition(clips=clips, music=Sound(role="music", repeat=True, media=music)),
+        tmp_path,
+        lambda share: None,
+    )
     tags = collect_tags([tmp_path / "film.mp4"])
     assert (tags["artist"], tags["copyright"]) == ("Asha Rao", "Aurora")
     assert tags["comment"].endswith("/compositeWithTrainedAlgorithmicMedia")

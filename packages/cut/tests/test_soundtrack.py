@@ -13,7 +13,7 @@ import av
 import pytest
 
 from rivya_client.errors import MediaError
-from rivya_cut.composition import Composition, Music
+from rivya_cut.composition import Composition, Sound
 from rivya_cut.encoding import AUDIO_BIT_RATE
 from rivya_cut.sound import RATE, Piece, samples
 from rivya_cut.soundtrack import measure_loudness, soundtrack
@@ -97,7 +97,7 @@ def test_the_whole_has_its_loudness_and_keeps_its_peak_after_aac(
 
 
 def composed(sounds: dict[str, Path], goal: float) -> Composition:
-    found = Music(audio=sounds["music"]) if "music" in sounds else None
+    found = Sound(role="music", repeat=True, media=sounds["music"]) if "music" in sounds else None
     return Composition(narration=sounds.get("narration"), music=found, loudness=goal)
 
 
@@ -117,7 +117,8 @@ def test_music_lies_twelve_under_the_speech_and_at_its_level_elsewhere(
 ) -> None:
     narration = voice(tmp_path / "v.wav", WORDS, SECONDS)
     made = Composition(
-        narration=narration, music=Music(audio=music(tmp_path / "m.wav", seconds, level=0.9))
+        narration=narration,
+        music=Sound(role="music", repeat=True, media=music(tmp_path / "m.wav", seconds, level=0.9)),
     )
     over, under = under_and_over(made, 6)
     for interval in find_speech(narration):
@@ -128,7 +129,7 @@ def test_music_lies_twelve_under_the_speech_and_at_its_level_elsewhere(
 def test_music_moves_once_for_a_passage_and_not_at_each_word(tmp_path: Path) -> None:
     made = Composition(
         narration=voice(tmp_path / "v.wav", WORDS, SECONDS),
-        music=Music(audio=tone(tmp_path / "m.wav", seconds=7)),
+        music=Sound(role="music", repeat=True, media=tone(tmp_path / "m.wav", seconds=7)),
     )
     _, under = under_and_over(made, 6)
     levels = [strength(parts(under, [(at, at + 0.1)]), 440) for at in (0.7, 1.15, 1.9)]
@@ -141,7 +142,9 @@ def test_music_moves_once_for_a_passage_and_not_at_each_word(tmp_path: Path) -> 
 def test_music_that_shall_not_give_way_stays(tmp_path: Path) -> None:
     made = Composition(
         narration=voice(tmp_path / "v.wav", WORDS, SECONDS),
-        music=Music(audio=tone(tmp_path / "m.wav", seconds=7), duck=False),
+        music=Sound(
+            role="music", repeat=True, media=tone(tmp_path / "m.wav", seconds=7), duck=False
+        ),
     )
     _, under = under_and_over(made, 6)
     speaking, silent = (strength(parts(under, [(at, at + 0.5)]), 440) for at in (1.4, 3.0))
@@ -149,7 +152,9 @@ def test_music_that_shall_not_give_way_stays(tmp_path: Path) -> None:
 
 
 def test_short_music_is_repeated_without_a_hole_and_fades_in_and_out(tmp_path: Path) -> None:
-    made = Composition(music=Music(audio=tone(tmp_path / "m.wav", seconds=1.5)))
+    made = Composition(
+        music=Sound(role="music", repeat=True, media=tone(tmp_path / "m.wav", seconds=1.5))
+    )
     wave = heard(encoded(tmp_path / "out.mp4", made, 5))
     levels = [max(map(abs, wave[at : at + 480])) for at in range(0, 5 * RATE, 480)]
     assert min(levels[100:350]) > 0.3 * max(levels)
@@ -160,7 +165,7 @@ def test_short_music_is_repeated_without_a_hole_and_fades_in_and_out(tmp_path: P
 def test_a_very_short_film_has_sound(tmp_path: Path) -> None:
     made = Composition(
         narration=voice(tmp_path / "v.wav", WORDS, SECONDS),
-        music=Music(audio=music(tmp_path / "m.wav", 5)),
+        music=Sound(role="music", repeat=True, media=music(tmp_path / "m.wav", 5)),
     )
     wave = heard(encoded(tmp_path / "out.mp4", made, 0.1))
     assert len(wave) == pytest.approx(4_800, abs=2_048)
@@ -209,14 +214,17 @@ def test_without_any_sound_there_is_no_soundtrack() -> None:
 
 
 def test_music_without_sound_is_refused(tmp_path: Path) -> None:
-    made = Composition(music=Music(audio=film(tmp_path / "a.mp4")))
+    made = Composition(music=Sound(role="music", repeat=True, media=film(tmp_path / "a.mp4")))
     with pytest.raises(MediaError, match=r"a\.mp4: holds no sound"):
         soundtrack(made, {}, 3)
 
 
 def test_a_plan_gives_the_same_samples_again_and_so_do_the_same_sounds(tmp_path: Path) -> None:
     narration = tone(tmp_path / "v.wav", seconds=1)
-    made = Composition(narration=narration, music=Music(audio=music(tmp_path / "m.wav", 1)))
+    made = Composition(
+        narration=narration,
+        music=Sound(role="music", repeat=True, media=music(tmp_path / "m.wav", 1)),
+    )
     first, second = soundtrack(made, {}, 2), soundtrack(made, {}, 2)
     assert first is not None
     assert second is not None
@@ -230,7 +238,7 @@ def test_a_plan_gives_the_same_samples_again_and_so_do_the_same_sounds(tmp_path:
 
 def test_music_of_a_moment_is_few_pieces_however_long_the_film(tmp_path: Path) -> None:
     source = write(tmp_path / "m.wav", lambda at: 0.1, 1 / RATE, rate=RATE)
-    planned = soundtrack(Composition(music=Music(audio=source)), {}, 1.0)
+    planned = soundtrack(Composition(music=Sound(role="music", repeat=True, media=source)), {}, 1.0)
     assert planned is not None
     pieces = [piece for bus in planned.buses for lane in bus.lanes for piece in lane()]
     assert len(pieces) < 20
@@ -240,7 +248,7 @@ def test_music_gives_way_to_clips_that_speak_as_to_a_narration(tmp_path: Path) -
     clip = voice(tmp_path / "clip.wav", WORDS, SECONDS)
     speech = tuple((begin + 1, end + 1) for begin, end in find_speech(clip))
     made = Composition(
-        music=Music(audio=music(tmp_path / "m.wav", 8, level=0.9)),
+        music=Sound(role="music", repeat=True, media=music(tmp_path / "m.wav", 8, level=0.9)),
         audio=(tone(tmp_path / "effect.wav", seconds=6),),
     )
     planned = soundtrack(made, {}, 7, {clip: [piece(clip, 1, SECONDS)]}, speech)

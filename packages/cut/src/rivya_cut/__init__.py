@@ -24,8 +24,9 @@ if TYPE_CHECKING:
         EndCard as EndCard,
         Layout as Layout,
         Look as Look,
-        Music as Music,
         Overlay as Overlay,
+        Said as Said,
+        Sound as Sound,
         Transition as Transition,
     )
     from rivya_cut.results import Loudness as Loudness, Probe as Probe, Rendered as Rendered
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "api": "load probe render",
-    "composition": "Captions Clip Composition EndCard Layout Look Music Overlay Transition",
+    "composition": "Captions Clip Composition EndCard Layout Look Overlay Said Sound Transition",
     "results": "Loudness Probe Rendered",
     "subtitles": "Cue",
 }

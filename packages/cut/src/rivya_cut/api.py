@@ -10,11 +10,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rivya_client.errors import MediaError, UsageError
-from rivya_cut import final_cut, reading
+from rivya_cut import final_cut, reading, stills
 from rivya_cut.captions import srt
 from rivya_cut.composition import (
     Captions,
@@ -23,18 +23,21 @@ from rivya_cut.composition import (
     EndCard,
     Layout,
     Look,
-    Music,
     Overlay,
+    Sound,
     Transition,
 )
 from rivya_cut.results import Probe, Rendered
+from rivya_cut.sources import sources_of
 from rivya_cut.subtitles import Cue, parse_subtitles
 
 SRT = "captions.srt"
 _PARTS: dict[str, type] = {
     "clips": Clip,
     "transition": Transition,
-    "music": Music,
+    "narration": Sound,
+    "music": Sound,
+    "audio": Sound,
     "captions": Captions,
     "cues": Cue,
     "overlays": Overlay,
@@ -83,10 +86,10 @@ def render(
             whole exceeds a bound of `rivya_cut.bounds`, or a file cannot be written. Nothing is left.
     """
     with create_folder(Path(folder)) as made:
-        for path in final_cut.sources_of(cut):
+        for path in sources_of(cut):
             _check_opens(path)
         if isinstance(cut, Layout):
-            return final_cut.lay_out(cut, made)
+            return stills.lay_out(cut, made)
         if cut.captions is not None and cut.captions.file is not None:
             cut = cut.model_copy(update={"captions": _with_cues(cut.captions, cut.captions.file)})
         rendered = final_cut.render(cut, made, progress or (lambda _: None))
@@ -160,13 +163,13 @@ def _describe(error: ErrorDetails, kind: type[Composition | Layout]) -> str:
             if kind is Layout and not inside and key in Composition.model_fields:
                 return f"a layout, which has an `image`, takes no `{key}`; remove one of them"
             model = _PARTS[inside[-1]] if inside else kind
-            near = get_close_matches(key, model.__annotations__, 1)
+            near = get_close_matches(key, _keys(model), 1)
             return "unknown key" + (f"; did you mean {near[0]!r}?" if near else "; remove it")
         case "tuple_type":
             items = json.dumps([value], ensure_ascii=False) if isinstance(value, str) else "[…]"
             return f"expected a list; write `{key}: {items}`"
         case "model_type" | "dataclass_type":
-            part = f"{{{next(iter(_PARTS[key].__annotations__))}: …}}"
+            part = f"{{{_keys(_PARTS[key])[0]}: …}}"
             part = part if error["loc"][-1] == key else f"[{part}]"  # one of a list
             return f"expected a map; write `{key}: {part}`"
         case "path_type":
@@ -177,3 +180,7 @@ def _describe(error: ErrorDetails, kind: type[Composition | Layout]) -> str:
             return f"expected {error['ctx']['expected']}; write it in quotes"
     message = error["msg"].removeprefix("Value error, ")
     return message[0].lower() + message[1:]
+
+
+def _keys(part: type) -> list[str]:
+    return [*(part.model_fields if issubclass(part, BaseModel) else part.__annotations__)]

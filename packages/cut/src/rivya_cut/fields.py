@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
 
+from rivya_client.mime_types import MediaKind
 from rivya_cut.durations import DURATION_PATTERN, DurationError, seconds_of
 
 # Strict, or "no" would pass for false and "5" for five, and quotes would mean nothing.
@@ -100,12 +101,22 @@ Colour = Annotated[
 ]
 """As ``#rgb`` or ``#rrggbb``; always ``#rrggbb``, in small letters, when it is read."""
 
+
+@dataclass(frozen=True)
+class MediaKinds:
+    """Marks a file with the kinds of media that it may be."""
+
+    kinds: tuple[MediaKind, ...]
+
+
 Medium = Annotated[Path, AfterValidator(_beside)]
+Picture = Annotated[Medium, MediaKinds(("image", "video"))]
+Still = Annotated[Medium, MediaKinds(("image",))]
+Audible = Annotated[Medium, MediaKinds(("audio", "video"))]
+"""A sound, or a film for its sound."""
+
 LIST = BeforeValidator(_as_list)
 """One value is a list of it."""
-
-Media = Annotated[tuple[Medium, ...], LIST]
-"""One file or a list."""
 
 SECONDS = BeforeValidator(seconds_of)
 """A duration is a number of seconds."""

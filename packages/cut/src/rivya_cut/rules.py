@@ -16,8 +16,8 @@ def check(work: Composition | Layout) -> None:
         _check_picture(work)
         _check_captions(work)
     for index, one in enumerate(work.overlays):
-        if (one.image is None) == (one.text is None):
-            message = f"overlays[{index}]: expected `image` or `text`, one of the two"
+        if (one.media is None) == (one.text is None):
+            message = f"overlays[{index}]: expected `media` or `text`, one of the two"
             raise MediaError(message, "write two overlays to show both")
 
 

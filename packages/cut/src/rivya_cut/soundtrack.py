@@ -21,7 +21,7 @@ from av.audio.fifo import AudioFifo
 from av.audio.format import AudioFormat
 from av.audio.frame import AudioFrame
 
-from rivya_cut.composition import Composition, Music
+from rivya_cut.composition import Composition, Sound
 from rivya_cut.encoding import AUDIO_BIT_RATE
 from rivya_cut.graphs import Step
 from rivya_cut.results import Loudness
@@ -91,7 +91,8 @@ def soundtrack(
     music its `level`; these give way where the whole would miss its loudness.
     """
     total = round(seconds * RATE)
-    voices = [one for one in (composition.narration, *composition.audio) if one is not None]
+    given = (composition.narration, *composition.audio)
+    voices = [one.media for one in given if one is not None]
     if total < 1 or not (voices or clips or talking or composition.music):
         return None
     goal, music = composition.loudness, composition.music
@@ -105,7 +106,7 @@ def soundtrack(
         under.append(Bus(lanes_of(pieces)))
     over: list[Bus] = []
     if music is not None:
-        (under if music.duck else over).append(_music(music, total, seconds))
+        (over if music.duck is False else under).append(_music(music, total, seconds))
     if lead is None or not speech or not under:
         return _finish(lead, lambda lift: (*under, *over), goal, total)
     loud, quiet = _meter([lead], total)[1], _meter(under, total)[1]
@@ -169,9 +170,11 @@ def _clips(clips: Mapping[Path, Sequence[Piece]], goal: float, total: int) -> li
     return placed
 
 
-def _music(music: Music, total: int, seconds: float) -> Bus:
+def _music(music: Sound, total: int, seconds: float) -> Bus:
     """Music at its level over the whole length, repeated by crossfades, faded at both ends."""
-    bus = _level(Bus(_repeat(music.audio, total)), music.level, total)
+    bus = _level(
+        Bus(_repeat(music.media, total)), -20.0 if music.level is None else music.level, total
+    )
     begin, end = min(_MUSIC_IN, seconds / 4), min(_MUSIC_OUT, seconds / 4)
     fades = (
         ("afade", f"t=in:d={begin:.3f}"),

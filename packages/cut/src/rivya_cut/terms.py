@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 Motion = Literal["push-in", "pull-out", "pan-left", "pan-right", "none"]
-TransitionKind = Literal["cut", "fade", "slide"]
+TransitionKind = Literal["cut", "fade", "slide", "push", "wipe", "zoom"]
 Reframe = Literal["crop", "pad", "blur"]
-CaptionStyle = Literal["plain", "plate", "none"]
+Split = Literal["row", "column", "grid"]
+Role = Literal["speech", "music", "effect"]
+CaptionStyle = Literal["plain", "plate", "highlight", "pop", "none"]
 CaptionPosition = Literal["bottom", "middle", "top"]
+TextMotion = Literal["none", "fade", "rise", "type"]
 Position = Literal[
     "top-left",
     "top",
@@ -24,7 +27,9 @@ Position = Literal[
 Font = Literal["poppins", "playfair", "bebas", "grotesk", "noto"]
 """A family that is shipped; scripts that it lacks take Noto."""
 
-Extra = Literal["poster", "gif", "srt", "clean"]
+Extra = Literal["poster", "gif", "srt", "subtitles", "clean", "otio"]
+Platform = Literal["tiktok", "reels", "shorts", "youtube", "linkedin", "meta-feed"]
+Codec = Literal["h264", "h265"]
 Format = Literal["16:9", "9:16", "1:1", "4:5", "5:4", "4:3", "3:4", "3:2", "2:3", "21:9"]
 
 FORMATS: dict[str, tuple[int, int]] = {
@@ -44,6 +49,6 @@ FORMATS: dict[str, tuple[int, int]] = {
 STILL_SECONDS = 3.0
 """How long a still is shown where a clip does not say it; longer where sound needs it."""
 
-RENDERER_VERSION = 5
+RENDERER_VERSION = 6
 """Raise it when `compose` or `layout` makes another film or still of the same arguments: finished
 work of earlier versions is not reused then."""

@@ -13,17 +13,11 @@ from PIL import Image, ImageDraw
 
 from rivya_client.errors import MediaError
 from rivya_cut.composition import Captions, EndCard, Look, Overlay
+from rivya_cut.drawing.caption_layer import caption_layer
 from rivya_cut.drawing.colours import INK, WHITE, colour_of, contrast
-from rivya_cut.drawing.layers import (
-    Box,
-    Layer,
-    caption_layer,
-    end_card_picture,
-    obstacles,
-    overlay_layer,
-    overlay_layers,
-    safe_area,
-)
+from rivya_cut.drawing.end_card import end_card_picture
+from rivya_cut.drawing.layers import obstacles, overlay_layer, overlay_layers
+from rivya_cut.drawing.parts import Box, Layer, safe_area
 from rivya_cut.fonts import FAMILIES
 from rivya_cut.terms import FORMATS, CaptionPosition, Position
 
@@ -117,7 +111,7 @@ def test_a_caption_covers_no_overlay_and_stays_in_the_safe_area(
     where: CaptionPosition, size: tuple[int, int], logo: Path
 ) -> None:
     shown = [Overlay(text="€ 640", position=one) for one in get_args(Position)]
-    shown += [Overlay(image=logo, position=one) for one in get_args(Position)]
+    shown += [Overlay(media=logo, position=one) for one in get_args(Position)]
     for box, text in product(
         (overlay_layer(one, size, BRAND).box for one in shown), (TEXTS["english"], TEXTS["tamil"])
     ):
@@ -144,7 +138,7 @@ def test_overlays_of_one_row_do_not_cover_each_other(
     positions = [one for one in get_args(Position) if row in one]
     overlays = [
         *(Overlay(text=text, position=one) for one in positions[1:]),
-        Overlay(image=logo, position=positions[0]),
+        Overlay(media=logo, position=positions[0]),
     ]
     layers = dict(overlay_layers(overlays, size, BRAND, lambda *_: True))
     boxes = [layers[index].box for index in range(len(overlays))]
@@ -187,14 +181,14 @@ CORNERS: dict[Position, tuple[int, int]] = {
 def test_a_logo_stands_whole_in_its_corner(size: tuple[int, int], tmp_path: Path) -> None:
     Image.new("RGBA", (300, 100), (240, 120, 40, 255)).save(tmp_path / "logo.png")
     for position, corner in CORNERS.items():
-        layer = overlay_layer(Overlay(image=tmp_path / "logo.png", position=position), size, Look())
+        layer = overlay_layer(Overlay(media=tmp_path / "logo.png", position=position), size, Look())
         assert all(solid(layer)[side] == safe_area(size)[side] for side in corner)
         assert layer.image.width / layer.image.height == pytest.approx(3, abs=0.1)
         assert layer.image.width <= 0.18 * size[0] + 1
 
 
 def test_a_transparent_logo_stays_transparent(logo: Path) -> None:
-    layer = overlay_layer(Overlay(image=logo, width=0.5), SQUARE, Look())
+    layer = overlay_layer(Overlay(media=logo, width=0.5), SQUARE, Look())
     assert layer.image.getpixel((0, 0)) == (*INK, 0)
     assert solid(layer)[2] - solid(layer)[0] == pytest.approx(540 * 260 / 300, abs=3)
 
@@ -202,7 +196,7 @@ def test_a_transparent_logo_stays_transparent(logo: Path) -> None:
 def test_a_high_picture_is_bounded_by_the_height(tmp_path: Path) -> None:
     Image.new("RGB", (20, 400), "red").save(tmp_path / "high.png")
     layer = overlay_layer(
-        Overlay(image=tmp_path / "high.png", width=1.0, position="center"), (1920, 1080), Look()
+        Overlay(media=tmp_path / "high.png", width=1.0, position="center"), (1920, 1080), Look()
     )
     assert layer.image.height == 972
     assert layer.image.width == pytest.approx(49, abs=1)
@@ -211,7 +205,7 @@ def test_a_high_picture_is_bounded_by_the_height(tmp_path: Path) -> None:
 def test_what_is_not_an_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "logo.png").write_bytes(b"no picture")
     with pytest.raises(MediaError):
-        overlay_layer(Overlay(image=tmp_path / "logo.png"), SQUARE, Look())
+        overlay_layer(Overlay(media=tmp_path / "logo.png"), SQUARE, Look())
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

@@ -20,7 +20,7 @@ _FILM = Timeline(Fraction(20), (), (), Transition(), picture_frames=100, card_fr
 def test_an_overlay_fades_in_and_out_and_stays_until_the_end_card() -> None:
     assert of_overlay(Overlay(text="a"), _FILM) == Appearance(0, 100)
     assert of_overlay(Overlay(text="a", start=4.5, seconds=9), _FILM) == Appearance(90, 100, 3, 0)
-    found = of_overlay(Overlay(image=Path("a.png"), start=1, seconds=2), _FILM)
+    found = of_overlay(Overlay(media=Path("a.png"), start=1, seconds=2), _FILM)
     shares = [found.share(frame) for frame in range(18, 64)]
     assert shares[:2] == [0, 0]
     assert shares[2:8] == [n / 6 for n in (1, 2, 3, 4, 5, 6)]

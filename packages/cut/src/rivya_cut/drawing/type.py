@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from pathlib import Path
 from typing import Literal
 from xml.sax.saxutils import escape
 
@@ -41,9 +42,9 @@ _TALL_EXTENT, _EXTENT = (
 
 @dataclass(frozen=True)
 class Style:
-    """The font of a text."""
+    """The font of a text: a family that is shipped, or the path of a file."""
 
-    family: str
+    family: str | Path
     strong: bool = True
 
 
@@ -184,7 +185,7 @@ def _drawable(one: str, style: Style) -> str:
 @lru_cache(maxsize=4096)
 def _face(characters: str, style: Style) -> Face | None:
     return face_for(
-        characters.strip(_JOINERS).translate(_NO_JOINERS), style.family, strong=style.strong
+        characters.strip(_JOINERS).translate(_NO_JOINERS), str(style.family), strong=style.strong
     )
 
 
@@ -219,7 +220,7 @@ def _stays(char: str, face: Face) -> bool:
 
 
 def _fallback(style: Style) -> Face:
-    face = face_for(" ", style.family, strong=style.strong)
+    face = face_for(" ", str(style.family), strong=style.strong)
     assert face is not None  # every font has a space
     return face
 

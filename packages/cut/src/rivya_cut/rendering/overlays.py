@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from rivya_cut.composition import Composition, Overlay
-from rivya_cut.drawing.layers import Box, caption_layer, obstacles, overlay_layer, overlay_layers
+from rivya_cut.drawing.caption_layer import caption_layer
+from rivya_cut.drawing.layers import obstacles, overlay_layer, overlay_layers
+from rivya_cut.drawing.parts import Box
 from rivya_cut.rendering.planes import Stamp, stamp
 from rivya_cut.rendering.reframe import Size
 from rivya_cut.rendering.timeline import Timeline
