@@ -45,6 +45,9 @@ _PARTS: dict[str, type] = {
     "look": Look,
 }
 
+_FIRST = ("media", "text")
+"""The key of a part that its example has, else its first."""
+
 
 def load(path: Path | str) -> Composition | Layout:
     """The cut that a YAML file describes: a layout if it has an `image`, else a composition.
@@ -169,7 +172,8 @@ def _describe(error: ErrorDetails, kind: type[Composition | Layout]) -> str:
             items = json.dumps([value], ensure_ascii=False) if isinstance(value, str) else "[…]"
             return f"expected a list; write `{key}: {items}`"
         case "model_type" | "dataclass_type":
-            part = f"{{{_keys(_PARTS[key])[0]}: …}}"
+            keys = _keys(_PARTS[key])
+            part = f"{{{next((one for one in _FIRST if one in keys), keys[0])}: …}}"
             part = part if error["loc"][-1] == key else f"[{part}]"  # one of a list
             return f"expected a map; write `{key}: {part}`"
         case "path_type":
