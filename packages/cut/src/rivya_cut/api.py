@@ -45,7 +45,7 @@ _PARTS: dict[str, type] = {
     "look": Look,
 }
 
-_FIRST = ("media", "text")
+_FIRST = ("media", "start", "text")
 """The key of a part that its example has, else its first."""
 
 
