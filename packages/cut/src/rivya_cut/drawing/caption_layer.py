@@ -37,6 +37,7 @@ from rivya_cut.line_breaks import GLUE, graphemes, words_of
 _CAPTION, _LEAST_CAPTION = 0.052, 0.033  # type, of the shorter side
 _STRONG, _POP = 1.15, 1.8  # of it, where words are coloured, and where a few are shown at a time
 _POP_HEIGHT = {"top": 0.25, "middle": 0.5, "bottom": 0.75}  # of their middle, of the safe area
+_FAR = 0.4  # of the safe area: how far a caption moves before it stands beside what it avoids
 _PLATE_OPACITY = 0.74  # white on it has a contrast of 9 or more, whatever is behind
 _OUTLINE, _STRONG_OUTLINE = 0.075, 0.1  # in em
 _ACCENT: Colour = (255, 209, 46)
@@ -78,7 +79,7 @@ def caption_picture(
     Two lines, unless the text is so long that they could not be read; more and smaller ones then.
 
     It moves to the nearest place in the safe area that is free of the boxes to `avoid`, beside them if
-    there is none else. It keeps clear of what other captions `ever` do, too, where there is room.
+    there is none near. It keeps clear of what other captions `ever` do, too, where there is room.
     """
     area, short = safe_area(size), min(size)
     style, is_plate = Style(captions.font or look.font), captions.style == "plate"
@@ -130,11 +131,14 @@ def _place(
     gap = round(em * 0.7)
     # At one height whatever its width, so that captions do not jump beside a logo in a corner.
     rows = [(0, upper, size[0], lower) for _, upper, _, lower in (*avoid, *ever)]
-    for taken in (rows, rows[: len(avoid)], avoid):
-        free = clear_top((x, y, x + width, y + height), area, taken, gap)
-        if free is not None:
-            return layer_at(part, x, free)
-    return replace(layer_at(part, x, y), clear=not part.image.getbbox())
+    box, far = (x, y, x + width, y + height), (area[3] - area[1]) * _FAR
+    wide = [(left - gap // 2, top, right + gap // 2, low) for left, top, right, low in avoid]
+    tops = [clear_top(box, area, taken, gap) for taken in (rows, rows[: len(avoid)], wide)]
+    free = [one for one in tops if one is not None]
+    if not free:
+        return replace(layer_at(part, x, y), clear=not part.image.getbbox())
+    near = (one for one in free if abs(one - y) <= far)
+    return layer_at(part, x, next(near, min(free, key=lambda one: abs(one - y))))
 
 
 def _ground(colour: Colour) -> Colour:
