@@ -12,6 +12,7 @@ from typing import get_args
 from PIL import Image, ImageChops
 
 from rivya_cut.composition import Look, Overlay
+from rivya_cut.drawing.bidi import right_to_left
 from rivya_cut.drawing.colours import WHITE, text_on
 from rivya_cut.drawing.parts import (
     OUTLINE,
@@ -30,7 +31,7 @@ from rivya_cut.drawing.parts import (
     safe_area,
     with_shadow,
 )
-from rivya_cut.drawing.type import Align, Style, clean, draw_lines, fit_text, right_to_left
+from rivya_cut.drawing.type import Align, Style, clean, draw_lines, fit_text
 from rivya_cut.terms import Position
 
 _TITLE, _LEAST = 0.066, 0.034
