@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from rivya_cut.composition import Captions, Look
 from rivya_cut.drawing.colours import INK, WHITE, Colour, colour_of, contrast, readable
@@ -32,6 +32,7 @@ _POP_HEIGHT = {"top": 0.25, "middle": 0.5, "bottom": 0.75}  # of their middle, o
 _FAR = 0.4  # of the safe area: how far a caption moves before it stands beside what it avoids
 _PLATE_OPACITY = 0.74  # white on it has a contrast of 9 or more, whatever is behind
 _OUTLINE, _STRONG_OUTLINE = 0.075, 0.1  # in em
+_BEYOND = 0.06  # in em: what tails of letters need below their line
 _ACCENT: Colour = (255, 209, 46)
 _VIVID, _UNLIKE = 80, 80  # of an accent: between its parts, and from the colour of other words
 
@@ -78,7 +79,8 @@ def caption_picture(
     padding = 2 * PADDING[0] * _CAPTION * scale * short if is_plate else 0.0
     room = area[2] - area[0] - padding, (area[3] - area[1]) / 2
     sizes = _CAPTION * scale * short, _LEAST_CAPTION * captions.size * short
-    lines, em = fit_text(clean(text, style), style, room, sizes, most=2)
+    most = 1 if captions.style == "pop" else 2
+    lines, em = fit_text(clean(text, style), style, room, sizes, most)
     colour = colour_of(captions.colour) if captions.colour else WHITE
 
     ground = _ground(colour)
@@ -86,13 +88,17 @@ def caption_picture(
     is_strong = captions.style in ("highlight", "pop")
     wide = 0.0 if is_plate else _STRONG_OUTLINE if is_strong else _OUTLINE
     outline = Outline(ground, wide) if wide else None
-    beyond = round(wide * em)
+    # As high whatever the letters are, so that captions do not jump; marks reach into the space around.
+    beyond = round(PADDING[1] * em)
+    spare = 0 if is_plate else beyond - round((wide + _BEYOND) * em)
 
     def drawn(in_colour: Colour) -> Part:
         letters = draw_lines(lines, style, em, in_colour, outline=outline, beyond=beyond)
         if is_plate:
-            return on_plate(letters, em, ground, _PLATE_OPACITY, radius=0.35)
-        return with_shadow(letters, em)
+            padding = PADDING[0], 0.0
+            return on_plate(letters, em, ground, _PLATE_OPACITY, radius=0.35, padding=padding)
+        found = with_shadow(ImageOps.expand(letters, (spare, 0)), em)
+        return replace(found, edge=found.edge + spare)
 
     part = drawn(colour)
     layer = _place(part, size, captions, em, avoid, ever)
@@ -103,10 +109,9 @@ def caption_picture(
     lost = whole[0] - seen[0], whole[1] - seen[1]
     parts = word_boxes(lines, style, em, outline=outline, beyond=beyond)
     words = (clean(word.removeprefix(GLUE), style) for word in words_of(text))
-    boxes = _of_words(words, parts, (part.edge - lost[0], part.edge - lost[1]))
-    return CaptionPicture(
-        layer, drawn(_accent(captions, look, colour)).image.crop((*lost, *whole)), boxes
-    )
+    boxes = _of_words(words, parts, (part.edge - lost[0], part.edge - spare - lost[1]))
+    accented = drawn(_accent(captions, look, colour)).image.crop((*lost, *whole))
+    return CaptionPicture(layer, accented, boxes)
 
 
 def _place(
