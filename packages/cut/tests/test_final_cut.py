@@ -217,19 +217,19 @@ def test_what_covers_an_overlay_or_has_no_font_is_said(tmp_path: Path) -> None:
     wide = Overlay(media=still(tmp_path / "b.png", (96, 32)), width=0.9)
     overlays = (
         *(wide.model_copy(update={"position": one}) for one in ("top", "bottom", "bottom-left")),
-        Overlay(text="日本", position="center"),
+        Overlay(text="\U00012000\U00012001", position="center"),
     )
-    captions = Captions(cues=(Cue(0, 0.2, "Tea 🔥 日"), Cue(0.2, 0.4, "日")), position="middle")
+    captions = Captions(cues=(Cue(0, 0.2, "Tea \U00012002"), Cue(0.2, 0.4, "\U00012000")), position="middle")
     composition = Composition(
         clips=(Clip(media=image, seconds=0.5),), captions=captions, overlays=overlays
     )
     found = _rendered(composition, tmp_path / "out")
     assert found.lost == (
-        "left out of the picture: no font has '日', '本', '🔥'",
+        "left out of the picture: no font has '\U00012000', '\U00012001', '\U00012002'",
         "1 caption lies on an overlay in film.mp4: there is no room for both",
         "overlays[1] lies on another in film.mp4: there is no room for both",
     )
-    assert [cue.text for cue in found.cues] == ["Tea 🔥 日", "日"]
+    assert [cue.text for cue in found.cues] == ["Tea \U00012002", "\U00012000"]
     layout = Layout(image=image, overlays=overlays)
     assert lay_out(layout, tmp_path).lost == (
         "left out of the picture: no font has '日', '本'",
