@@ -29,7 +29,7 @@ from rivya_cut.composition import (
 )
 from rivya_cut.final_cut import render
 from rivya_cut.reading import open_media, probe
-from rivya_cut.rendering.timeline import ClipMedium, Shot, Timeline
+from rivya_cut.rendering.timeline import ClipMedium, Pane, Shot, Timeline
 from rivya_cut.results import Rendered
 from rivya_cut.spoken import clip_sounds
 from rivya_cut.stills import lay_out
@@ -140,7 +140,7 @@ def test_films_and_stills_follow_each_other_in_size_and_pace_of_the_first(tmp_pa
     assert found.cues[-1].end <= 2
 
 
-@pytest.mark.parametrize("kind", ["fade", "slide"])
+@pytest.mark.parametrize("kind", ["fade", "slide", "push", "wipe", "zoom"])
 def test_a_transition_has_no_jump(kind: str, tmp_path: Path) -> None:
     clips = tuple(
         Clip(media=still(tmp_path / f"{name}.png", (64, 36), name), seconds=1)
@@ -259,16 +259,16 @@ def test_what_is_too_short_for_a_film_is_said_and_fails_nothing(tmp_path: Path) 
 
 def test_a_held_film_is_silent(tmp_path: Path) -> None:
     medium = ClipMedium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 1.5, has_sound=True)
-    shot = Shot(medium, 25, 10, start=0.5)
-    held = Timeline(Fraction(10), (shot,), (), Transition(), 25)
+    shot = Shot((Pane(medium, 10),), 25, start=0.5)
+    held = Timeline(Fraction(10), (shot,), (), (), 25)
     [sound] = clip_sounds(held)[medium.path]
     assert (sound.skip, sound.at, sound.count) == (RATE // 2, 0, RATE)
 
 
 def test_sounds_of_clips_fade_with_their_transition(tmp_path: Path) -> None:
     medium = ClipMedium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 2, has_sound=True)
-    shots = (Shot(medium, 20, 20), Shot(medium, 20, 20))
-    faded = Timeline(Fraction(10), shots, (4,), Transition(kind="fade"), 36)
+    shots = (Shot((Pane(medium, 20),), 20),) * 2
+    faded = Timeline(Fraction(10), shots, (4,), (Transition(kind="fade"),), 36)
     one, other = clip_sounds(faded)[medium.path]
     fade, join = 0.4 * RATE, 0.01 * RATE
     assert (one.at, one.fade_in, one.fade_out) == (0, join, fade)

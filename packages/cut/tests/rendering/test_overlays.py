@@ -8,13 +8,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from rivya_cut.composition import Captions, Composition, Overlay, Transition
+from rivya_cut.composition import Captions, Composition, Overlay
 from rivya_cut.rendering.overlays import Appearance, Drawn, StampSchedule, of_cues, of_overlay
 from rivya_cut.rendering.planes import Stamp, stamp
 from rivya_cut.rendering.timeline import Timeline
 from rivya_cut.subtitles import Cue
 
-_FILM = Timeline(Fraction(20), (), (), Transition(), picture_frames=100, card_frames=40)
+_FILM = Timeline(Fraction(20), (), (), (), picture_frames=100, card_frames=40)
 
 
 def test_an_overlay_fades_in_and_out_and_stays_until_the_end_card() -> None:
