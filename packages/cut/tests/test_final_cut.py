@@ -157,6 +157,39 @@ def test_a_transition_has_no_jump(kind: str, tmp_path: Path) -> None:
         assert max(b - a for a, b in pairwise(shown)) < 50
 
 
+def test_films_share_a_frame_and_the_shorter_one_holds_its_last(tmp_path: Path) -> None:
+    short, long = (film(tmp_path / f"{n}.mp4", seconds=n, sound=n / 9) for n in (1, 2))
+    shared = Clip(media=(still(tmp_path / "a.png", (64, 64), "blue"), short, long), split="column")
+    look = Look(colours=("#00ff00",))
+    _rendered(
+        Composition(clips=(shared,), formats=("9:16",), shrink=2, look=look), tmp_path / "out"
+    )
+    seen = [_image(tmp_path / "out" / "9x16.mp4", at) for at in (0, 12, 23)]
+    columns = [[_pixel(image, 270, y) for y in (160, 480, 800)] for image in seen]
+    assert all(column[0] == pytest.approx((0, 0, 255), abs=12) for column in columns)
+    greys = [(upper[0], lower[0]) for _, upper, lower in columns]
+    assert greys == [pytest.approx(one, abs=14) for one in ((0, 0), (255, 133), (255, 255))]
+    assert _pixel(seen[0], 270, 319) == pytest.approx((0, 255, 0), abs=40)
+    wave = heard(tmp_path / "out" / "9x16.mp4")
+    assert strength(wave[: RATE // 2], 220) > 20 * strength(wave[3 * RATE // 2 :], 220)
+
+
+def test_a_medium_that_shares_a_frame_is_named_by_its_place(tmp_path: Path) -> None:
+    media = (still(tmp_path / "a.png", (64, 64)), tone(tmp_path / "b.wav"))
+    with pytest.raises(MediaError, match=r"clips\[0\]\.media\[1\]: .*: a sound"):
+        _rendered(Composition(clips=(Clip(media=media),)), tmp_path / "out")
+
+
+@pytest.mark.parametrize(("speed", "shown"), [(2.0, [70, 162, 209]), (0.5, [70, 139, 185])])
+def test_a_film_runs_at_the_speed_of_its_clip(
+    speed: float, shown: list[int], tmp_path: Path
+) -> None:
+    clip = Clip(media=film(tmp_path / "a.mp4"), start=0.25, seconds=1, speed=speed)
+    _rendered(Composition(clips=(clip,)), tmp_path / "out")
+    seen = greys(tmp_path / "out" / "film.mp4")
+    assert [seen[at] for at in (0, len(seen) // 2, -1)] == pytest.approx(shown, abs=12)
+
+
 def test_the_last_frame_is_held(tmp_path: Path) -> None:
     voice = tone(tmp_path / "voice.wav", seconds=1.2)
     _cut(tmp_path / "out", film(tmp_path / "a.mp4", seconds=0.5), audio=(voice,))
@@ -210,6 +243,24 @@ def test_a_blurred_ground_has_a_soft_seam_and_is_dark_unless_the_picture_has_a_w
             assert (min(column), max(column)) == pytest.approx(ends, abs=6)
             steepest = max(abs(lower - upper) for upper, lower in pairwise(column))
             assert steepest < 8, "twice of what it is at full size"
+
+
+@pytest.mark.parametrize(("size", "upright"), [((200, 100), False), ((100, 200), True)])
+def test_only_the_bar_beside_a_white_edge_stays_white(
+    size: tuple[int, int], upright: bool, tmp_path: Path
+) -> None:
+    picture = Image.new("RGB", size, "#404040")
+    picture.paste("white", (0, 0, size[0] // 2, size[1]) if upright else (0, 0, size[0], 50))
+    picture.save(tmp_path / "a.png")
+    options: Any = {"formats": ("1:1",), "reframe": "blur", "shrink": 2}
+    made = Composition(clips=(Clip(media=tmp_path / "a.png", seconds=0.1),), **options)
+    _rendered(made, tmp_path / "out")
+    lay_out(Layout(image=tmp_path / "a.png", **options), tmp_path)
+    with Image.open(tmp_path / "1x1.png") as card:
+        for seen in (card, _image(tmp_path / "out" / "1x1.mp4", 1)):
+            places = [(10, 270), (530, 270)] if upright else [(270, 10), (270, 530)]
+            lights = [_pixel(seen, *place)[0] for place in places]
+            assert lights == pytest.approx([255, 32], abs=6)
 
 
 def test_what_covers_an_overlay_or_has_no_font_is_said(tmp_path: Path) -> None:
