@@ -25,7 +25,7 @@ CUES = (Cue(0.5, 2.0, "Meet Aurora,\nthe kettle."), Cue(2.1, 4.25, "Warm & brigh
 
 WEBVTT = (
     "WEBVTT - Aurora\nKind: captions\n\nNOTE\nby hand\n\nSTYLE\n::cue { color: red }\n\nopening\n"
-    "00:00.500 --> 00:02.000 line:80% align:center\n<v Narrator>Meet Aurora,\nthe <00:01.000>kettle.</v>\n\n"
+    "00:00.500 --> 00:02.000 line:80% align:center\n<v Narrator>Meet Aurora,\nthe kettle.</v>\n\n"
     "00:00:02.100 --> 00:00:04.250\nWarm &amp; bright at 5 &lt; 6\n"
 )
 
@@ -39,6 +39,13 @@ WEBVTT = (
 )  # fmt: skip
 def test_subtitles_are_read_however_they_are_written(text: str) -> None:
     assert parse_subtitles(text) == CUES
+
+
+def test_times_inside_a_webvtt_cue_are_those_of_its_words() -> None:
+    timed = "<00:01.000>Meet <i>the</i> lamp &amp; <00:02.000><c>light</c>, \n<00:09.000>now"
+    (cue,) = parse_subtitles(f"WEBVTT\n\n00:01.000 --> 00:03.000\n{timed}")
+    assert cue.text == "Meet the lamp & light,\nnow"
+    assert cue.words == (1.0, 1.333, 1.583, 1.917, 2.0, 3.0)
 
 
 def test_a_subtitle_that_runs_into_the_next_ends_where_that_begins() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from rivya_cut.line_breaks import GLUE, graphemes, join_words, pieces, words_of
 from rivya_cut.subtitles import Cue
@@ -21,6 +22,9 @@ MAX_PACE = 17.0
 
 GAP_SECONDS = 2 / 24
 """Between two captions: two frames, so that the eye sees the change."""
+
+MAX_GLANCE, MAX_GLANCE_WORDS = 16, 3
+"""Characters and words that are read at a glance."""
 
 # Of Unicode: of one character with its marks, where floods of marks are cut; and on average.
 _MOST_CODES, _MEAN_CODES = 12, 5
@@ -105,6 +109,40 @@ def time_captions(
     return tuple(cue for cue in cues if cue.start < cue.end)
 
 
+def time_words(cue: Cue, spoken: Sequence[tuple[float, float]]) -> Cue:
+    """The cue with a time for each word: those that it has, or else shares of what is spoken in it.
+
+    A word gets time by its characters, and a little for punctuation after it; a pause falls between
+    two words.
+    """
+    words = words_of(cue.text)
+    if len(cue.words) == len(words):
+        known = (min(cue.end, max(cue.start, word)) for word in cue.words)
+        return replace(cue, words=tuple(accumulate(known, max)))
+    inside = [(begin - cue.start, end - cue.start) for begin, end in spoken]
+    length = cue.end - cue.start
+    speech = _clip_intervals(inside, length) or [(0.0, length)]
+    starts, _ = _align([_weight(word) for word in words], speech)
+    return replace(cue, words=tuple(round(cue.start + start, 3) for start in starts))
+
+
+def part_cue(cue: Cue) -> list[Cue]:
+    """A cue whose words are timed as several of one to three words that are read at a glance."""
+    parts: list[list[str]] = []
+    for word in words_of(cue.text):
+        is_full = not parts or len(parts[-1]) == MAX_GLANCE_WORDS or _pauses(parts[-1][-1])
+        if is_full or _length([*parts[-1], word]) > MAX_GLANCE:
+            parts.append([])
+        parts[-1].append(word)
+    found: list[Cue] = []
+    at = 0
+    for words in parts:
+        times, at = cue.words[at : at + len(words)], at + len(words)
+        end = cue.words[at] if at < len(cue.words) else cue.end
+        found.append(replace(cue, start=times[0], end=end, text=join_words(words), words=times))
+    return [one for one in found if one.start < one.end]
+
+
 def srt(cues: Iterable[Cue]) -> str:
     """A SubRip file."""
     blocks = []
@@ -133,6 +171,15 @@ def _length(words: Sequence[str]) -> int:
 def _count(word: str) -> int:
     word = word.removeprefix(GLUE)
     return max(len(graphemes(word)), -(-len(word) // _MEAN_CODES))
+
+
+def _weight(word: str) -> int:
+    """How long a word is spoken."""
+    return _count(word) + 1 + bool(_PHRASE_END.search(word)) + 2 * bool(_SENTENCE_END.search(word))
+
+
+def _pauses(word: str) -> bool:
+    return bool(_PHRASE_END.search(word) or _SENTENCE_END.search(word))
 
 
 def _ends(words: Sequence[str]) -> bool:

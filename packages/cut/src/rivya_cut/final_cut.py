@@ -21,7 +21,7 @@ from rivya_cut.drawing.end_card import end_card_picture
 from rivya_cut.encoding import FilmWriter, write_loop, write_poster, write_sound
 from rivya_cut.metadata import collect_tags, lost_metadata
 from rivya_cut.reading import probe
-from rivya_cut.rendering.overlays import Drawn, of_overlay, poster_frame
+from rivya_cut.rendering.overlays import Drawn, of_overlay, overlays_of, poster_frame
 from rivya_cut.rendering.planes import draw_stamps, frame_of_image
 from rivya_cut.rendering.reframe import Size, even
 from rivya_cut.rendering.shots import card, pace, picture_frames, still_size
@@ -136,10 +136,10 @@ def _unseen(composition: Composition, timeline: Timeline) -> Iterator[str]:
             yield f"clips[{index}] is not seen: the film ends before it"
         if clip.speaks and not timeline.shots[index].medium.has_sound:
             yield f"clips[{index}] does not speak: it has no sound"
-    for index, overlay in enumerate(composition.overlays):
+    for name, overlay in overlays_of(composition, timeline):
         appearance = of_overlay(overlay, timeline)
         if appearance.end <= appearance.start:
-            yield f"overlays[{index}] is not seen: it starts after the end of the clips"
+            yield f"{name} is not seen: it starts after the end of the clip{'s' * (name[0] == 'o')}"
     end = float(timeline.picture_frames / timeline.rate)
     cues = composition.captions.cues if composition.captions else ()
     late = [cue.start for cue in cues if cue.start >= end]

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from rivya_cut.captions import cut_text, time_captions
+from rivya_cut.captions import cut_text, time_captions, time_words
 from rivya_cut.composition import Composition
 from rivya_cut.rendering.timeline import Shot, Timeline
 from rivya_cut.sound import RATE, Piece, samples
@@ -41,7 +41,9 @@ def captions_of(composition: Composition, speech: Intervals, timeline: Timeline)
         ]
     found = tuple(replace(cue, end=min(cue.end, end)) for cue in cues if cue.start < end)
     is_drawn = captions is not None and captions.style != "none"
-    drawn = tuple(cue for cue in found if is_drawn and (is_own or not cue.burned_in))
+    drawn = tuple(
+        time_words(cue, speech) for cue in found if is_drawn and (is_own or not cue.burned_in)
+    )
     estimated = captions.estimated if captions is not None and captions.cues else bool(found)
     return FilmCaptions(found, drawn, estimated)
 
@@ -63,7 +65,8 @@ def _clip_cues(composition: Composition, timeline: Timeline) -> list[Cue]:
             start = max(cue.start + shift, begin, last)
             until = min(cue.end + shift, end)
             if until - start > _LEAST_CUE:
-                found.append(replace(cue, start=round(start, 3), end=round(until, 3)))
+                words = tuple(round(word + shift, 3) for word in cue.words)
+                found.append(replace(cue, start=round(start, 3), end=round(until, 3), words=words))
     return found[:MAX_SUBTITLES]
 
 

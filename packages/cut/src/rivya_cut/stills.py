@@ -46,7 +46,7 @@ def lay_out(layout: Layout, folder: Path) -> Rendered:
             layers = dict(overlay_layers(layout.overlays, size, layout.look, lambda *_: True))
             for index, layer in sorted(layers.items()):
                 if not layer.clear:
-                    crowded.append(no_room(index, name))
+                    crowded.append(no_room(f"overlays[{index}]", name))
                 drawn.alpha_composite(layer.image, (layer.x, layer.y))
             drawn = drawn if image.mode == "RGBA" else drawn.convert("RGB")
             drawn.save(work / name, "png", compress_level=1, pnginfo=info)

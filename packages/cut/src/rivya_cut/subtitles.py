@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from rivya_cut.fields import DrawnText, Flag, Number
+from rivya_cut.line_breaks import GLUE, words_of
 
 MAX_SUBTITLE_BYTES = 1_000_000
 """Of a subtitle file, as UTF-8."""
@@ -24,8 +25,9 @@ MAX_SUBTITLE_CHARACTERS = 500
 _TIME = r"(?:(\d{1,3}):)?([0-5]?\d):([0-5]\d)[.,](\d{1,3})"
 _TIMING = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?", re.ASCII)
 _SKIPPED = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
-# Tags of both formats, times inside a WebVTT cue, and the overrides that SRT took from SSA.
+# Tags of both formats, and the overrides that SRT took from SSA.
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|</?[\d:.]+>|\{\\[^{}]*\}")
+_WORD_TIME = re.compile(rf"<{_TIME}>", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
@@ -35,6 +37,7 @@ class Cue:
 
     Attributes:
         burned_in: Whether the picture of a clip shows it already.
+        words: When each of its words begins, where that is known.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -43,6 +46,7 @@ class Cue:
     end: Annotated[Number, Field(ge=0, le=MAX_SUBTITLE_SECONDS)]
     text: Annotated[str, DrawnText(MAX_SUBTITLE_CHARACTERS)]
     burned_in: Flag = False
+    words: Annotated[tuple[Number, ...], Field(max_length=MAX_SUBTITLE_CHARACTERS)] = ()
 
 
 def in_order(cues: tuple[Cue, ...]) -> tuple[Cue, ...]:
@@ -120,13 +124,37 @@ def _append(found: list[Cue], timing: re.Match[str], text: str, line: int) -> No
         raise ValueError(f"line {line}: more than {MAX_SUBTITLES:,} subtitles: split the file")
     if found and start < found[-1].end:
         found[-1] = replace(found[-1], end=start)
-    found.append(Cue(start, end, words))
+    found.append(Cue(start, end, words, words=_word_times(text, start, end)))
 
 
 def _seconds(parts: tuple[str | None, ...]) -> float:
     hours, minutes, seconds, fraction = (part or "0" for part in parts)
     whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
     return round(whole + int(fraction.ljust(3, "0")) / 1000, 3)
+
+
+def _word_times(text: str, start: float, end: float) -> tuple[float, ...]:
+    """When each word begins by the times inside a WebVTT cue, evenly between two of them; none without."""
+    letters, at = 0, 0
+    places = [(0, start)]  # letters before each time
+    for time in _WORD_TIME.finditer(text):
+        letters, at = letters + _letters(_words(text[at : time.start()])), time.end()
+        places.append((letters, min(end, max(places[-1][1], _seconds(time.groups())))))
+    if len(places) == 1:
+        return ()
+    places.append((letters + _letters(_words(text[at:])), end))
+    found, letters = [], 0
+    for word in words_of(_words(text)):
+        known = max(index for index, (place, _) in enumerate(places) if place <= letters)
+        (place, begin), (following, until) = places[known], places[min(known + 1, len(places) - 1)]
+        share = (letters - place) / max(1, following - place)
+        found.append(round(begin + share * (until - begin), 3))
+        letters += _letters(word.removeprefix(GLUE))
+    return tuple(found)
+
+
+def _letters(text: str) -> int:
+    return len("".join(text.split()))
 
 
 def _words(text: str) -> str:

@@ -9,7 +9,14 @@ from pathlib import Path
 from PIL import Image
 
 from rivya_cut.composition import Captions, Composition, Overlay
-from rivya_cut.rendering.overlays import Appearance, Drawn, StampSchedule, of_cues, of_overlay
+from rivya_cut.rendering.overlays import (
+    Appearance,
+    Drawn,
+    Sight,
+    StampSchedule,
+    of_cues,
+    of_overlay,
+)
 from rivya_cut.rendering.planes import Stamp, stamp
 from rivya_cut.rendering.timeline import Timeline
 from rivya_cut.subtitles import Cue
@@ -49,9 +56,9 @@ def test_what_never_appears_is_never_drawn() -> None:
 
     schedule = StampSchedule(
         [
-            (Appearance(3, 5), lambda: draw(1)),
-            (Appearance(0, 4), lambda: draw(2)),
-            (Appearance(9, 7), lambda: draw(3)),
+            Sight(Appearance(3, 5), 3, 5, lambda: draw(1)),
+            Sight(Appearance(0, 4), 0, 4, lambda: draw(2)),
+            Sight(Appearance(9, 7), 9, 7, lambda: draw(3)),
         ]
     )
     assert [len(list(schedule.stamps(frame))) for frame in range(12)] == [1, 1, 1, 2, 1] + [0] * 7

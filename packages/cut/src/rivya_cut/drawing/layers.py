@@ -12,12 +12,11 @@ from typing import get_args
 from PIL import Image, ImageChops
 
 from rivya_cut.composition import Look, Overlay
-from rivya_cut.drawing.colours import WHITE, text_on
+from rivya_cut.drawing.colours import INK, WHITE, text_on
 from rivya_cut.drawing.parts import (
     OUTLINE,
     PADDING,
     SIDE,
-    Box,
     Layer,
     Part,
     Size,
@@ -27,14 +26,19 @@ from rivya_cut.drawing.parts import (
     lift,
     on_plate,
     read_picture,
+    rounded_mask,
     safe_area,
     with_shadow,
 )
-from rivya_cut.drawing.type import Align, Style, clean, draw_lines, fit_text, right_to_left
+from rivya_cut.drawing.type import Align, Box, Style, clean, fit_text, right_to_left, set_lines
+from rivya_cut.drawing.typed import count_letters, show_letters
+from rivya_cut.reading import probe
 from rivya_cut.terms import Position
 
 _TITLE, _LEAST = 0.066, 0.034
 _LOGO = (0.18, 0.14)  # greatest width and height of a picture without `width`, of the frame
+_INSET = (0.32, 0.32)  # the same of a film
+_CORNER = 0.07  # of its shorter side
 _GAP = 0.03  # between two overlays, of the shorter side
 _ROWS: dict[Position, str] = {
     position: next((row for row in ("top", "bottom") if row in position), "middle")
@@ -42,24 +46,33 @@ _ROWS: dict[Position, str] = {
 } | {"lower-third": "bottom"}
 
 
-def overlay_layer(overlay: Overlay, size: Size, look: Look, avoid: Sequence[Box] = ()) -> Layer:
+def overlay_layer(
+    overlay: Overlay, size: Size, look: Look, avoid: Sequence[Box] = (), typed: int | None = None
+) -> Layer:
     """A picture, whole and with its transparency, or a text over the film.
 
     A text in a corner stands on a plate in the main colour of the brand, if there is one; elsewhere it
     is white with a dark outline. A lower third is a plate with an accent, its first line strong. It moves
-    up or down from what it should `avoid`, where there is room in the safe area.
+    up or down from what it should `avoid`, where there is room in the safe area. With `typed` only so many
+    letters of its text are seen. Of a film, it is the ground that its frames cover: the box.
     """
-    if overlay.media is not None:
+    is_inset = is_film(overlay)
+    if is_inset:
+        part = _inset(overlay, size)
+    elif overlay.media is not None:
         part = lift(read_picture(overlay.media, *_bounds(overlay, size)), min(size))
     elif overlay.position == "lower-third":
-        part = _lower_third(overlay.text or "", size, look, overlay.width)
+        part = _lower_third(overlay.text or "", size, look, overlay.width, typed)
     else:
-        part = _text(overlay, size, look)
+        part = _text(overlay, size, look, typed)
     x, y = _place(part.size, overlay, size)
     box = x, y, x + part.size[0], y + part.size[1]
     free = clear_top(box, safe_area(size), avoid, round(min(size) * _GAP))
     clear = free is not None or not part.image.getbbox()
-    return replace(layer_at(part, x, y if free is None else free), clear=clear)
+    y = y if free is None else free
+    if is_inset:  # its frames have a pixel of colour for two by two
+        x, y = x // 2 * 2, y // 2 * 2
+    return replace(layer_at(part, x, y), clear=clear)
 
 
 def overlay_layers(
@@ -93,7 +106,7 @@ def obstacles(boxes: Iterable[Box], size: Size) -> list[Box]:
     return [one for one in boxes if 0 < (one[2] - one[0]) * (one[3] - one[1]) < most]
 
 
-def _lower_third(text: str, size: Size, look: Look, share: float | None) -> Part:
+def _lower_third(text: str, size: Size, look: Look, share: float | None, typed: int | None) -> Part:
     main, accent = brand_colours(look)
     ink, short = text_on(main), min(size)
     area = safe_area(size)
@@ -107,11 +120,14 @@ def _lower_third(text: str, size: Size, look: Look, share: float | None) -> Part
     # Letters reach into the space around the lines, which is as high whatever they are: plates of one
     # film do not differ.
     space = round(em * PADDING[1])
-    blocks = [draw_lines(lines, strong, em, ink, align=align, beyond=space)]
+    blocks = [show_letters(set_lines(lines, strong, em, ink, align=align, beyond=space), typed)]
     if below:
         size_below = (min(0.6 * em, 0.04 * short), 0.026 * short)
         lines, small = fit_text(clean(below, light), light, (limit, height), size_below, most=2)
-        blocks.append(draw_lines(lines, light, small, ink, align=align, beyond=space))
+        left = None if typed is None else max(0, typed - count_letters(title))
+        blocks.append(
+            show_letters(set_lines(lines, light, small, ink, align=align, beyond=space), left)
+        )
     step, bar = round(em * 0.25) - 2 * space, max(3, round(em * 0.17))
     inside = Image.new(
         "RGBA",
@@ -134,7 +150,7 @@ def _lower_third(text: str, size: Size, look: Look, share: float | None) -> Part
     return Part(plate)
 
 
-def _text(overlay: Overlay, size: Size, look: Look) -> Part:
+def _text(overlay: Overlay, size: Size, look: Look, typed: int | None) -> Part:
     area, short = safe_area(size), min(size)
     style = Style(look.font)
     corner = overlay.position not in ("top", "center", "bottom")
@@ -149,17 +165,40 @@ def _text(overlay: Overlay, size: Size, look: Look) -> Part:
         align = "left" if "left" in overlay.position else "right"
     if corner and look.colours:
         main, _ = brand_colours(look)
-        return on_plate(
-            draw_lines(lines, style, em, text_on(main), align=align), em, main, 1.0, radius=0.5
-        )
-    return with_shadow(draw_lines(lines, style, em, WHITE, align=align, outline=OUTLINE), em)
+        letters = set_lines(lines, style, em, text_on(main), align=align)
+        return on_plate(show_letters(letters, typed), em, main, 1.0, radius=0.5)
+    letters = set_lines(lines, style, em, WHITE, align=align, outline=OUTLINE)
+    return with_shadow(show_letters(letters, typed), em)
 
 
-def _bounds(overlay: Overlay, size: Size) -> Size:
+def is_film(overlay: Overlay) -> bool:
+    """Whether it is a film, which plays."""
+    return overlay.media is not None and probe(overlay.media).kind == "video"
+
+
+def _inset(overlay: Overlay, size: Size) -> Part:
+    """A dark ground with rounded corners and a soft shadow, of even sides."""
+    assert overlay.media is not None
+    width, height = _bounds(overlay, size, _INSET)
+    found = probe(overlay.media)
+    wide, high = found.width or 1, found.height or 1
+    scale = min(width / wide, height / high)
+    inside = max(2, round(wide * scale / 2) * 2), max(2, round(high * scale / 2) * 2)
+    ground = Image.new("RGBA", inside, INK)
+    ground.putalpha(inset_mask(inside))
+    return with_shadow(ground, min(size) * 0.05)
+
+
+def inset_mask(size: Size) -> Image.Image:
+    """Opaque where the frames of a film in a box of that size are seen."""
+    return rounded_mask(size, min(size) * _CORNER)
+
+
+def _bounds(overlay: Overlay, size: Size, usual: tuple[float, float] = _LOGO) -> Size:
     """Greatest width and height of a picture."""
     area = safe_area(size)
     share, high = (
-        (_LOGO[0], _LOGO[1] * size[1]) if overlay.width is None else (overlay.width, size[1])
+        (usual[0], usual[1] * size[1]) if overlay.width is None else (overlay.width, size[1])
     )
     return (
         max(1, min(round(size[0] * share), area[2] - area[0])),

@@ -20,12 +20,10 @@ from rivya_cut.drawing.colours import (
     readable,
     text_on,
 )
-from rivya_cut.drawing.type import Outline
+from rivya_cut.drawing.type import Box, Outline
 from rivya_cut.reading import upright
 
 Size = tuple[int, int]
-Box = tuple[int, int, int, int]
-"""Left, top, right and bottom in pixels; right and bottom are outside."""
 
 SIDE = 0.05  # of the width and height: the graphics safe area of EBU R 95
 # Ours, for films that phones show upright: apps put their names above and their buttons below.

@@ -11,11 +11,11 @@ import io
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 from xml.sax.saxutils import escape
 
 import resvg_py
@@ -27,6 +27,8 @@ from rivya_cut.fonts import Face, face_for
 from rivya_cut.line_breaks import GLUE, graphemes, is_unspaced, join_words, pieces, words_of
 
 Align = Literal["left", "center", "right"]
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom in pixels; right and bottom are outside."""
 
 _MAX_MARKS = 4  # in a row; a flood of marks would cover the lines above
 _JOINERS = "\u200c\u200d"
@@ -34,6 +36,7 @@ _NO_JOINERS = dict.fromkeys(map(ord, _JOINERS))
 _NO_BREAK_SPACE = "\u00a0"
 _EM = 40  # of measuring, in pixels
 _TALL_LEADING, _LEADING = 1.45, 1.27  # of a line, in em, with and without marks above and below
+_ABOVE = 0.78  # of the step: what of it is above the baseline
 _TALL_EXTENT, _EXTENT = (
     (0.95, 0.35),
     (0.72, 0.2),
@@ -54,6 +57,55 @@ class Outline:
 
     colour: Colour
     width: float
+
+
+class Setting(NamedTuple):
+    """Lines as a picture.
+
+    Attributes:
+        corner: Where in it the widest line begins, at the first baseline, in pixels.
+        step: From one baseline to the next, in pixels.
+    """
+
+    image: Image.Image
+    corner: tuple[float, float]
+    step: float
+    lines: tuple[str, ...]
+    style: Style
+    size: float
+    align: Align
+
+    def boxes(
+        self, row: int, start: int, end: int, before: float = 0.0, after: float = 0.0
+    ) -> list[Box]:
+        """Where the characters `start` to `end` of a line are in the picture, as high as the line is.
+
+        Several boxes where its directions differ. `before` and `after` are beside each, in em.
+        """
+        line, last = self.lines[row], len(self.lines) - 1
+        wide = max(width(one, self.style) for one in self.lines)
+        x = _indent(line, self.style, self.align, wide)
+        middle = self.corner[1] + self.step * (row - _ABOVE)
+        top = 0 if row == 0 else round(middle)
+        bottom = self.image.height if row == last else round(middle + self.step)
+        found = []
+        for run, indexes in _placed_runs(line, self.style):
+            inside = [count for count, at in enumerate(indexes) if start <= at < end]
+            if inside:
+                characters = graphemes(run.text)
+                left, right = (
+                    _advance(replace(run, text="".join(characters[:count])))
+                    for count in (inside[0], inside[-1] + 1)
+                )
+                if run.rtl:
+                    left, right = _advance(run) - right, _advance(run) - left
+                left, right = (
+                    self.corner[0] + self.size * one
+                    for one in (x + left - before, x + right + after)
+                )
+                found.append((max(0, round(left)), top, max(0, round(right)), bottom))
+            x += _advance(run)
+        return found
 
 
 @dataclass(frozen=True)
@@ -117,7 +169,6 @@ def fit_text(
     return lines or given, size
 
 
-@lru_cache(maxsize=64)
 def draw_lines(
     lines: tuple[str, ...],
     style: Style,
@@ -128,6 +179,21 @@ def draw_lines(
     outline: Outline | None = None,
     beyond: int | None = None,
 ) -> Image.Image:
+    """The picture alone of `set_lines`."""
+    return set_lines(lines, style, size, colour, align=align, outline=outline, beyond=beyond).image
+
+
+@lru_cache(maxsize=64)
+def set_lines(
+    lines: tuple[str, ...],
+    style: Style,
+    size: float,
+    colour: Colour,
+    *,
+    align: Align = "center",
+    outline: Outline | None = None,
+    beyond: int | None = None,
+) -> Setting:
     """Lines in one colour, cut to their ink, RGBA; 1 by 1 pixel and transparent where nothing can be drawn.
 
     The picture is cached: copy it before changing it. With `beyond` its height is that of the lines, whatever
@@ -140,8 +206,7 @@ def draw_lines(
     texts: list[str] = []
     faces: dict[Face, None] = {}
     for index, line in enumerate(lines):
-        free = wide - width(line, style) * size
-        x = edge + free * {"left": 0.0, "center": 0.5, "right": 1.0}[align]
+        x = edge + _indent(line, style, align, wide / size) * size
         for run in _runs(line, style):
             texts.append(_text(run, x, edge + index * step, size))
             faces[run.face] = None
@@ -163,8 +228,14 @@ def draw_lines(
         above, below = _TALL_EXTENT if step > _LEADING * size else _EXTENT
         top = round(edge - above * size) - beyond
         high = round((len(lines) - 1) * step + (above + below) * size) + 2 * beyond
-        box = box[0], top, box[2], top + high
-    return image.crop(box or (0, 0, 1, 1))
+        box = box[0], min(top, box[1]), box[2], max(top + high, box[3])
+    box = box or (0, 0, 1, 1)
+    corner = edge - box[0], edge - box[1]
+    return Setting(image.crop(box), corner, step, lines, style, size, align)
+
+
+def _indent(line: str, style: Style, align: Align, wide: float) -> float:
+    return (wide - width(line, style)) * {"left": 0.0, "center": 0.5, "right": 1.0}[align]
 
 
 def _drawable(one: str, style: Style) -> str:
@@ -194,9 +265,14 @@ def _tall(char: str) -> bool:
     return "\u0590" <= char < "\u2000"
 
 
-@lru_cache(maxsize=1024)
 def _runs(line: str, style: Style) -> tuple[_Run, ...]:
     """The runs of a line, from left to right."""
+    return tuple(run for run, _ in _placed_runs(line, style))
+
+
+@lru_cache(maxsize=1024)
+def _placed_runs(line: str, style: Style) -> tuple[tuple[_Run, tuple[int, ...]], ...]:
+    """The runs of a line, from left to right, and which of its characters they have."""
     characters = graphemes(line)
     fonts: list[tuple[Face, str]] = []
     for char in characters:
@@ -210,8 +286,9 @@ def _runs(line: str, style: Style) -> tuple[_Run, ...]:
     order = visual_order(of_levels)
     found = []
     for ((face, _), level), indexes in groupby(order, lambda at: (fonts[at], of_levels[at])):
-        text = "".join(characters[at] for at in sorted(indexes))
-        found.append(_Run(text, face, rtl=level % 2 == 1))
+        places = tuple(sorted(indexes))
+        text = "".join(characters[at] for at in places)
+        found.append((_Run(text, face, rtl=level % 2 == 1), places))
     return tuple(found)
 
 

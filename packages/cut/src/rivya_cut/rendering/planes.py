@@ -7,7 +7,7 @@ changed where it must be, in the colours that are encoded, and never converted.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from av.video.frame import VideoFrame
@@ -19,6 +19,7 @@ Planes = tuple[Image.Image, Image.Image, Image.Image]
 
 BLACK, NEUTRAL = 16, 128
 """Of a luma plane in limited range, and of a colour plane without colour."""
+_ZEROS = (0, NEUTRAL, NEUTRAL)
 
 
 def planes_of(frame: VideoFrame) -> Planes:
@@ -58,7 +59,7 @@ class Stamp:
     """A picture with transparency, ready to be drawn on frames at its place.
 
     Attributes:
-        x, y: Even.
+        x, y: Even, and inside the frame but for the bottom of the stamp.
         planes: Its colours, already multiplied with its transparency, so that no colour of a
             transparent pixel reaches the edge of a visible one.
         masks: Its opacity, at the size of each plane.
@@ -68,6 +69,10 @@ class Stamp:
     y: int
     planes: Planes
     masks: Planes
+
+    def lowered(self, step: int) -> Stamp:
+        """The stamp, an even number of pixels further down."""
+        return replace(self, y=self.y + step) if step else self
 
     def with_opacity(self, share: float) -> Stamp:
         """The stamp with `share` (0 to 1) of its opacity."""
@@ -109,6 +114,17 @@ def stamp(image: Image.Image, x: int, y: int, size: tuple[int, int]) -> Stamp | 
     return Stamp(x, y, (dark, colours[0], colours[1]), (mask, small, small))
 
 
+def frame_stamp(frame: VideoFrame, x: int, y: int, mask: Image.Image) -> Stamp:
+    """A frame with even sides, seen through a mask of its size, at an even place."""
+    half = mask.resize((frame.width // 2, frame.height // 2), Image.Resampling.BOX)
+    masks = (mask, half, half)
+    luma, blue, red = (
+        Image.composite(plane, Image.new("L", plane.size, zero), seen)
+        for plane, seen, zero in zip(planes_of(frame), masks, _ZEROS, strict=True)
+    )
+    return Stamp(x, y, (luma, blue, red), masks)
+
+
 def draw_stamps(frame: VideoFrame, stamps: Sequence[Stamp]) -> VideoFrame:
     """A copy of the frame with the stamps on it, in order; the frame itself without stamps."""
     if not stamps:
@@ -116,8 +132,7 @@ def draw_stamps(frame: VideoFrame, stamps: Sequence[Stamp]) -> VideoFrame:
     drawn = _copy(frame)
     for one in stamps:
         corners = ((one.x, one.y), *[(one.x // 2, one.y // 2)] * 2)
-        zeros = (0, NEUTRAL, NEUTRAL)
-        for parts in zip(drawn.planes, one.planes, one.masks, corners, zeros, strict=True):
+        for parts in zip(drawn.planes, one.planes, one.masks, corners, _ZEROS, strict=True):
             _draw(*parts)
     return drawn
 
@@ -135,7 +150,10 @@ def _copy(frame: VideoFrame) -> VideoFrame:
 def _draw(
     plane: VideoPlane, picture: Image.Image, mask: Image.Image, corner: tuple[int, int], zero: int
 ) -> None:
-    (x, y), (width, height) = corner, picture.size
+    (x, y), width = corner, picture.width
+    height = min(picture.height, plane.height - y)  # one that moves may begin below the frame
+    if height < picture.height:
+        picture, mask = (one.crop((0, 0, width, max(0, height))) for one in (picture, mask))
     ground = _view(plane).crop((x, y, x + width, y + height))
     # What is left of the ground, and what the picture adds to `zero`.
     ground.paste(zero, (0, 0, width, height), mask)
