@@ -36,6 +36,7 @@ from rivya_cut.stills import lay_out
 from rivya_cut.subtitles import Cue
 from support.composed_media import (
     RATE,
+    cut_out,
     film,
     film_of,
     greys,
@@ -204,6 +205,42 @@ def test_a_film_that_ends_with_its_speech_names_the_clips_that_nobody_sees(tmp_p
     made = _cut(tmp_path / "out", *clips, narration=voice, length="speech")
     assert seconds(made.media["film.mp4"]) == pytest.approx(0.5, abs=0.05)
     assert made.lost == ("clips[1] is not seen: the film ends before it",)
+
+
+def test_a_film_over_a_film_plays_once_and_holds_its_last_frame(tmp_path: Path) -> None:
+    ground = still(tmp_path / "a.png", (320, 320), "blue")
+    inset = Overlay(media=film(tmp_path / "b.mp4"), position="center", width=0.5, start=0.5)
+    made = Composition(clips=(Clip(media=ground, seconds=2),), overlays=(inset,))
+    _rendered(made, tmp_path / "out")
+    path = tmp_path / "out" / "film.mp4"
+    assert _pixel(_image(path, 11), 160, 160) == pytest.approx((0, 0, 255), abs=12)
+    seen = [_pixel(_image(path, at), 160, 160)[0] for at in (24, 35, 47)]
+    assert seen == pytest.approx([139, 255, 255], abs=14)
+    with pytest.raises(MediaError, match=r"overlays\[0\]: .*b\.mp4: not an image"):
+        lay_out(Layout(image=ground, overlays=(inset,)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [("a.webm", "libvpx-vp9", "yuva420p"), ("a.mov", "prores_ks", "yuva444p10le")],
+)
+def test_a_film_with_transparent_parts_shows_the_film_below_through_them(
+    name: str, codec: str, pixels: str, tmp_path: Path
+) -> None:
+    shape = Image.new("RGBA", (64, 64), (0, 255, 0, 0))
+    shape.paste((255, 0, 0, 255), (0, 0, 32, 64))
+    over = Overlay(
+        media=cut_out(tmp_path / name, codec, pixels, shape), position="center", width=0.5
+    )
+    ground = Clip(media=still(tmp_path / "a.png", (320, 320), "blue"), seconds=0.5)
+    _rendered(Composition(clips=(ground,), overlays=(over,)), tmp_path / "out")
+    seen = _image(tmp_path / "out" / "film.mp4", 3)
+    for place, colour in (
+        ((120, 160), (255, 0, 0)),
+        ((200, 160), (0, 0, 255)),
+        ((70, 160), (0, 0, 255)),
+    ):
+        assert _pixel(seen, *place) == pytest.approx(colour, abs=14)
 
 
 @pytest.mark.parametrize(
