@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 from PIL import Image, ImageChops
 
 from rivya_cut.captions import time_words
-from rivya_cut.composition import Captions, Clip, Composition, Look, Overlay, Transition
+from rivya_cut.composition import Captions, Clip, Composition, Look, Overlay
 from rivya_cut.rendering.overlays import (
     Appearance,
     Drawn,
@@ -26,12 +26,12 @@ from rivya_cut.rendering.overlays import (
     overlays_of,
 )
 from rivya_cut.rendering.planes import Stamp, draw_stamps, frame_of_image, image_of, stamp
-from rivya_cut.rendering.timeline import ClipMedium, Shot, Timeline
+from rivya_cut.rendering.timeline import ClipMedium, Pane, Shot, Timeline
 from rivya_cut.subtitles import Cue
 from rivya_cut.terms import CaptionPosition, CaptionStyle, Position, TextMotion
 from support.composed_media import film
 
-_FILM = Timeline(Fraction(20), (), (), Transition(), picture_frames=100, card_frames=40)
+_FILM = Timeline(Fraction(20), (), (), (), picture_frames=100, card_frames=40)
 
 
 def test_an_overlay_fades_in_and_out_and_stays_until_the_end_card() -> None:
@@ -176,7 +176,7 @@ def test_a_text_is_written_letter_by_letter_in_a_place_that_stays(position: Posi
 
 def test_overlays_of_a_clip_count_from_its_begin_and_end_with_it() -> None:
     image = ClipMedium("clips[1]", Path("a.png"), (64, 64))
-    shots = (Shot(image, 60, 60), Shot(image, 100, 100))
+    shots = tuple(Shot((Pane(image, count),), count) for count in (60, 100))
     clips = tuple(
         Clip(media=(Path("a.png"),), overlays=(Overlay(text="a", start=1),)) for _ in shots
     )
