@@ -21,6 +21,7 @@ from rivya_cut.drawing.colours import (
     text_on,
 )
 from rivya_cut.drawing.type import Outline
+from rivya_cut.platforms import Frame
 from rivya_cut.reading import upright
 
 Size = tuple[int, int]
@@ -52,6 +53,16 @@ class Part:
 def safe_area(size: Size) -> Box:
     """What no app and no screen covers of a frame of that size."""
     width, height = size
+    if isinstance(size, Frame):
+        covered = size.covered
+        # Alike at both sides: captions stand in the middle of the frame.
+        side = round(width * max(covered.left, covered.right))
+        return (
+            side,
+            round(height * covered.top),
+            width - side,
+            height - round(height * covered.bottom),
+        )
     tall = height / width >= _TALL
     top, bottom = (_TALL_TOP, _TALL_BOTTOM) if tall else (SIDE, SIDE)
     side = round(width * SIDE)

@@ -18,7 +18,6 @@ from rivya_cut.subtitles import Cue
 
 _OVERLAY_FADE_SECONDS = 0.25
 _CAPTION_FADE_SECONDS = 0.2
-_POSTER_POSITION = 0.4  # of the picture, as of the small picture of a film
 
 
 @dataclass(frozen=True)
@@ -161,26 +160,3 @@ class Drawn:
         layer = caption_layer(cue.text, self._size, made.captions, made.look, avoid, self._ever)
         self._covering += not layer.clear
         return stamp(layer.image, layer.x, layer.y, self._size)
-
-
-def poster_frame(timeline: Timeline, overlays: list[Appearance]) -> int:
-    """The frame for the poster: in no transition, with as many overlays as can be.
-
-    Of the frames that are as good, that nearest to 0.4 of the picture.
-    """
-    wanted = timeline.picture_frames * _POSTER_POSITION
-    begins = timeline.begins()
-    joins = [
-        range(begin, begin + overlap)
-        for begin, overlap in zip(begins[1:], timeline.overlaps, strict=True)
-    ]
-    # An overlay changes nothing between its ends, so a few frames stand for all of them.
-    step = max(1, timeline.picture_frames // 200)
-    frames = [
-        at for at in range(0, timeline.picture_frames, step) if not any(at in j for j in joins)
-    ]
-
-    def worth(frame: int) -> tuple[float, float]:
-        return sum(one.share(frame) for one in overlays), -abs(frame - wanted)
-
-    return max(frames, key=worth, default=0)

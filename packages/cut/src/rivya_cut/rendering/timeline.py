@@ -12,6 +12,7 @@ from pathlib import Path
 from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_DURATION_SECONDS, MAX_FRAMES, beyond
 from rivya_cut.composition import Clip, Composition, Transition
+from rivya_cut.platforms import fps_bounds
 from rivya_cut.terms import STILL_SECONDS, Motion
 
 _STILL_RATE = Fraction(24)  # frames a second of a film made of stills alone
@@ -93,14 +94,14 @@ def arrange(
 ) -> Timeline:
     """The timeline of a composition.
 
-    Its rate is that of the first film, at most 60, or 24. Clips follow each other, less what
+    Its rate is `fps`, or else that of the first film, at most 60, or 24, within what the platforms
+    take. Clips follow each other, less what
     they overlap: never more than half of a clip. If they must last longer, as the leading sound
     does or `length` says, the stills without `seconds` share what is missing; without such a still,
     the last frame of the last clip is held. If they must be shorter, the picture ends there. The
     end card comes after it. `lead_seconds` is None without a leading sound.
     """
-    rates = (medium.rate for medium in media if medium.rate is not None)
-    rate = min(next(rates, _STILL_RATE), Fraction(60))
+    rate = _rate(composition, media)
     clips, transition = composition.clips, composition.transition
     shots = tuple(_shot(clip, medium, rate) for clip, medium in zip(clips, media, strict=True))
     overlaps = _overlaps(shots, transition, rate)
@@ -122,12 +123,28 @@ def arrange(
     open_ = [at for at, one in enumerate(clips) if one.seconds is None and media[at].rate is None]
     shots = _lengthen(shots, open_, max(0, length - own))
     timeline = Timeline(rate, shots, overlaps, transition, length, card_frames)
-    films = max(1, len(composition.formats)) * (2 if "clean" in composition.extras else 1)
+    films = max(1, len(composition.formats) + len(composition.platforms)) * (
+        2 if "clean" in composition.extras else 1
+    )
     if timeline.frames * films > MAX_FRAMES:
         raise beyond("the composition", f"{MAX_FRAMES:,} frames in all formats", "MAX_FRAMES")
     if timeline.seconds > MAX_DURATION_SECONDS:
         raise beyond("the composition", f"{MAX_DURATION_SECONDS:,} s", "MAX_DURATION_SECONDS")
     return timeline
+
+
+def _rate(composition: Composition, media: Sequence[ClipMedium]) -> Fraction:
+    if composition.fps is not None:
+        # 29.97 and 59.94 are short for those of television.
+        rate = Fraction(round(composition.fps) * 1000, 1001)
+        near = abs(float(rate) - composition.fps) < 0.005
+        return rate if near else Fraction(composition.fps).limit_denominator(1001)
+    rates = (medium.rate for medium in media if medium.rate is not None)
+    rate = min(next(rates, _STILL_RATE), Fraction(60))
+    if not composition.platforms:
+        return rate
+    least, most = fps_bounds(composition.platforms)
+    return min(max(rate, Fraction(least)), Fraction(most))
 
 
 def _shot(clip: Clip, medium: ClipMedium, rate: Fraction) -> Shot:

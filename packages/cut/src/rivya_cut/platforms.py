@@ -1,0 +1,187 @@
+"""What platforms ask of a film: shape, what the app covers, rate, bitrate, longest time, largest file.
+
+The rules are those that the platforms publish, as read on the date of each entry; what a platform does
+not publish as a number is ours, and is marked so. They are bounds for one upload that passes as a post
+and as an ad.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple, Self
+
+from rivya_cut.terms import FORMATS, Format, Platform
+
+_MB, _GB, _MBIT = 10**6, 10**9, 10**6
+_FAST = 30  # frames a second; above it YouTube asks for half as many bits again
+
+
+class Covered(NamedTuple):
+    """What the buttons and captions of an app cover, as shares of the height and width."""
+
+    top: float
+    bottom: float
+    left: float
+    right: float
+
+
+_EDGES = Covered(0.05, 0.05, 0.05, 0.05)  # the graphics safe area of EBU R 95
+
+
+@dataclass(frozen=True)
+class PlatformRules:
+    """The rules of one platform.
+
+    Attributes:
+        format: The shape that it recommends.
+        fps: Frames a second, at least and at most.
+        bit_rate: Of the picture at up to 30 frames a second, in bits a second: at most.
+        seconds: Longest time.
+        size_bytes: Largest file.
+        sources: The pages with these rules.
+        read: When they were read.
+    """
+
+    format: Format
+    covered: Covered
+    fps: tuple[int, int]
+    bit_rate: int
+    seconds: int
+    size_bytes: int
+    sources: tuple[str, ...]
+    read: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return FORMATS[self.format]
+
+
+PLATFORMS: Mapping[Platform, PlatformRules] = MappingProxyType(
+    {
+        "tiktok": PlatformRules(
+            "9:16",
+            # Published as pictures only, which depend on the caption; these are our reading of them.
+            Covered(0.13, 0.25, 0.06, 0.12),
+            (23, 60),
+            10 * _MBIT,  # not published, but for a least of 516 kbit/s; ours
+            600,
+            500 * _MB,  # of an ad; a post may have 4 GB
+            (
+                "https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide",
+                "https://ads.tiktok.com/help/article/tiktok-auction-in-feed-ads",
+            ),
+            "2026-12-03",
+        ),
+        "reels": PlatformRules(
+            "9:16",
+            Covered(0.14, 0.35, 0.06, 0.06),
+            (23, 60),
+            10 * _MBIT,  # published: at most 25; ours is what it shows of that
+            900,
+            300 * _MB,
+            (
+                "https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/ig-user/media",
+                "https://www.facebook.com/business/help/980593475366490",
+            ),
+            "2026-12-03",
+        ),
+        "shorts": PlatformRules(
+            "9:16",
+            # Published as pictures only; ours.
+            Covered(0.15, 0.25, 0.05, 0.12),
+            (24, 60),
+            8 * _MBIT,
+            180,
+            256 * _GB,
+            (
+                "https://support.google.com/youtube/answer/15424877",
+                "https://support.google.com/youtube/answer/1722171",
+            ),
+            "2026-12-03",
+        ),
+        "youtube": PlatformRules(
+            "16:9",
+            _EDGES,  # nothing is covered for long; ours
+            (24, 60),
+            8 * _MBIT,
+            12 * 3600,
+            256 * _GB,
+            (
+                "https://support.google.com/youtube/answer/1722171",
+                "https://support.google.com/youtube/answer/71673",
+            ),
+            "2026-12-03",
+        ),
+        "linkedin": PlatformRules(
+            "4:5",
+            _EDGES,  # not published; ours
+            (24, 30),
+            8 * _MBIT,  # not published; ours
+            1800,
+            500 * _MB,
+            ("https://www.linkedin.com/help/lms/answer/a424737",),
+            "2026-12-03",
+        ),
+        "meta-feed": PlatformRules(
+            "4:5",
+            _EDGES,  # not published for feeds; ours
+            (24, 30),  # not published: a fixed rate; ours
+            8 * _MBIT,  # not published; ours
+            241 * 60,
+            4 * _GB,
+            (
+                "https://www.facebook.com/business/ads-guide/update/video/facebook-feed",
+                "https://www.facebook.com/business/help/103816146375741",
+            ),
+            "2026-12-03",
+        ),
+    }
+)
+
+
+class Frame(tuple[int, int]):
+    """A size in pixels that knows what an app covers of it; it is taken wherever a size is."""
+
+    covered: Covered
+
+    def __new__(cls, size: tuple[int, int], covered: Covered) -> Self:
+        made = super().__new__(cls, size)
+        made.covered = covered
+        return made
+
+
+def bit_rate(platform: Platform, fps: float) -> int:
+    """Bits a second of the picture, at most."""
+    rules = PLATFORMS[platform]
+    return rules.bit_rate if fps <= _FAST else rules.bit_rate * 3 // 2
+
+
+def fps_bounds(platforms: Iterable[Platform]) -> tuple[int, int]:
+    """Frames a second, at least and at most, that all of the platforms take."""
+    bounds = [PLATFORMS[one].fps for one in platforms]
+    return max(low for low, _ in bounds), min(high for _, high in bounds)
+
+
+def too_long(platforms: Iterable[Platform], seconds: float) -> Iterator[str]:
+    """A sentence for each platform whose longest time a film exceeds."""
+    for name in platforms:
+        longest = PLATFORMS[name].seconds
+        if seconds > longest:
+            yield f"{name} takes at most {longest:,} s: this film has {seconds:,.1f}"
+
+
+def too_fast(platforms: Iterable[Platform], fps: float) -> Iterator[str]:
+    """A sentence for each platform that takes fewer frames a second than a film has."""
+    for name in platforms:
+        most = PLATFORMS[name].fps[1]
+        if fps > most:
+            yield f"{name} takes at most {most} frames a second: this film has {fps:g}"
+
+
+def too_large(platform: Platform, size_bytes: int) -> Iterator[str]:
+    """A sentence if a file is larger than a platform takes."""
+    largest = PLATFORMS[platform].size_bytes
+    if size_bytes > largest:
+        yield f"{platform} takes at most {largest:,} bytes: this film has {size_bytes:,}"
