@@ -157,6 +157,7 @@ def test_a_signal_ends_a_render_with_its_code_and_leaves_nothing(
     [
         ({}, "there is no picture"),
         ({"clips": "lamp.png", "length": "speech"}, "length: there is no speech"),
+        ({"clips": "lamp.png", "posters": 3}, "posters: there is no `poster` among the `extras`"),
         ({"clips": ["lamp.png"], "overlays": [{}]}, r"overlays\[0\]: expected `media` or `text`"),
         ({"clips": ["lamp.png"], "captions": {"file": "lamp.srt"}}, r"captions\.file: lamp\.srt: cannot be read"),
         ({"clips": ["lamp.png"], "captions": {"file": "lamp.png"}}, r"captions\.file: lamp\.png: .*utf-8"),
@@ -174,3 +175,13 @@ def test_what_does_not_fit_together_is_refused_and_leaves_nothing(
     with pytest.raises(MediaError, match=words):
         rivya_cut.render(rivya_cut.Composition.model_validate(given), "out")
     assert not (folder / "out").exists()
+
+
+def test_a_timeline_needs_its_library_before_anything_is_rendered(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentimelineio", None)
+    cut = rivya_cut.Composition.model_validate({"clips": "gone.png", "extras": ["otio"]})
+    with pytest.raises(MediaError, match="`otio` needs OpenTimelineIO") as wrong:
+        rivya_cut.render(cut, "out")
+    assert "rivya-cut[otio]" in (wrong.value.hint or "")

@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Literal, Self
 
 import av
 from av.audio.frame import AudioFrame
@@ -42,11 +42,12 @@ _KEYFRAME_SECONDS = 2  # at most
 # Measured: half the time of `veryfast`, and a third more bytes at equal likeness. Without macroblock
 # trees, since with them x264 gave equal frames other bytes, once in twenty films of 96 by 64 pixels.
 _X264 = "mbtree=0:bframes=0"
-# Its report names the processor, and is left out; one frame at a time, in two threads: equal bytes.
-_X265 = "pools=2:frame-threads=1:info=0:log-level=none"
+# Its report names the processor, and is left out.
+_X265 = "frame-threads=1:info=0:log-level=none"
 _PRESET = "superfast"
-# x264 writes the number of threads into the stream, so it is fixed: equal input, equal bytes. With a
-# greatest rate, two threads give other bytes each time.
+_ENCODERS: Mapping[Codec, Literal["libx264", "libx265"]] = {"h264": "libx264", "h265": "libx265"}
+# x264 writes the number of threads into the stream, so it is fixed: equal input, equal bytes. Under a
+# greatest rate, both encoders give other bytes each time with more than one.
 _THREADS, _THREADS_AT_A_RATE = 2, 1
 _BUFFER_SECONDS = 2  # over which a greatest rate is met
 # Lower is better. 1080p of generated clips has 5, 8 and 12 Mbit/s at 22, 20 and 18, with a likeness
@@ -126,7 +127,8 @@ class FilmWriter:
     def __init__(
         self, path: Path, size: Size, package: Package, sound: Future[Path | None]
     ) -> None:
-        self._package, self._sound, self._frame_count = package, sound, 0
+        self._path, self._package, self._sound = path, package, sound
+        self._frame_count = 0
         self._waiting: list[Packet[VideoStream]] | None = []  # None: the file has begun
         self._packets: Iterator[Packet[AudioStream]] = iter(())
         self._audio_until = Fraction(-1)  # AAC begins before 0
@@ -136,8 +138,10 @@ class FilmWriter:
         )
         self._container.metadata.update(package.tags)
         self._container.set_chapters([*map(self._chapter, package.chapters)])
-        name, threads, options = _encoder(package)
-        self._video = self._container.add_stream(name, rate=package.rate, options=options)
+        threads, options = _settings(package)
+        self._video = self._container.add_stream(
+            _ENCODERS[package.codec], rate=package.rate, options=options
+        )
         (self._video.width, self._video.height), self._video.pix_fmt = size, "yuv420p"
         context = self._video.codec_context
         context.time_base, context.thread_count = 1 / package.rate, threads
@@ -225,19 +229,50 @@ class FilmWriter:
                 for audio in self._packets:
                     audio.stream = self._audio
                     self._container.mux(audio)
+        if kind is None and self._package.cues:
+            _turn_off_subtitles(self._path)
 
 
-def _encoder(package: Package) -> tuple[str, int, dict[str, str]]:
-    """The name of the encoder, its threads (0: its own), and its options."""
+def _settings(package: Package) -> tuple[int, dict[str, str]]:
+    """The threads of the encoder (0: its own) and its options."""
     quality = _QUICK if package.quick else _GOOD if package.bit_rate is None else _BETTER
     most = None if package.quick else package.bit_rate
     options = {"preset": _PRESET, "g": str(math.floor(_KEYFRAME_SECONDS * package.rate))}
     if most is not None:
         options |= {"maxrate": str(most), "bufsize": str(_BUFFER_SECONDS * most)}
-    if package.codec == "h265":
-        return "libx265", 0, options | {"x265-params": _X265, "crf": str(quality - _H265_LESS)}
     threads = _THREADS if most is None else _THREADS_AT_A_RATE
-    return "libx264", threads, options | {"x264-params": _X264, "crf": str(quality)}
+    if package.codec == "h265":
+        pools = "none" if threads == 1 else threads
+        quality -= _H265_LESS
+        return 0, options | {"x265-params": f"pools={pools}:{_X265}", "crf": str(quality)}
+    return threads, options | {"x264-params": _X264, "crf": str(quality)}
+
+
+def _turn_off_subtitles(film: Path) -> None:
+    """Let players offer the track of subtitles: FFmpeg marks the first of each kind as shown."""
+    with film.open("r+b") as file:
+        for track, end in _boxes(
+            file, b"trak", *next(_boxes(file, b"moov", 0, film.stat().st_size))
+        ):
+            media = next(_boxes(file, b"mdia", track, end))
+            handler, _ = next(_boxes(file, b"hdlr", *media))
+            file.seek(handler + 8)
+            if file.read(4) == b"sbtl":
+                header, _ = next(_boxes(file, b"tkhd", track, end))
+                file.seek(header + 3)
+                file.write(b"\x02")  # in the film, and not enabled
+
+
+def _boxes(file: BinaryIO, kind: bytes, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where the content of each box of a kind begins and ends, in an MP4 that we wrote."""
+    while begin < end:
+        file.seek(begin)
+        size, found = struct.unpack(">I4s", file.read(8))
+        if size == 1:  # of the pictures and sounds of a large file
+            size = struct.unpack(">Q", file.read(8))[0]
+        if found == kind:
+            yield begin + 8, begin + size
+        begin += size
 
 
 def _time(packet: Packet[Any]) -> Fraction:

@@ -121,7 +121,7 @@ def _cut(
             quick=composition.shrink > 1,
             tags=collect_tags(sources_of(composition)),
             cues=track,
-            language=iso_639_2(composition.captions and composition.captions.language),
+            language=iso_639_2(composition.captions.language if composition.captions else None),
             chapters=chapters,
         )
         job = _Job(composition, timeline, captions.drawn, sound, package, work, frames)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
@@ -16,6 +17,7 @@ from rivya_cut.terms import FORMATS, Format, Platform
 
 _MB, _GB, _MBIT = 10**6, 10**9, 10**6
 _FAST = 30  # frames a second; above it YouTube asks for half as many bits again
+_LEAST_FPS = 23  # of TikTok and Instagram; the others name none
 
 
 class Covered(NamedTuple):
@@ -36,7 +38,7 @@ class PlatformRules:
 
     Attributes:
         format: The shape that it recommends.
-        fps: Frames a second, at least and at most.
+        fps: Frames a second, at most.
         bit_rate: Of the picture at up to 30 frames a second, in bits a second: at most.
         seconds: Longest time.
         size_bytes: Largest file.
@@ -46,7 +48,7 @@ class PlatformRules:
 
     format: Format
     covered: Covered
-    fps: tuple[int, int]
+    fps: int
     bit_rate: int
     seconds: int
     size_bytes: int
@@ -64,7 +66,7 @@ PLATFORMS: Mapping[Platform, PlatformRules] = MappingProxyType(
             "9:16",
             # Published as pictures only, which depend on the caption; these are our reading of them.
             Covered(0.13, 0.25, 0.06, 0.12),
-            (23, 60),
+            60,
             10 * _MBIT,  # not published, but for a least of 516 kbit/s; ours
             600,
             500 * _MB,  # of an ad; a post may have 4 GB
@@ -77,7 +79,7 @@ PLATFORMS: Mapping[Platform, PlatformRules] = MappingProxyType(
         "reels": PlatformRules(
             "9:16",
             Covered(0.14, 0.35, 0.06, 0.06),
-            (23, 60),
+            60,
             10 * _MBIT,  # published: at most 25; ours is what it shows of that
             900,
             300 * _MB,
@@ -91,7 +93,7 @@ PLATFORMS: Mapping[Platform, PlatformRules] = MappingProxyType(
             "9:16",
             # Published as pictures only; ours.
             Covered(0.15, 0.25, 0.05, 0.12),
-            (24, 60),
+            60,
             8 * _MBIT,
             180,
             256 * _GB,
@@ -104,7 +106,7 @@ PLATFORMS: Mapping[Platform, PlatformRules] = MappingProxyType(
         "youtube": PlatformRules(
             "16:9",
             _EDGES,  # nothing is covered for long; ours
-            (24, 60),
+            60,
             8 * _MBIT,
             12 * 3600,
             256 * _GB,
@@ -117,7 +119,7 @@ PLATFORMS: Mapping[Platform, PlatformRules] = MappingProxyType(
         "linkedin": PlatformRules(
             "4:5",
             _EDGES,  # not published; ours
-            (24, 30),
+            30,
             8 * _MBIT,  # not published; ours
             1800,
             500 * _MB,
@@ -127,7 +129,7 @@ PLATFORMS: Mapping[Platform, PlatformRules] = MappingProxyType(
         "meta-feed": PlatformRules(
             "4:5",
             _EDGES,  # not published for feeds; ours
-            (24, 30),  # not published: a fixed rate; ours
+            30,  # not published: a fixed rate; ours
             8 * _MBIT,  # not published; ours
             241 * 60,
             4 * _GB,
@@ -158,10 +160,12 @@ def bit_rate(platform: Platform, fps: float) -> int:
     return rules.bit_rate if fps <= _FAST else rules.bit_rate * 3 // 2
 
 
-def fps_bounds(platforms: Iterable[Platform]) -> tuple[int, int]:
-    """Frames a second, at least and at most, that all of the platforms take."""
-    bounds = [PLATFORMS[one].fps for one in platforms]
-    return max(low for low, _ in bounds), min(high for _, high in bounds)
+def fit_rate(platforms: Iterable[Platform], rate: Fraction) -> Fraction:
+    """Frames a second that all of the platforms take: the same, half as many, or what is nearest."""
+    most = min(PLATFORMS[one].fps for one in platforms)
+    if rate > most:
+        rate = rate / 2 if rate / 2 >= _LEAST_FPS else Fraction(most)
+    return rate if rate >= _LEAST_FPS else Fraction(24)
 
 
 def too_long(platforms: Iterable[Platform], seconds: float) -> Iterator[str]:
@@ -175,7 +179,7 @@ def too_long(platforms: Iterable[Platform], seconds: float) -> Iterator[str]:
 def too_fast(platforms: Iterable[Platform], fps: float) -> Iterator[str]:
     """A sentence for each platform that takes fewer frames a second than a film has."""
     for name in platforms:
-        most = PLATFORMS[name].fps[1]
+        most = PLATFORMS[name].fps
         if fps > most:
             yield f"{name} takes at most {most} frames a second: this film has {fps:g}"
 

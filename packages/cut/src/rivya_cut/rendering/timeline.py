@@ -12,7 +12,7 @@ from pathlib import Path
 from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_DURATION_SECONDS, MAX_FRAMES, beyond
 from rivya_cut.composition import Clip, Composition, Transition
-from rivya_cut.platforms import fps_bounds
+from rivya_cut.platforms import fit_rate
 from rivya_cut.terms import STILL_SECONDS, Motion
 
 _STILL_RATE = Fraction(24)  # frames a second of a film made of stills alone
@@ -141,10 +141,7 @@ def _rate(composition: Composition, media: Sequence[ClipMedium]) -> Fraction:
         return rate if near else Fraction(composition.fps).limit_denominator(1001)
     rates = (medium.rate for medium in media if medium.rate is not None)
     rate = min(next(rates, _STILL_RATE), Fraction(60))
-    if not composition.platforms:
-        return rate
-    least, most = fps_bounds(composition.platforms)
-    return min(max(rate, Fraction(least)), Fraction(most))
+    return fit_rate(composition.platforms, rate) if composition.platforms else rate
 
 
 def _shot(clip: Clip, medium: ClipMedium, rate: Fraction) -> Shot:
