@@ -7,10 +7,12 @@ from typing import get_args
 
 import pytest
 
-from rivya_cut.drawing.parts import safe_area
-from rivya_cut.platforms import PLATFORMS, bit_rate, fit_rate, too_fast, too_long
+from rivya_cut.drawing.parts import middle, safe_area
+from rivya_cut.platforms import PLATFORMS, Covered, Frame, bit_rate, fit_rate, too_fast, too_long
 from rivya_cut.results import Target
 from rivya_cut.terms import Platform
+
+_HIGH = Covered(0.1, 0.4, 0.1, 0.1)
 
 
 def test_every_platform_has_rules_with_a_source() -> None:
@@ -46,3 +48,4 @@ def test_what_an_app_covers_is_no_safe_area() -> None:
     size = (1000, 2000)
     assert safe_area(Target("tiktok.mp4", size, "tiktok").frame) == (120, 260, 880, 1500)
     assert safe_area(Target("9x16.mp4", size).frame) == (50, 240, 950, 1600)
+    assert (middle(Frame(size, _HIGH)), middle(size)) == (700, 1000)

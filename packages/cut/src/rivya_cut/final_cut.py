@@ -309,14 +309,14 @@ class _Job:
                 stack.enter_context(FilmWriter(self.work / name, target.size, package, self.sound))
                 for name in names
             ]
-            for frames in self._frames(target.size, drawn, first):
+            for frames in self._frames(target, drawn, first):
                 for writer, frame in zip(writers, frames, strict=False):
                     writer.write(frame)
                 self.progress.count()
         return tuple(drawn.find_collisions(target.name))
 
     def _frames(
-        self, size: Size, drawn: Drawn, first: bool
+        self, target: Target, drawn: Drawn, first: bool
     ) -> Iterator[tuple[VideoFrame, VideoFrame]]:
         """Each frame with captions and without."""
         made, timeline = self.composition, self.timeline
@@ -325,7 +325,7 @@ class _Job:
             chosen = poster_frames(timeline, drawn.appearances, made.posters)
             posters = dict(zip(chosen, poster_names(made.posters), strict=False))
         plain = None
-        for index, frame in enumerate(picture_frames(made, timeline, size)):
+        for index, frame in enumerate(picture_frames(made, timeline, target.size)):
             lower, upper = list(drawn.overlays.stamps(index)), list(drawn.captions.stamps(index))
             full = plain = draw_stamps(frame, [*lower, *upper])
             if upper and (self.clean or index in posters):
@@ -334,5 +334,5 @@ class _Job:
                 write_poster(plain, self.work / posters[index])
             yield full, plain
         if made.end_card is not None and plain is not None:
-            end = frame_of_image(end_card_picture(made.end_card, size, made.look))
+            end = frame_of_image(end_card_picture(made.end_card, target.frame, made.look))
             yield from ((one, one) for one in card(timeline, end, plain))

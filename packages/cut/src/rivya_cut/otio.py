@@ -95,8 +95,7 @@ class _Writer:
             track = otio.schema.Track("clips", kind=otio.schema.TrackKind.Audio)
             for part in _parts(self._timeline):
                 length = part.end - part.begin
-                heard = self._clips(part) if self._is_heard(part) else [self._gap(length)]
-                track.extend(heard)
+                track.extend(self._clips(part) if self._is_heard(part) else [self._gap(length)])
             yield track
         for name, sound in self._made.sounds.items():
             yield self._sound(name, sound, 0)
@@ -175,8 +174,8 @@ class _Writer:
     def _marker(
         self, name: str, start: float, end: float, colour: str, kind: str
     ) -> otio.schema.Marker:
-        shown = TimeRange(self.time(start), self.time(end) - self.time(start))
-        return otio.schema.Marker(name, shown, colour, {"rivya": {"kind": kind}})
+        span = TimeRange(self.time(start), self.time(end) - self.time(start))
+        return otio.schema.Marker(name, span, colour, {"rivya": {"kind": kind}})
 
     def _url(self, path: Path) -> str:
         """Its path from the folder, if it is in it or beside it, else its name: no paths of a machine."""

@@ -69,6 +69,14 @@ def safe_area(size: Size) -> Box:
     return side, round(height * top), width - side, height - round(height * bottom)
 
 
+def middle(size: Size) -> int:
+    """Height of the middle of a frame, or of what an app leaves of it."""
+    if not isinstance(size, Frame):
+        return size[1] // 2
+    _, top, _, bottom = safe_area(size)
+    return (top + bottom) // 2
+
+
 def clear_top(box: Box, area: Box, taken: Sequence[Box], gap: int) -> int | None:
     """The top nearest to that of the box at which it covers nothing; None if the area has no room."""
     left, top, right, bottom = box
