@@ -1,8 +1,8 @@
 """What platforms ask of a film: shape, what the app covers, rate, bitrate, longest time, largest file.
 
-The rules are those that the platforms publish, as read on the date of each entry; what a platform does
-not publish as a number is ours, and is marked so. They are bounds for one upload that passes as a post
-and as an ad.
+The rules are those of the platforms' pages, as read on the date of each entry. A comment marks what
+is not from there: `reported` is what several other pages quote of a page that could not be read, and
+`ours` is our choice where nothing is published. A film within them passes as a post and as an ad.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class PlatformRules:
         bit_rate: Of the picture at up to 30 frames a second, in bits a second: at most.
         seconds: Longest time.
         size_bytes: Largest file.
-        sources: The pages with these rules.
-        read: When they were read.
+        sources: The platform's pages that were read, as an archive has them.
+        read: When.
     """
 
     format: Format
@@ -64,39 +64,32 @@ PLATFORMS: Mapping[Platform, PlatformRules] = MappingProxyType(
     {
         "tiktok": PlatformRules(
             "9:16",
-            # Published as pictures only, which depend on the caption; these are our reading of them.
+            # Published as pictures only, which depend on the caption; ours.
             Covered(0.13, 0.25, 0.06, 0.12),
-            60,
-            10 * _MBIT,  # not published, but for a least of 516 kbit/s; ours
-            600,
-            500 * _MB,  # of an ad; a post may have 4 GB
-            (
-                "https://developers.tiktok.com/doc/content-posting-api-media-transfer-guide",
-                "https://ads.tiktok.com/help/article/tiktok-auction-in-feed-ads",
-            ),
+            60,  # reported, of its API for posts
+            10 * _MBIT,  # ours; published is only a least of 516 kbit/s
+            600,  # reported, of its API for posts; the page of ads says 60 but for Spark Ads
+            500 * _MB,  # of an ad
+            ("https://ads.tiktok.com/help/article/tiktok-auction-in-feed-ads",),
             "2026-12-03",
         ),
         "reels": PlatformRules(
             "9:16",
-            Covered(0.14, 0.35, 0.06, 0.06),
+            Covered(0.14, 0.35, 0.06, 0.06),  # reported, of Meta's guide for ads in reels
             60,
-            10 * _MBIT,  # published: at most 25; ours is what it shows of that
-            900,
-            300 * _MB,
-            (
-                "https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/ig-user/media",
-                "https://www.facebook.com/business/help/980593475366490",
-            ),
+            10 * _MBIT,  # ours; reported are at most 25
+            900,  # reported
+            300 * _MB,  # reported; others say 1 GB
+            ("https://developers.facebook.com/docs/instagram-api/reference/ig-user/media",),
             "2026-12-03",
         ),
         "shorts": PlatformRules(
             "9:16",
-            # Published as pictures only; ours.
-            Covered(0.15, 0.25, 0.05, 0.12),
+            Covered(0.15, 0.25, 0.05, 0.12),  # published as pictures only; ours
             60,
             8 * _MBIT,
             180,
-            256 * _GB,
+            256 * _GB,  # reported
             (
                 "https://support.google.com/youtube/answer/15424877",
                 "https://support.google.com/youtube/answer/1722171",
@@ -108,12 +101,9 @@ PLATFORMS: Mapping[Platform, PlatformRules] = MappingProxyType(
             _EDGES,  # nothing is covered for long; ours
             60,
             8 * _MBIT,
-            12 * 3600,
-            256 * _GB,
-            (
-                "https://support.google.com/youtube/answer/1722171",
-                "https://support.google.com/youtube/answer/71673",
-            ),
+            12 * 3600,  # reported, of accounts that are verified; others have 15 minutes
+            256 * _GB,  # reported
+            ("https://support.google.com/youtube/answer/1722171",),
             "2026-12-03",
         ),
         "linkedin": PlatformRules(
@@ -129,14 +119,11 @@ PLATFORMS: Mapping[Platform, PlatformRules] = MappingProxyType(
         "meta-feed": PlatformRules(
             "4:5",
             _EDGES,  # not published for feeds; ours
-            30,  # not published: a fixed rate; ours
+            30,  # not published, but for a fixed rate; ours
             8 * _MBIT,  # not published; ours
-            241 * 60,
-            4 * _GB,
-            (
-                "https://www.facebook.com/business/ads-guide/update/video/facebook-feed",
-                "https://www.facebook.com/business/help/103816146375741",
-            ),
+            241 * 60,  # reported
+            4 * _GB,  # reported
+            ("https://www.facebook.com/business/help/103816146375741",),
             "2026-12-03",
         ),
     }
