@@ -2,7 +2,7 @@
 
 The rules are those of the platforms' pages, as read on the date of each entry. A comment marks what
 is not from there: `reported` is what several other pages quote of a page that could not be read, and
-`ours` is our choice where nothing is published. A film within them passes as a post and as an ad.
+`ours` is our choice where nothing is published.
 """
 
 from __future__ import annotations
