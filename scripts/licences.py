@@ -24,6 +24,7 @@ ORDER = (
     "redis",
     "s3",
     "c2pa",
+    "otio",
     "voices",
     "mcp",
     "build",

@@ -8,7 +8,7 @@ from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
 from rivya_cut.composition import EndCard, Look
 from rivya_cut.drawing.colours import INK, WHITE, Colour, contrast, mean, mix_colours, text_on
-from rivya_cut.drawing.parts import Size, brand_colours, read_picture, rounded_mask
+from rivya_cut.drawing.parts import Size, brand_colours, middle, read_picture, rounded_mask
 from rivya_cut.drawing.type import Style, clean, draw_lines, fit_text
 
 _PLATE_FILLS = 0.75  # of its box, where a disc fills 0.79 and letters less than 0.6
@@ -103,7 +103,7 @@ def _stack(parts: list[tuple[Image.Image, float]], size: Size, main: Colour) -> 
         ground, Image.new("RGB", size, edge), glow.point(lambda v: min(255, v * 2))
     )
     gaps = [0, *(round(gap) for _, gap in parts[1:])]
-    y = (size[1] - sum(image.height for image, _ in parts) - sum(gaps)) // 2
+    y = middle(size) - (sum(image.height for image, _ in parts) + sum(gaps) + 1) // 2
     for (image, _), gap in zip(parts, gaps, strict=False):
         y += gap
         ground.paste(image, ((size[0] - image.width) // 2, y), image)

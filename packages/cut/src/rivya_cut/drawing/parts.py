@@ -21,6 +21,7 @@ from rivya_cut.drawing.colours import (
     text_on,
 )
 from rivya_cut.drawing.type import Box as Box, Outline
+from rivya_cut.platforms import Frame
 from rivya_cut.reading import upright
 
 Size = tuple[int, int]
@@ -50,10 +51,28 @@ class Part:
 def safe_area(size: Size) -> Box:
     """What no app and no screen covers of a frame of that size."""
     width, height = size
+    if isinstance(size, Frame):
+        covered = size.covered
+        # Alike at both sides: captions stand in the middle of the frame.
+        side = round(width * max(covered.left, covered.right))
+        return (
+            side,
+            round(height * covered.top),
+            width - side,
+            height - round(height * covered.bottom),
+        )
     tall = height / width >= _TALL
     top, bottom = (_TALL_TOP, _TALL_BOTTOM) if tall else (SIDE, SIDE)
     side = round(width * SIDE)
     return side, round(height * top), width - side, height - round(height * bottom)
+
+
+def middle(size: Size) -> int:
+    """Height of the middle of a frame, or of what an app leaves of it."""
+    if not isinstance(size, Frame):
+        return size[1] // 2
+    _, top, _, bottom = safe_area(size)
+    return (top + bottom) // 2
 
 
 def clear_top(box: Box, area: Box, taken: Sequence[Box], gap: int) -> int | None:
