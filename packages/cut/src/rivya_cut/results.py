@@ -54,6 +54,7 @@ class Rendered:
             a layout), ``9x16-clean.mp4``, ``poster.jpg``, ``loop.gif``.
         cues: Of the captions, in order.
         subtitles: File name of the captions, where they were asked for as `srt`.
+        timeline: File name of the timeline, where it was asked for as `otio`.
         loudness: None for a silent film and a layout.
         lost: What is not as it was asked for, and metadata of the sources that no result carries:
             sentences without a full stop.
@@ -65,6 +66,12 @@ class Rendered:
     loudness: Loudness | None = None
     lost: tuple[str, ...] = ()
     subtitles: str | None = None
+    timeline: str | None = None
+
+
+def poster_name(number: int) -> str:
+    """The file of a poster, counted from 1."""
+    return POSTER if number == 1 else POSTER.replace(".", f"-{number}.")
 
 
 def file_stem(format_name: str) -> str:
