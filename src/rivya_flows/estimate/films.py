@@ -5,32 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from math import inf
 from typing import Any
 
 from pydantic import JsonValue
 
 from rivya_client.catalogue.catalogue import Model
+from rivya_cut.composition import MAX_TRANSITION
 from rivya_cut.fonts import missing_characters
 from rivya_flows.language.common_params import asked_seconds
+from rivya_flows.language.cut_places import each_of
 from rivya_flows.language.expressions.output_types import has_unknown
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
-from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.final_cut import SPEECH
 from rivya_flows.plans.requests import known_arguments
 from rivya_flows.queue.evaluation import expand_step
 from rivya_flows.queue.items import TERMINAL, Phase
 from rivya_flows.queue.scope import item_scope, known_item, known_scope
 from rivya_flows.queue.state import State
-from rivya_flows.steps.cut_rules import (
-    drawn_texts,
+from rivya_flows.steps.cut_lengths import (
+    Span,
+    beat_span,
     length_problems,
-    overlap_seconds,
-    shown_seconds,
-    speech_in,
+    overlaps_in,
+    sound_span,
+    span_of,
     start_problems,
 )
+from rivya_flows.steps.cut_rules import drawn_texts
+from rivya_flows.steps.cut_speech import is_speech, sounds_in, speech_in
 
 _SPOKEN = 15.0  # characters in a second
 _MOST_ITEMS = 1_000  # of a plan; of a larger one the lengths of films are not worked out
@@ -99,71 +102,84 @@ def _expected_asset(model: Model | None, arguments: Mapping[str, Any]) -> dict[s
 
 
 def _asset(kind: str | None, seconds: float | None = None) -> dict[str, JsonValue]:
-    return {"kind": kind} if seconds is None else {"kind": kind, "duration_seconds": seconds}
+    medium: dict[str, JsonValue] = {"kind": kind, "sha256": ""}
+    return medium if seconds is None else {**medium, "duration_seconds": seconds}
 
 
 def _film(given: Mapping[str, Any]) -> Film:
     least, most = picture = _picture(given)
     problems = (*start_problems(given), *length_problems(given))
-    lead, audio, clips = given.get("narration"), given.get("audio"), given.get("clips")
-    if lead is None and audio is not None and not _speaks_surely(clips):
-        lead = audio[0] if isinstance(audio, list | tuple) and audio else audio
-        lead = {} if speech_in({"clips": clips}).speaks else lead  # only the run knows which leads
-    spoken = _length(lead.get("duration_seconds") if isinstance(lead, Mapping) else None)
+    clips = given.get("clips")
+    spoken, about = _speech_span(given, clips)
     length = given.get("length")
-    if length == "speech" and lead is None:
+    if length == "speech" and spoken is None:
         length = "picture"  # its clips are the speech
-    if length == "speech":
+    if spoken is not None and length == "speech":
         least, most = spoken
-    elif length is None and lead is not None:
+    elif spoken is not None and length is None:
         least, most = map(max, picture, spoken)
-    narrated = length in (None, "speech") and lead is not None
-    narrated = narrated and (inf in (spoken[1], picture[1]) or most == spoken[1])
+    by_speech = length in (None, "speech")
+    narrated = spoken is not None and by_speech and most in (inf, spoken[1])
     if (card := given.get("end_card")) is not None:
-        card_length = _length(card.get("seconds", 2.0) if isinstance(card, Mapping) else 2.0)
+        card_length = span_of(card.get("seconds", 2.0) if isinstance(card, Mapping) else 2.0)
         least, most = least + card_length[0], most + card_length[1]
     if length not in (None, "speech", "picture"):
-        least, most = _length(length)
-    about = narrated and isinstance(lead, Mapping) and bool(lead.get("about"))
-    about = about or (length in (None, "picture") and _is_about(clips))
+        least, most = span_of(length)
+    about = (narrated and about) or (length in (None, "picture") and _is_about(clips))
     wrong = tuple(one.sentence for one in problems)
     return Film(round(least, 2), None if most == inf else round(most, 2), narrated, about, wrong)
+
+
+def _speech_span(given: Mapping[str, Any], clips: Any) -> tuple[Span | None, bool]:
+    """When the speech of the whole film ends, and whether that is an estimate; None without any.
+
+    Speech in `audio` lies under clips that speak; whether they do may be known in the run only.
+    """
+    lead = given.get("narration")
+    sounds = [one for one in (lead, *filter(is_speech, sounds_in(given))) if one is not None]
+    if not sounds or (lead is None and _speaks_surely(clips)):
+        return None, False
+    if lead is None and speech_in({"clips": clips}).speaks:
+        return (0.0, inf), False
+    spans = [sound_span(one) for one in sounds]
+    least, most = max(one for one, _ in spans), max(one for _, one in spans)
+    return (least, most), any(map(_is_estimated, sounds))
+
+
+def _is_estimated(part: Any) -> bool:
+    """Whether the length of a medium of a part, or of one of its media, is estimated."""
+    media = each_of(part.get("media") if isinstance(part, Mapping) else None)
+    return any(isinstance(one, Mapping) and bool(one.get("about")) for one in media)
 
 
 def _speaks_surely(clips: Any) -> bool:
     """Whether a clip speaks, whatever is not known yet."""
     return any(
         speech_in({"clips": one}).speaks
-        and (not has_unknown(one) or (isinstance(one, Mapping) and one.get("speaks") is True))
-        for one in (clips if isinstance(clips, list | tuple) else [clips])
+        and (
+            not has_unknown(one)
+            or (isinstance(one, Mapping) and (one.get("speaks") is True or "narration" in one))
+        )
+        for one in each_of(clips)
     )
 
 
 def _is_about(clips: Any) -> bool:
     """Whether the length of a clip is estimated."""
-    media = [
-        one.get("media", one) if isinstance(one, Mapping) else None
-        for one in (clips if isinstance(clips, list | tuple) else [clips])
-    ]
-    return any(isinstance(one, Mapping) and one.get("about") for one in media)
-
-
-def _length(seconds: Any) -> tuple[float, float]:
-    """The least and greatest of a length that may be unknown."""
-    return (float(seconds), float(seconds)) if is_number(seconds) else (0.0, inf)
-
-
-def _picture(given: Mapping[str, Any]) -> tuple[float, float]:
-    """The least and greatest length of the clips."""
-    clips = given.get("clips")
-    clips = clips if isinstance(clips, list | tuple) else [clips]
-    seconds = [shown_seconds(one) for one in clips]
-    lengths = [_length(one if one is None else max(0.0, one)) for one in seconds]
-    overlap = overlap_seconds(given.get("transition"))
-    # An overlap takes at most half of a clip.
-    taken = sum(
-        min(5.0 if overlap is None else overlap, one / 2, other / 2)
-        for (_, one), (_, other) in pairwise(lengths)
+    return any(
+        _is_estimated(one) or (isinstance(one, Mapping) and _is_estimated(one.get("narration")))
+        for one in each_of(clips)
     )
+
+
+def _picture(given: Mapping[str, Any]) -> Span:
+    """The least and greatest length of the clips."""
+    lengths = [*map(beat_span, each_of(given.get("clips")))]
     least, most = sum(one for one, _ in lengths), sum(one for _, one in lengths)
-    return max(0.0, least - taken), most if overlap is None else most - taken
+    for (_, one), (_, other), overlap in zip(
+        lengths, lengths[1:], overlaps_in(given), strict=False
+    ):
+        # An overlap takes at most half of a clip.
+        least -= min(MAX_TRANSITION if overlap is None else overlap, one / 2, other / 2)
+        most -= 0.0 if overlap is None else min(overlap, one / 2, other / 2)
+    return max(0.0, least), most
