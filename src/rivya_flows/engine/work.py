@@ -22,7 +22,7 @@ from pydantic import JsonValue, SecretStr, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rivya_cut.composition import Captions, Composition, Layout
-from rivya_cut.results import GIF, POSTER, Rendered, clean_name, film_names, poster_name
+from rivya_cut.results import GIF, POSTER, Rendered, clean_name, film_names, poster_names
 from rivya_cut.subtitles import Cue
 from rivya_flows.assets import Asset, Outputs, as_asset, looks_like_asset
 from rivya_flows.callbacks import Revealed, post_callback
@@ -421,14 +421,14 @@ def _outputs(
     is_film = isinstance(film, Composition)
     if isinstance(film, Composition):
         is_drawn = film.captions is not None and film.captions.style != "none"
-        for name in film_names((*film.formats, *film.platforms)):
+        for name in film_names(film.formats, platforms=film.platforms):
             for file, shows in ((name, is_drawn), (clean_name(name), False)):
                 if file in found and _speaks(film, made):
                     found[file][SPEECH] = {"cues": [_clip_cue(one, shows) for one in made.cues]}
-    asked = (*film.formats, *(film.platforms if isinstance(film, Composition) else ()))
-    names = film_names(asked, ".mp4" if is_film else ".png")
+    platforms = film.platforms if isinstance(film, Composition) else ()
+    names = film_names(film.formats, ".mp4" if is_film else ".png", platforms)
     first = assets[names[0]]
-    formats = asked or [f"{first.width}x{first.height}"]
+    formats = (*film.formats, *platforms) or [f"{first.width}x{first.height}"]
     clean = [{"clean": found.get(clean_name(name))} if is_film else {} for name in names]
     by = {
         one: {"asset": found[name], **more}
@@ -445,10 +445,7 @@ def _outputs(
         outputs |= {
             "captions": captions and {**captioned, "language": captions.language},
             "poster": found.get(POSTER),
-            "posters": [
-                found[one] for one in map(poster_name, range(1, film.posters + 1)) if one in found
-            ]
-            or None,
+            "posters": [found[one] for one in poster_names(film.posters) if one in found] or None,
             "timeline": None,
             "gif": found.get(GIF),
             "loudness": made.loudness and asdict(made.loudness),

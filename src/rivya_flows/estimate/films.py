@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf
@@ -25,15 +25,18 @@ from rivya_flows.queue.scope import item_scope, known_item, known_scope
 from rivya_flows.queue.state import State
 from rivya_flows.steps.cut_lengths import (
     Span,
-    beat_span,
+    beat_spans,
     length_problems,
+    longest,
+    narration_span,
     overlaps_in,
+    shown_seconds,
     sound_span,
     span_of,
     start_problems,
 )
 from rivya_flows.steps.cut_rules import drawn_texts
-from rivya_flows.steps.cut_speech import is_speech, sounds_in, speech_in
+from rivya_flows.steps.cut_speech import clip_speech, is_speech, sounds_in, speech_in
 
 _SPOKEN = 15.0  # characters in a second
 _MOST_ITEMS = 1_000  # of a plan; of a larger one the lengths of films are not worked out
@@ -107,79 +110,62 @@ def _asset(kind: str | None, seconds: float | None = None) -> dict[str, JsonValu
 
 
 def _film(given: Mapping[str, Any]) -> Film:
-    least, most = picture = _picture(given)
     problems = (*start_problems(given), *length_problems(given))
-    clips = given.get("clips")
-    spoken, about = _speech_span(given, clips)
-    length = given.get("length")
-    if length == "speech" and spoken is None:
-        length = "picture"  # its clips are the speech
-    if spoken is not None and length == "speech":
-        least, most = spoken
-    elif spoken is not None and length is None:
-        least, most = map(max, picture, spoken)
-    by_speech = length in (None, "speech")
-    narrated = spoken is not None and by_speech and most in (inf, spoken[1])
+    clips, length = each_of(given.get("clips")), given.get("length")
+    *begins, picture = _begins(given)
+    sounds = [one for one in (given.get("narration"), *sounds_in(given)) if one is not None]
+    leading = [*filter(is_speech, sounds)]
+    over_all = longest((0.0, 0.0), *map(sound_span, leading))
+    speech = longest(over_all, *_speech_ends(given, begins))
+    least, most = picture
+    if length is None:
+        least, most = longest(picture, over_all)
+    elif length == "speech" and speech[1] > 0:
+        least, most = speech
+    narrated = bool(leading) and length in (None, "speech") and most in (inf, over_all[1])
+    about = narrated and any(map(_is_estimated, leading))
+    about = about or any(_is_estimated(part) for one in clips for part in (one, _narration(one)))
     if (card := given.get("end_card")) is not None:
         card_length = span_of(card.get("seconds", 2.0) if isinstance(card, Mapping) else 2.0)
         least, most = least + card_length[0], most + card_length[1]
     if length not in (None, "speech", "picture"):
-        least, most = span_of(length)
-    about = (narrated and about) or (length in (None, "picture") and _is_about(clips))
+        (least, most), about = span_of(length), False
     wrong = tuple(one.sentence for one in problems)
     return Film(round(least, 2), None if most == inf else round(most, 2), narrated, about, wrong)
 
 
-def _speech_span(given: Mapping[str, Any], clips: Any) -> tuple[Span | None, bool]:
-    """When the speech of the whole film ends, and whether that is an estimate; None without any.
+def _begins(given: Mapping[str, Any]) -> list[Span]:
+    """When each clip begins, and after them when the last one ends."""
+    found, lengths = [(0.0, 0.0)], beat_spans(given)
+    after = [*lengths[1:], (0.0, 0.0)]
+    for length, later, overlap in zip(lengths, after, [*overlaps_in(given), 0.0], strict=False):
+        # An overlap takes at most half of a clip.
+        most = min(MAX_TRANSITION if overlap is None else overlap, length[0] / 2, later[0] / 2)
+        least = min(0.0 if overlap is None else overlap, length[1] / 2, later[1] / 2)
+        begin = found[-1]
+        found.append((max(0.0, begin[0] + length[0] - most), begin[1] + length[1] - least))
+    return found
 
-    Speech in `audio` lies under clips that speak; whether they do may be known in the run only.
-    """
-    lead = given.get("narration")
-    sounds = [one for one in (lead, *filter(is_speech, sounds_in(given))) if one is not None]
-    if not sounds or (lead is None and _speaks_surely(clips)):
-        return None, False
-    if lead is None and speech_in({"clips": clips}).speaks:
-        return (0.0, inf), False
-    spans = [sound_span(one) for one in sounds]
-    least, most = max(one for one, _ in spans), max(one for _, one in spans)
-    return (least, most), any(map(_is_estimated, sounds))
+
+def _speech_ends(given: Mapping[str, Any], begins: Sequence[Span]) -> Iterator[Span]:
+    """When the speech of each clip ends that has one, or may have."""
+    overlaps = [0.0, *overlaps_in(given)]
+    for clip, begin, overlap in zip(each_of(given.get("clips")), begins, overlaps, strict=False):
+        least, most = span_of(shown_seconds(clip))
+        if _narration(clip) is not None:
+            least, most = narration_span(clip, overlap)
+        elif not clip_speech(clip).speaks:
+            continue
+        elif has_unknown(clip) and not (isinstance(clip, Mapping) and clip.get("speaks") is True):
+            least = -begin[0]
+        yield begin[0] + least, begin[1] + most
+
+
+def _narration(clip: Any) -> Any:
+    return clip.get("narration") if isinstance(clip, Mapping) else None
 
 
 def _is_estimated(part: Any) -> bool:
     """Whether the length of a medium of a part, or of one of its media, is estimated."""
     media = each_of(part.get("media") if isinstance(part, Mapping) else None)
     return any(isinstance(one, Mapping) and bool(one.get("about")) for one in media)
-
-
-def _speaks_surely(clips: Any) -> bool:
-    """Whether a clip speaks, whatever is not known yet."""
-    return any(
-        speech_in({"clips": one}).speaks
-        and (
-            not has_unknown(one)
-            or (isinstance(one, Mapping) and (one.get("speaks") is True or "narration" in one))
-        )
-        for one in each_of(clips)
-    )
-
-
-def _is_about(clips: Any) -> bool:
-    """Whether the length of a clip is estimated."""
-    return any(
-        _is_estimated(one) or (isinstance(one, Mapping) and _is_estimated(one.get("narration")))
-        for one in each_of(clips)
-    )
-
-
-def _picture(given: Mapping[str, Any]) -> Span:
-    """The least and greatest length of the clips."""
-    lengths = [*map(beat_span, each_of(given.get("clips")))]
-    least, most = sum(one for one, _ in lengths), sum(one for _, one in lengths)
-    for (_, one), (_, other), overlap in zip(
-        lengths, lengths[1:], overlaps_in(given), strict=False
-    ):
-        # An overlap takes at most half of a clip.
-        least -= min(MAX_TRANSITION if overlap is None else overlap, one / 2, other / 2)
-        most -= 0.0 if overlap is None else min(overlap, one / 2, other / 2)
-    return max(0.0, least), most

@@ -30,11 +30,12 @@ from rivya_cut.results import (
     GIF,
     POSTER,
     POSTER_SIDE,
+    TIMELINE,
     Probe,
     Rendered,
     clean_name,
     film_names,
-    poster_name,
+    poster_names,
 )
 from rivya_cut.subtitles import MAX_SUBTITLE_CHARACTERS, MAX_SUBTITLES
 from rivya_flows.media.bounds import MAX_POSTERS
@@ -42,7 +43,6 @@ from rivya_flows.media.content_credentials import Credentials
 from rivya_flows.media.decoder import DecoderCall
 
 MAX_LOST_CHARACTERS = 500
-TIMELINE = "timeline.otio"
 _MAX_TIMELINE_BYTES = 1 << 20
 _PROBE = TypeAdapter(Probe)
 _RENDERED = TypeAdapter(Rendered)
@@ -137,11 +137,11 @@ def wanted_names(work: Composition | Layout) -> tuple[frozenset[str], frozenset[
     """The files that a rendering must leave, and those that it may leave too."""
     if isinstance(work, Layout):
         return frozenset(film_names(work.formats, ".png")), frozenset()
-    films = film_names((*work.formats, *work.platforms))
+    films = film_names(work.formats, platforms=work.platforms)
     extras = [name for one, name in (("poster", POSTER), ("gif", GIF)) if one in work.extras]
     clean = map(clean_name, films if "clean" in work.extras else ())
-    posters = range(2, (work.posters if "poster" in work.extras else 1) + 1)
-    return frozenset([*films, *extras]), frozenset([*clean, *map(poster_name, posters)])
+    posters = poster_names(work.posters)[1:] if "poster" in work.extras else ()
+    return frozenset([*films, *extras]), frozenset([*clean, *posters])
 
 
 def checked_probe(probe: Probe) -> Probe:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from rivya_cut.composition import MAX_TRANSITION
 from rivya_cut.terms import STILL_SECONDS, TransitionKind
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.cut_places import Values, maps_in, members_of
+from rivya_flows.language.cut_places import Values, each_of, maps_in, members_of
 from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.final_cut import medium_kind
@@ -32,7 +32,7 @@ def length_problems(given: Values) -> Iterator[Diagnostic]:
     reason to fail: a transition then takes half of a clip at most.
     """
     clips, overlaps = members_of(given.get("clips")), overlaps_in(given)
-    lengths = [most if least == most else None for least, most in map(beat_span, clips)]
+    lengths = [most if least == most else None for least, most in beat_spans(given)]
     for index, length in enumerate(lengths):
         around = overlaps[max(0, index - 1) : index + 1]
         taken = sum(one for one in around if one is not None)
@@ -90,12 +90,31 @@ def span_of(seconds: Any) -> Span:
     return (float(seconds), float(seconds)) if is_number(seconds) else (0.0, inf)
 
 
-def beat_span(clip: Any) -> Span:
-    """How long a clip is shown, with its narration."""
-    least, most = span_of(shown_seconds(clip))
+def beat_spans(given: Values) -> list[Span]:
+    """How long each clip is shown, with its narration; an unknown list of clips is one of them."""
+    overlaps = [0.0, *overlaps_in(given)]
+    return [
+        longest(span_of(shown_seconds(clip)), narration_span(clip, overlap), (0.0, 0.0))
+        for clip, overlap in zip(each_of(given.get("clips")), overlaps, strict=False)
+    ]
+
+
+def narration_span(clip: Any, overlap: float | None) -> Span:
+    """When the narration of a clip ends, from its begin; it begins when the clip before is not seen any more."""
     narration = clip.get("narration") if isinstance(clip, Mapping) else None
-    speech = (0.0, 0.0) if narration is None else sound_span(narration)
-    return max(least, speech[0], 0.0), max(most, speech[1], 0.0)
+    if narration is None:
+        return (0.0, 0.0)
+    at = narration.get("at", 0.0) if isinstance(narration, Mapping) else None
+    least, most = sound_span(narration)
+    if not is_number(at):
+        return least, most
+    later = span_of(overlap) if overlap is not None else (0.0, MAX_TRANSITION)
+    return least + max(0.0, later[0] - at), most + max(0.0, later[1] - at)
+
+
+def longest(*spans: Span) -> Span:
+    """The span of the longest of several lengths."""
+    return max(least for least, _ in spans), max(most for _, most in spans)
 
 
 def sound_span(sound: Any) -> Span:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from rivya_client.mime_types import MediaKind
 from rivya_cut.subtitles import Cue
-from rivya_cut.terms import FORMATS
+from rivya_cut.terms import FORMATS, Platform
 
 if TYPE_CHECKING:  # what only probes needs none of it
     from rivya_cut.composition import Composition, Layout
 
-POSTER, GIF = "poster.jpg", "loop.gif"
+POSTER, GIF, TIMELINE = "poster.jpg", "loop.gif", "timeline.otio"
 
 POSTER_SIDE = 640
 """Pixels of the longer side of a small picture, where nothing else is asked for."""
@@ -69,24 +69,27 @@ class Rendered:
     timeline: str | None = None
 
 
-def poster_name(number: int) -> str:
-    """The file of a poster, counted from 1."""
-    return POSTER if number == 1 else POSTER.replace(".", f"-{number}.")
-
-
 def file_stem(format_name: str) -> str:
     """A format as part of a file name: ``9:16`` is ``9x16``."""
     return format_name.replace(":", "x")
 
 
-def film_names(formats: Iterable[str], suffix: str = ".mp4") -> tuple[str, ...]:
-    """The file of each format, in order; one alone without formats."""
-    return tuple(f"{file_stem(one)}{suffix}" for one in formats) or (f"film{suffix}",)
+def film_names(
+    formats: Iterable[str], suffix: str = ".mp4", platforms: Iterable[Platform] = ()
+) -> tuple[str, ...]:
+    """The file of each format and each platform, in order; one alone without any."""
+    stems = [*map(file_stem, formats), *platforms] or ["film"]
+    return tuple(f"{stem}{suffix}" for stem in dict.fromkeys(stems))
 
 
 def clean_name(film: str) -> str:
     """The file of the same film without captions."""
     return f"{film.removesuffix('.mp4')}-clean.mp4"
+
+
+def poster_names(count: int) -> tuple[str, ...]:
+    """The files of so many posters, the best first."""
+    return (POSTER, *(f"poster-{number}.jpg" for number in range(2, count + 1)))
 
 
 def sizes_of(
