@@ -395,8 +395,9 @@ def _write_subtitles(
         request = state.item(step.id, item.key).request
         extras = request.arguments.get("extras") if request else None
         texts = {".otio": item.timeline} if item.timeline else {}
-        if item.captions and isinstance(extras, list) and "srt" in extras:
-            texts[".srt"] = srt(item.captions.timed)
+        cues = item.captions.timed if item.captions else []
+        if cues and isinstance(extras, list) and "srt" in extras:
+            texts[".srt"] = srt(cues)
         if not (texts and item.media and (film := copies.get(item.media[0].sha256))):
             continue
         labels = item.formats[item.media[0].sha256]
