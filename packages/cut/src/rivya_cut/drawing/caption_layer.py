@@ -11,8 +11,9 @@ from PIL import Image
 
 from rivya_cut.composition import Captions, Look
 from rivya_cut.drawing.bidi import right_to_left
-from rivya_cut.drawing.colours import INK, WHITE, Colour, colour_of, contrast, readable
+from rivya_cut.drawing.colours import WHITE, Colour, colour_of, ground_of, readable
 from rivya_cut.drawing.parts import (
+    OUTLINE,
     PADDING,
     Layer,
     Part,
@@ -21,16 +22,17 @@ from rivya_cut.drawing.parts import (
     layer_at,
     on_plate,
     safe_area,
+    style_of,
     with_shadow,
 )
-from rivya_cut.drawing.type import Box, Outline, Setting, Style, clean, fit_text, set_lines
+from rivya_cut.drawing.type import Box, Outline, Setting, clean, fit_text, set_lines
 from rivya_cut.line_breaks import GLUE, graphemes, words_of
 
 _CAPTION, _LEAST_CAPTION = 0.052, 0.033  # type, of the shorter side
 _STRONG, _POP = 1.15, 1.8  # of it, where words are coloured, and where a few are shown at a time
 _POP_HEIGHT = {"top": 0.25, "middle": 0.5, "bottom": 0.75}  # of their middle, of the safe area
 _PLATE_OPACITY = 0.74  # white on it has a contrast of 9 or more, whatever is behind
-_OUTLINE, _STRONG_OUTLINE = 0.075, 0.1  # in em
+_STRONG_OUTLINE = 0.1  # in em
 _ACCENT: Colour = (255, 209, 46)
 _VIVID, _UNLIKE = 80, 80  # of an accent: between its parts, and from the colour of other words
 _BESIDE = 0.13  # in em: what belongs to a word of the space beside it
@@ -73,7 +75,8 @@ def caption_picture(
     there is none else. It keeps clear of what other captions `ever` do, too, where there is room.
     """
     area, short = safe_area(size), min(size)
-    style, is_plate = Style(captions.font or look.font), captions.style == "plate"
+    style = style_of(look, captions, language=captions.language)
+    is_plate = captions.style == "plate"
     scale = captions.size * {"highlight": _STRONG, "pop": _POP}.get(captions.style, 1.0)
     padding = 2 * PADDING[0] * _CAPTION * scale * short if is_plate else 0.0
     room = area[2] - area[0] - padding, (area[3] - area[1]) / 2
@@ -81,13 +84,13 @@ def caption_picture(
     lines, em = fit_text(clean(text, style), style, room, sizes, most=2)
     colour = colour_of(captions.colour) if captions.colour else WHITE
 
-    ground = _ground(colour)
+    ground = ground_of(colour)
 
     def drawn(in_colour: Colour) -> tuple[Setting, Part]:
         if is_plate:
             letters = set_lines(lines, style, em, in_colour, beyond=0)
             return letters, on_plate(letters.image, em, ground, _PLATE_OPACITY, radius=0.35)
-        wide = _STRONG_OUTLINE if captions.style in ("highlight", "pop") else _OUTLINE
+        wide = _STRONG_OUTLINE if captions.style in ("highlight", "pop") else OUTLINE
         outline = Outline(ground, wide)
         letters = set_lines(lines, style, em, in_colour, outline=outline, beyond=round(wide * em))
         return letters, with_shadow(letters.image, em)
@@ -129,16 +132,11 @@ def _place(
     return replace(layer_at(part, x, y), clear=not part.image.getbbox())
 
 
-def _ground(colour: Colour) -> Colour:
-    """Of the outline or the plate behind letters of a colour."""
-    return INK if contrast(colour, INK) >= contrast(colour, WHITE) else WHITE
-
-
 def _accent(captions: Captions, look: Look, colour: Colour) -> Colour:
     """The colour of a word that is spoken: one that is read, and seen beside the other words."""
     if captions.accent:
         return colour_of(captions.accent)
-    ground = _ground(colour)
+    ground = ground_of(colour)
     brand = (readable(colour_of(code), ground) for code in (*look.colours[1:], *look.colours[:1]))
     seen = (
         one

@@ -149,15 +149,17 @@ def fit_text(
     size = min(greatest, box[0] / max(widest, 0.01))
     if len(given) <= most and size >= (0.88 * greatest if len(given) > 1 else greatest):
         return given, size
-    words = words_of(text)
+    words, lines = words_of(text), None
     for step in range(100):
         size = greatest * 0.96**step
         inside = size < least
         lines = _break_lines(words, style, box[0] / size, inside=inside)
         room = int(box[1] / size / leading(lines or (), style)) if inside else most
         if lines and len(lines) <= room:
-            return lines, size
-    return lines or given, size
+            break
+    lines = lines or given
+    # One letter may be wider than the box.
+    return lines, min(size, box[0] / max(0.01, *(width(line, style) for line in lines)))
 
 
 def draw_lines(

@@ -111,7 +111,7 @@ def open_font(path: Path) -> hb.Face:
         face = hb.Face(path.read_bytes())
     except OSError as error:
         raise MediaError(f"{path}: {error.strerror or error}", hint) from error
-    outlines = {"glyf", "CFF ", "CFF2"}.intersection(face.table_tags)
+    outlines = any(len(face.reference_table(tag)) for tag in ("glyf", "CFF ", "CFF2"))
     if not (outlines and face.unicodes and 16 <= face.upem <= 16_384):
         raise MediaError(f"{path}: not a font that can be read", hint)
     return face
@@ -202,6 +202,7 @@ def _faces(family: str | Path, *, strong: bool, language: str | None) -> Iterato
         yield FAMILIES[family][0 if strong else 1]
     for script in SCRIPTS:
         yield noto(script, strong=strong)
+    yield from (pair[0 if strong else 1] for pair in FAMILIES.values())
     first = _region(language or "")
     for region in sorted(_east(), key=lambda one: one != first):
         yield Face(_east()[region], _STRONG if strong else _LIGHT)
