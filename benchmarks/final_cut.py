@@ -1,9 +1,9 @@
 """Measures a final cut against plain transcoding: ``python -m benchmarks.final_cut [--json]``.
 
-Both make 10 s in three formats from the same media: the cut has two films and a moving still, joined
-by fades, with captions, a logo, a narration over music, and an end card; its peer scales and encodes 10 s
-of the same films with PyAV, and copies nothing else. In turns, so that other work on the machine meets
-both.
+Both make 30 s in three formats from the same media: the cut has films and moving stills, joined by a
+transition of each kind, with captions, a logo, a narration and a beat that speaks over music, and an end
+card; its peer scales and encodes 30 s of the same films with PyAV, and copies nothing else. In turns,
+so that other work on the machine meets both.
 """
 
 from __future__ import annotations
@@ -18,13 +18,22 @@ import tempfile
 import time
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 
 import av
 from PIL import Image
 
-from rivya_cut.composition import Captions, Clip, Composition, EndCard, Music, Overlay, Transition
+from rivya_cut.composition import (
+    Captions,
+    Clip,
+    Composition,
+    EndCard,
+    Overlay,
+    Said,
+    Sound,
+    Transition,
+)
 from rivya_cut.final_cut import render
 from rivya_cut.terms import FORMATS, Format
 from rivya_sandbox.renderers.render import render as generated
@@ -33,17 +42,19 @@ from rivya_sandbox.renderers.request import Kind, RenderRequest
 RUNS = 3
 _SIZES: tuple[Format, ...] = ("9:16", "1:1", "16:9")
 _WORDS = "Meet the Aurora desk lamp. Warm light, made for you. Order today, and see it tomorrow."
-_RATE = 24
+_BEAT = "Fold it, and take it with you."
+_RATE, _SECONDS, _FILM_SECONDS = 24, 30, 5
 
 
 def media(folder: Path) -> Path:
     """Write the films, the still, the sounds and the logo."""
-    film = {"duration": "5", "resolution": "720p"}
+    film = {"duration": str(_FILM_SECONDS), "resolution": "720p"}
     wanted: dict[str, tuple[str, Kind, str, dict[str, str]]] = {
         "a.mp4": ("veo3-1-lite", "video", "A red sneaker", film | {"aspectRatio": "16:9"}),
         "b.mp4": ("veo3-1-lite", "video", "'Aurora' lamp", film | {"aspectRatio": "9:16"}),
         "c.png": ("z-image", "image", "Mountains at dawn", {"aspect_ratio": "16:9"}),
         "voice.mp3": ("elevenlabs-turbo-2-5", "audio", _WORDS, {}),
+        "beat.mp3": ("elevenlabs-turbo-2-5", "audio", _BEAT, {}),
         "music.mp3": ("elevenlabs-turbo-2-5", "audio", _WORDS * 2, {}),
     }
     for name, (model, kind, prompt, params) in wanted.items():
@@ -54,19 +65,32 @@ def media(folder: Path) -> Path:
 
 
 def cut(folder: Path, out: Path) -> None:
+    beat = Clip(
+        media=(folder / "c.png",),
+        seconds=4,
+        motion="pull-out",
+        transition=Transition(kind="wipe"),
+        narration=Sound(media=folder / "beat.mp3"),
+        captions=Said(text=_BEAT),
+    )
     composition = Composition(
         clips=(
-            Clip(media=folder / "a.mp4", seconds=3.6),
-            Clip(media=folder / "c.png", seconds=2.8, motion="push-in"),
-            Clip(media=folder / "b.mp4", seconds=3.0),
+            Clip(media=(folder / "a.mp4",), seconds=4.4),
+            Clip(media=(folder / "c.png",), seconds=4, motion="push-in"),
+            Clip(media=(folder / "b.mp4",), seconds=4.4, transition=Transition(kind="slide")),
+            Clip(media=(folder / "a.mp4",), seconds=4.4, transition=Transition(kind="push")),
+            beat,
+            Clip(media=(folder / "b.mp4",), seconds=4.4, transition=Transition(kind="zoom")),
+            Clip(media=(folder / "a.mp4",), seconds=4.4, transition=Transition(kind="cut")),
         ),
         transition=Transition(kind="fade", seconds=0.4),
-        narration=folder / "voice.mp3",
-        music=Music(audio=folder / "music.mp3"),
+        narration=Sound(media=folder / "voice.mp3"),
+        music=Sound(media=folder / "music.mp3", role="music", repeat=True),
         captions=Captions(text=_WORDS),
-        overlays=(Overlay(image=folder / "logo.png"),),
-        end_card=EndCard(title="Aurora", line="Order today", seconds=1.4),
+        overlays=(Overlay(media=folder / "logo.png"),),
+        end_card=EndCard(title="Aurora", line="Order today"),
         formats=_SIZES,
+        length=float(_SECONDS),
     )
     render(composition, out, lambda share: None)
 
@@ -78,10 +102,11 @@ def transcode(folder: Path, out: Path) -> None:
             options = {"crf": "19", "preset": "veryfast"}
             stream = container.add_stream("libx264", rate=_RATE, options=options)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            sources = islice(cycle(("a.mp4", "b.mp4")), _SECONDS // _FILM_SECONDS)
             index = 0
-            for source in ("a.mp4", "b.mp4"):
+            for source in sources:
                 with av.open(str(folder / source)) as film:
-                    for frame in islice(film.decode(video=0), 5 * _RATE):
+                    for frame in islice(film.decode(video=0), _FILM_SECONDS * _RATE):
                         scaled = frame.reformat(width, height, "yuv420p")
                         scaled.pts, scaled.time_base = index, Fraction(1, _RATE)
                         scaled.pict_type = av.video.frame.PictureType.NONE
@@ -121,7 +146,7 @@ def main() -> None:
     if wanted.json:
         print(json.dumps({"rows": rows, "memory_mib": memory, "load": os.getloadavg()[0]}))
         return
-    print("| 10 s in 9:16, 1:1 and 16:9 | median | minimum | processor |")
+    print("| 30 s in 9:16, 1:1 and 16:9 | median | minimum | processor |")
     print("| --- | ---: | ---: | ---: |")
     for name, row in rows.items():
         columns = " | ".join(f"{row[key]:.1f} s" for key in ("median", "least", "processor"))

@@ -29,13 +29,14 @@ from rivya_cut.composition import (
 )
 from rivya_cut.final_cut import render
 from rivya_cut.reading import open_media, probe
-from rivya_cut.rendering.timeline import ClipMedium, Shot, Timeline
+from rivya_cut.rendering.timeline import ClipMedium, Pane, Shot, Timeline
 from rivya_cut.results import Rendered
 from rivya_cut.spoken import clip_sounds
 from rivya_cut.stills import lay_out
 from rivya_cut.subtitles import Cue
 from support.composed_media import (
     RATE,
+    cut_out,
     film,
     film_of,
     greys,
@@ -140,7 +141,7 @@ def test_films_and_stills_follow_each_other_in_size_and_pace_of_the_first(tmp_pa
     assert found.cues[-1].end <= 2
 
 
-@pytest.mark.parametrize("kind", ["fade", "slide"])
+@pytest.mark.parametrize("kind", ["fade", "slide", "push", "wipe", "zoom"])
 def test_a_transition_has_no_jump(kind: str, tmp_path: Path) -> None:
     clips = tuple(
         Clip(media=still(tmp_path / f"{name}.png", (64, 36), name), seconds=1)
@@ -157,6 +158,39 @@ def test_a_transition_has_no_jump(kind: str, tmp_path: Path) -> None:
         assert max(b - a for a, b in pairwise(shown)) < 50
 
 
+def test_films_share_a_frame_and_the_shorter_one_holds_its_last(tmp_path: Path) -> None:
+    short, long = (film(tmp_path / f"{n}.mp4", seconds=n, sound=n / 9) for n in (1, 2))
+    shared = Clip(media=(still(tmp_path / "a.png", (64, 64), "blue"), short, long), split="column")
+    look = Look(colours=("#00ff00",))
+    _rendered(
+        Composition(clips=(shared,), formats=("9:16",), shrink=2, look=look), tmp_path / "out"
+    )
+    seen = [_image(tmp_path / "out" / "9x16.mp4", at) for at in (0, 12, 23)]
+    columns = [[_pixel(image, 270, y) for y in (160, 480, 800)] for image in seen]
+    assert all(column[0] == pytest.approx((0, 0, 255), abs=12) for column in columns)
+    greys = [(upper[0], lower[0]) for _, upper, lower in columns]
+    assert greys == [pytest.approx(one, abs=14) for one in ((0, 0), (255, 133), (255, 255))]
+    assert _pixel(seen[0], 270, 319) == pytest.approx((0, 255, 0), abs=40)
+    wave = heard(tmp_path / "out" / "9x16.mp4")
+    assert strength(wave[: RATE // 2], 220) > 20 * strength(wave[3 * RATE // 2 :], 220)
+
+
+def test_a_medium_that_shares_a_frame_is_named_by_its_place(tmp_path: Path) -> None:
+    media = (still(tmp_path / "a.png", (64, 64)), tone(tmp_path / "b.wav"))
+    with pytest.raises(MediaError, match=r"clips\[0\]\.media\[1\]: .*: a sound"):
+        _rendered(Composition(clips=(Clip(media=media),)), tmp_path / "out")
+
+
+@pytest.mark.parametrize(("speed", "shown"), [(2.0, [70, 162, 209]), (0.5, [70, 139, 185])])
+def test_a_film_runs_at_the_speed_of_its_clip(
+    speed: float, shown: list[int], tmp_path: Path
+) -> None:
+    clip = Clip(media=film(tmp_path / "a.mp4"), start=0.25, seconds=1, speed=speed)
+    _rendered(Composition(clips=(clip,)), tmp_path / "out")
+    seen = greys(tmp_path / "out" / "film.mp4")
+    assert [seen[at] for at in (0, len(seen) // 2, -1)] == pytest.approx(shown, abs=12)
+
+
 def test_the_last_frame_is_held(tmp_path: Path) -> None:
     voice = tone(tmp_path / "voice.wav", seconds=1.2)
     _cut(tmp_path / "out", film(tmp_path / "a.mp4", seconds=0.5), audio=(voice,))
@@ -171,6 +205,42 @@ def test_a_film_that_ends_with_its_speech_names_the_clips_that_nobody_sees(tmp_p
     made = _cut(tmp_path / "out", *clips, narration=voice, length="speech")
     assert seconds(made.media["film.mp4"]) == pytest.approx(0.5, abs=0.05)
     assert made.lost == ("clips[1] is not seen: the film ends before it",)
+
+
+def test_a_film_over_a_film_plays_once_and_holds_its_last_frame(tmp_path: Path) -> None:
+    ground = still(tmp_path / "a.png", (320, 320), "blue")
+    inset = Overlay(media=film(tmp_path / "b.mp4"), position="center", width=0.5, start=0.5)
+    made = Composition(clips=(Clip(media=ground, seconds=2),), overlays=(inset,))
+    _rendered(made, tmp_path / "out")
+    path = tmp_path / "out" / "film.mp4"
+    assert _pixel(_image(path, 11), 160, 160) == pytest.approx((0, 0, 255), abs=12)
+    seen = [_pixel(_image(path, at), 160, 160)[0] for at in (24, 35, 47)]
+    assert seen == pytest.approx([139, 255, 255], abs=14)
+    with pytest.raises(MediaError, match=r"overlays\[0\]: .*b\.mp4: not an image"):
+        lay_out(Layout(image=ground, overlays=(inset,)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [("a.webm", "libvpx-vp9", "yuva420p"), ("a.mov", "prores_ks", "yuva444p10le")],
+)
+def test_a_film_with_transparent_parts_shows_the_film_below_through_them(
+    name: str, codec: str, pixels: str, tmp_path: Path
+) -> None:
+    shape = Image.new("RGBA", (64, 64), (0, 255, 0, 0))
+    shape.paste((255, 0, 0, 255), (0, 0, 32, 64))
+    over = Overlay(
+        media=cut_out(tmp_path / name, codec, pixels, shape), position="center", width=0.5
+    )
+    ground = Clip(media=still(tmp_path / "a.png", (320, 320), "blue"), seconds=0.5)
+    _rendered(Composition(clips=(ground,), overlays=(over,)), tmp_path / "out")
+    seen = _image(tmp_path / "out" / "film.mp4", 3)
+    for place, colour in (
+        ((120, 160), (255, 0, 0)),
+        ((200, 160), (0, 0, 255)),
+        ((70, 160), (0, 0, 255)),
+    ):
+        assert _pixel(seen, *place) == pytest.approx(colour, abs=14)
 
 
 @pytest.mark.parametrize(
@@ -212,27 +282,47 @@ def test_a_blurred_ground_has_a_soft_seam_and_is_dark_unless_the_picture_has_a_w
             assert steepest < 8, "twice of what it is at full size"
 
 
+@pytest.mark.parametrize(("size", "upright"), [((200, 100), False), ((100, 200), True)])
+def test_only_the_bar_beside_a_white_edge_stays_white(
+    size: tuple[int, int], upright: bool, tmp_path: Path
+) -> None:
+    picture = Image.new("RGB", size, "#404040")
+    picture.paste("white", (0, 0, size[0] // 2, size[1]) if upright else (0, 0, size[0], 50))
+    picture.save(tmp_path / "a.png")
+    options: Any = {"formats": ("1:1",), "reframe": "blur", "shrink": 2}
+    made = Composition(clips=(Clip(media=tmp_path / "a.png", seconds=0.1),), **options)
+    _rendered(made, tmp_path / "out")
+    lay_out(Layout(image=tmp_path / "a.png", **options), tmp_path)
+    with Image.open(tmp_path / "1x1.png") as card:
+        for seen in (card, _image(tmp_path / "out" / "1x1.mp4", 1)):
+            places = [(10, 270), (530, 270)] if upright else [(270, 10), (270, 530)]
+            lights = [_pixel(seen, *place)[0] for place in places]
+            assert lights == pytest.approx([255, 32], abs=6)
+
+
 def test_what_covers_an_overlay_or_has_no_font_is_said(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (96, 64))
     wide = Overlay(media=still(tmp_path / "b.png", (96, 32)), width=0.9)
     overlays = (
         *(wide.model_copy(update={"position": one}) for one in ("top", "bottom", "bottom-left")),
-        Overlay(text="日本", position="center"),
+        Overlay(text="\U00012000\U00012001", position="center"),
     )
-    captions = Captions(cues=(Cue(0, 0.2, "Tea 🔥 日"), Cue(0.2, 0.4, "日")), position="middle")
+    captions = Captions(
+        cues=(Cue(0, 0.2, "Tea \U00012002"), Cue(0.2, 0.4, "\U00012000")), position="middle"
+    )
     composition = Composition(
         clips=(Clip(media=image, seconds=0.5),), captions=captions, overlays=overlays
     )
     found = _rendered(composition, tmp_path / "out")
     assert found.lost == (
-        "left out of the picture: no font has '日', '本', '🔥'",
+        "left out of the picture: no font has '\U00012000', '\U00012001', '\U00012002'",
         "1 caption lies on an overlay in film.mp4: there is no room for both",
         "overlays[1] lies on another in film.mp4: there is no room for both",
     )
-    assert [cue.text for cue in found.cues] == ["Tea 🔥 日", "日"]
+    assert [cue.text for cue in found.cues] == ["Tea \U00012002", "\U00012000"]
     layout = Layout(image=image, overlays=overlays)
     assert lay_out(layout, tmp_path).lost == (
-        "left out of the picture: no font has '日', '本'",
+        "left out of the picture: no font has '\U00012000', '\U00012001'",
         "overlays[1] lies on another in film.png: there is no room for both",
     )
 
@@ -259,16 +349,16 @@ def test_what_is_too_short_for_a_film_is_said_and_fails_nothing(tmp_path: Path) 
 
 def test_a_held_film_is_silent(tmp_path: Path) -> None:
     medium = ClipMedium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 1.5, has_sound=True)
-    shot = Shot(medium, 25, 10, start=0.5)
-    held = Timeline(Fraction(10), (shot,), (), Transition(), 25)
+    shot = Shot((Pane(medium, 10),), 25, start=0.5)
+    held = Timeline(Fraction(10), (shot,), (), (), 25)
     [sound] = clip_sounds(held)[medium.path]
     assert (sound.skip, sound.at, sound.count) == (RATE // 2, 0, RATE)
 
 
 def test_sounds_of_clips_fade_with_their_transition(tmp_path: Path) -> None:
     medium = ClipMedium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 2, has_sound=True)
-    shots = (Shot(medium, 20, 20), Shot(medium, 20, 20))
-    faded = Timeline(Fraction(10), shots, (4,), Transition(kind="fade"), 36)
+    shots = (Shot((Pane(medium, 20),), 20),) * 2
+    faded = Timeline(Fraction(10), shots, (4,), (Transition(kind="fade"),), 36)
     one, other = clip_sounds(faded)[medium.path]
     fade, join = 0.4 * RATE, 0.01 * RATE
     assert (one.at, one.fade_in, one.fade_out) == (0, join, fade)

@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 
 from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_PIXELS
-from rivya_cut.composition import Composition
+from rivya_cut.composition import Clip, Composition
 from rivya_cut.drawing.end_card import end_card_picture
 from rivya_cut.encoding import FilmWriter, write_loop, write_poster, write_sound
 from rivya_cut.metadata import collect_tags, lost_metadata
@@ -25,7 +25,7 @@ from rivya_cut.rendering.overlays import Drawn, of_overlay, overlays_of, poster_
 from rivya_cut.rendering.planes import draw_stamps, frame_of_image
 from rivya_cut.rendering.reframe import Size, even
 from rivya_cut.rendering.shots import card, pace, picture_frames, still_size
-from rivya_cut.rendering.timeline import ClipMedium, Shot, Timeline, arrange
+from rivya_cut.rendering.timeline import ClipMedium, Shot, Timeline, arrange, wanted_overlap
 from rivya_cut.results import GIF, POSTER, Probe, Rendered, clean_name, sizes_of
 from rivya_cut.rules import check
 from rivya_cut.soundtrack import measure_loudness, soundtrack
@@ -84,7 +84,7 @@ def _cut(
     """The media in `work`, films first, the captions, and what is not as it was asked for."""
     check_images(composition)
     sounds = {name: one.media for name, one in composition.sounds.items()}
-    media = [_medium(index, clip.media[0]) for index, clip in enumerate(composition.clips)]
+    media = [_media(index, clip) for index, clip in enumerate(composition.clips)]
     talks = composition.narration is None and any(clip.speaks for clip in composition.clips)
     leads = ("narration",) if talks else ("narration", "audio[0]")
     lead = next((name for name in leads if name in sounds), None)
@@ -92,7 +92,7 @@ def _cut(
     timeline = arrange(composition, media, lengths[lead] if lead else None)
     speech = clip_speech(timeline) if talks else ()
     captions = captions_of(composition, find_speech(sounds[lead]) if lead else speech, timeline)
-    sizes = sizes_of(composition, lambda: _own_size(media[0]))
+    sizes = sizes_of(composition, lambda: _own_size(media[0][0]))
     # The largest first, so that no thread is left with it alone.
     order = sorted(sizes, key=lambda name: sizes[name][0] * sizes[name][1], reverse=True)
     with ThreadPoolExecutor(_WORKERS) as pool:
@@ -122,14 +122,12 @@ def _cut(
 
 def _short_transitions(timeline: Timeline) -> Iterator[str]:
     """Transitions for which a clip is too short."""
-    if timeline.transition.kind == "cut":
-        return
-    wanted = max(1, round(timeline.transition.seconds * timeline.rate))
-    for index, overlap in enumerate(timeline.overlaps):
-        if overlap < wanted:
+    joins = zip(timeline.transitions, timeline.overlaps, strict=True)
+    for index, (transition, overlap) in enumerate(joins):
+        if overlap < wanted_overlap(transition, timeline.rate):
             yield (
                 f"the transition after clip {index + 1} takes {float(overlap / timeline.rate):.2g} s "
-                f"of {timeline.transition.seconds:g} s: a clip is too short for it"
+                f"of {transition.seconds:g} s: a clip is too short for it"
             )
 
 
@@ -150,8 +148,14 @@ def _unseen(composition: Composition, timeline: Timeline) -> Iterator[str]:
         yield f"captions from {late[0]:g} s on are not seen: they start after the end of the clips"
 
 
-def _medium(index: int, path: Path) -> ClipMedium:
+def _media(index: int, clip: Clip) -> tuple[ClipMedium, ...]:
     name = f"clips[{index}]"
+    if len(clip.media) == 1:
+        return (_medium(name, clip.media[0]),)
+    return tuple(_medium(f"{name}.media[{at}]", path) for at, path in enumerate(clip.media))
+
+
+def _medium(name: str, path: Path) -> ClipMedium:
     with naming(name):
         found = probe(path)
         if found.kind == "audio":

@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 
 from rivya_client.errors import MediaError
-from rivya_cut.composition import Composition, Layout
+from rivya_cut.composition import Composition, Layout, Overlay
 from rivya_cut.encoding import unwritable
 from rivya_cut.fonts import missing_characters, name_characters, open_font
 from rivya_cut.metadata import MAX_LOST
@@ -35,7 +35,7 @@ def own_folder(folder: Path) -> Iterator[Path]:
 
 def drawn_texts(work: Composition | Layout) -> Iterator[str]:
     """What is drawn, but for captions."""
-    yield from (one.text for one in work.overlays if one.text)
+    yield from (one.text for one in _overlays(work).values() if one.text)
     if isinstance(work, Composition) and work.end_card is not None:
         yield from filter(None, (work.end_card.title, work.end_card.line))
 
@@ -48,9 +48,20 @@ def losses(
     return (*crowded, *metadata)[:MAX_LOST]
 
 
+def _overlays(work: Composition | Layout) -> dict[str, Overlay]:
+    """By where they stand."""
+    clips = work.clips if isinstance(work, Composition) else ()
+    of_clips = {
+        f"clips[{index}].overlays[{at}]": one
+        for index, clip in enumerate(clips)
+        for at, one in enumerate(clip.overlays)
+    }
+    return of_clips | {f"overlays[{index}]": one for index, one in enumerate(work.overlays)}
+
+
 def images_of(work: Composition | Layout) -> dict[str, Path]:
     """The pictures over the film or still, by where they stand."""
-    named = {f"overlays[{index}]": one.media for index, one in enumerate(work.overlays)}
+    named = {name: one.media for name, one in _overlays(work).items()}
     if isinstance(work, Composition) and work.end_card is not None:
         named["end_card.image"] = work.end_card.image
     return {name: path for name, path in named.items() if path is not None}
@@ -61,8 +72,9 @@ def check_images(work: Composition | Layout) -> None:
         with naming("look.font"):
             open_font(work.look.font)
     for name, path in images_of(work).items():
+        films = isinstance(work, Composition) and name != "end_card.image"
         with naming(name):
-            if probe(path).kind != "image":
+            if probe(path).kind not in (("image", "video") if films else ("image",)):
                 raise MediaError(f"{path}: not an image", "give jpeg, png, webp or gif")
 
 

@@ -19,7 +19,7 @@ from rivya_cut.rendering.reframe import (
     bars,
     edges_over,
     focus_of,
-    ground_light,
+    ground_lights,
     placement,
     soft_seam,
     window,
@@ -80,7 +80,6 @@ def _ground(image: Image.Image, place: Placement, layout: Layout) -> Image.Image
         return Image.new("RGB", place.size, bars(layout.look))
     tiny = (place.size[0] // GROUND_SCALE, place.size[1] // GROUND_SCALE)
     opaque = on_ground(image, "white")
-    light = ground_light(opaque.convert("L"))
-    small = edges_over(opaque, tiny).filter(ImageFilter.GaussianBlur(GROUND_BLUR))
-    small = small.point([round(value * light) for value in range(256)] * 3)
+    lights = ground_lights(opaque.convert("L"), tiny)
+    small = edges_over(opaque, tiny, lights).filter(ImageFilter.GaussianBlur(GROUND_BLUR))
     return small.resize(place.size, Image.Resampling.BICUBIC)

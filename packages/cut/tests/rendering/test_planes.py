@@ -8,15 +8,7 @@ import pytest
 from av import VideoFrame
 from PIL import Image
 
-from rivya_cut.rendering.planes import (
-    blend,
-    draw_stamps,
-    frame_of_image,
-    image_of,
-    planes_of,
-    push,
-    stamp,
-)
+from rivya_cut.rendering.planes import draw_stamps, frame_of_image, image_of, planes_of, stamp
 
 
 def _pixel(image: Image.Image, x: int, y: int) -> tuple[int, ...]:
@@ -36,14 +28,6 @@ def _ground(colour: Any, size: tuple[int, int] = (32, 32)) -> VideoFrame:
 @pytest.mark.parametrize("colour", [(230, 40, 60), (0, 0, 0), (255, 255, 255), (20, 90, 200)])
 def test_colours_survive_the_way_through_a_frame(colour: tuple[int, int, int]) -> None:
     assert _near(_pixel(image_of(_ground(colour)), 5, 5), colour)
-
-
-def test_a_fade_shows_half_of_each_and_a_slide_pushes_the_old_picture_out_to_the_left() -> None:
-    seen = image_of(blend(_ground("black"), _ground("white"), 0.5))
-    assert _near(_pixel(seen, 3, 3), (127, 127, 127))
-    seen = image_of(push(_ground("red"), _ground("blue"), 0.25))
-    assert _near(_pixel(seen, 8, 8), (255, 0, 0))
-    assert _near(_pixel(seen, 28, 8), (0, 0, 255))
 
 
 @pytest.mark.parametrize("corner", [(4, 4), (5, 7)])

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from rivya_cut.rendering.reframe import ZOOM, edges_over, focus_of, placement, window
+from rivya_cut.rendering.reframe import ZOOM, cells, edges_over, focus_of, placement, window
 from rivya_cut.rendering.shots import still_size
-from rivya_cut.terms import Motion
+from rivya_cut.terms import Motion, Split
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,36 @@ def test_the_camera_never_jumps_nor_stands_still(motion: Motion) -> None:
     steps = [abs(b - a) for a, b in pairwise(lefts)]
     assert min(steps) > 0.2 * max(steps)
     assert max(steps) < 4
+
+
+@pytest.mark.parametrize(
+    ("size", "split", "count", "rows"),
+    [
+        ((1080, 1920), "row", 2, [2]),
+        ((1920, 1080), "column", 3, [1, 1, 1]),
+        ((1920, 1080), "grid", 2, [2]),
+        ((1080, 1920), "grid", 2, [1, 1]),
+        ((1080, 1920), "grid", 3, [1, 1, 1]),
+        ((1080, 1080), "grid", 3, [1, 2]),
+        ((1080, 1080), "grid", 4, [2, 2]),
+        ((1920, 1080), "grid", 5, [2, 3]),
+        ((1080, 1920), "grid", 9, [3, 3, 3]),
+    ],
+)
+def test_media_that_share_a_frame_fill_it_but_for_thin_gaps(
+    size: tuple[int, int], split: Split, count: int, rows: list[int]
+) -> None:
+    found = cells(size, count, split)
+    tops = sorted({one.top for one in found})
+    assert [sum(one.top == top for one in found) for top in tops] == rows
+    assert all(value % 2 == 0 for one in found for value in (one.left, one.top, *one.size))
+    for top in tops:
+        row = [one for one in found if one.top == top]
+        gaps = [b.left - a.left - a.size[0] for a, b in pairwise(row)]
+        assert gaps == [4] * (len(row) - 1)
+        assert (row[0].left, row[-1].left + row[-1].size[0]) == (0, size[0])
+        assert max(one.size[0] for one in row) - min(one.size[0] for one in row) <= 2
+    assert found[-1].top + found[-1].size[1] == size[1]
 
 
 def test_the_focus_is_where_the_detail_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def _film(seconds: float, rate: Fraction = _RATE) -> ClipMedium:
 
 
 def _arranged(
-    *given: tuple[Clip, ClipMedium],
+    *given: tuple[Clip, *tuple[ClipMedium, ...]],
     lead: float | None = None,
     transition: Transition = _CUT,
     length: Part | float | None = None,
@@ -34,13 +35,13 @@ def _arranged(
     formats: tuple[Format, ...] = (),
 ) -> Timeline:
     composition = Composition(
-        clips=tuple(clip for clip, _ in given),
+        clips=tuple(clip for clip, *_ in given),
         transition=transition,
         length=length,
         end_card=end_card,
         formats=formats,
     )
-    return arrange(composition, [medium for _, medium in given], lead)
+    return arrange(composition, [tuple(media) for _, *media in given], lead)
 
 
 def _clip(seconds: float | None = None, start: float = 0.0) -> Clip:
@@ -85,6 +86,35 @@ def test_a_transition_overlaps_at_most_half_of_a_clip() -> None:
     assert made.overlaps == (2, 2)
     assert made.frames == 20
     assert made.begins() == (0, 8, 10)
+
+
+def test_each_clip_says_how_it_follows_the_one_before_it_or_else_the_film_does() -> None:
+    push = Clip(media=Path("a"), transition=Transition(kind="push", seconds=0.2))
+    made = _arranged(
+        (_clip(1), _still()),
+        (push, _film(1)),
+        (_clip(1), _film(1)),
+        transition=Transition(kind="fade", seconds=0.4),
+    )
+    assert [one.kind for one in made.transitions] == ["push", "fade"]
+    assert made.overlaps == (2, 4)
+
+
+def test_what_shares_a_frame_lasts_as_its_longest_film_and_is_heard_by_its_first_sound() -> None:
+    loud = replace(_film(2), has_sound=True)
+    made = _arranged((_clip(start=0.5), _still(), _film(1.5), loud, replace(loud, seconds=3.0)))
+    [shot] = made.shots
+    assert shot.frames == 25
+    assert [pane.own for pane in shot.panes] == [0, 10, 15, 25]
+    assert (shot.medium, shot.own) == (loud, 15)
+    [stills] = _arranged((_clip(), _still(), _still()), lead=5).shots
+    assert stills.frames == stills.own == 120
+
+
+def test_a_fast_film_is_shorter_and_a_slow_one_longer() -> None:
+    fast, slow = (Clip(media=Path("a"), speed=speed, start=1) for speed in (2, 0.5))
+    made = _arranged((fast, _film(3)), (slow, _film(3)))
+    assert [shot.frames for shot in made.shots] == [10, 40]
 
 
 def test_a_longer_narration_holds_the_last_clip_and_the_end_card_comes_after_it() -> None:

@@ -22,7 +22,7 @@ from rivya_cut.drawing.colours import (
     readable,
     text_on,
 )
-from rivya_cut.drawing.type import Box, Style
+from rivya_cut.drawing.type import Box as Box, Style
 from rivya_cut.reading import upright
 
 Size = tuple[int, int]

@@ -13,7 +13,6 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import groupby
 from typing import Literal, NamedTuple
 
 import resvg_py
@@ -21,6 +20,7 @@ import uharfbuzz as hb
 from PIL import Image
 
 from rivya_cut.bounds import MAX_DRAWN_CHARACTERS, beyond
+from rivya_cut.drawing.bidi import right_to_left
 from rivya_cut.drawing.colours import Colour
 from rivya_cut.drawing.shaping import (
     Glyph,
@@ -32,6 +32,7 @@ from rivya_cut.drawing.shaping import (
     set_line,
     sized,
 )
+from rivya_cut.drawing.typed import ends_of
 from rivya_cut.fonts import language_of, open_font
 from rivya_cut.line_breaks import GLUE, graphemes, join_words, pieces, words_of
 
@@ -42,7 +43,6 @@ Box = tuple[int, int, int, int]
 
 _MAX_MARKS = 4  # in a row; a flood of marks would cover the lines above
 _JOINERS = "\u200c\u200d"
-_ABOVE = 0.78  # of the step: what of it is above the baseline
 _TALL_LEADING, _LEADING = 1.45, 1.27  # of a line, in em, with and without marks above and below
 _TALL_EXTENT, _EXTENT = (
     (0.95, 0.35),
@@ -68,43 +68,12 @@ class _Placed(NamedTuple):
     end: float
 
 
-class _Plan(NamedTuple):
-    """The glyphs of lines, from one baseline to the next, and the box of the picture."""
+class _Setting(NamedTuple):
+    """The glyphs of lines, the baseline of each, and the box of the picture."""
 
     lines: tuple[tuple[_Placed, ...], ...]
-    step: float
+    bases: tuple[float, ...]
     box: Box
-
-
-class Setting(NamedTuple):
-    """Lines as a picture, which is cached: copy it before changing it."""
-
-    image: Image.Image
-    lines: tuple[str, ...]
-    style: Style
-    size: float
-    plan: _Plan
-
-    def boxes(
-        self, row: int, start: int, end: int, before: float = 0.0, after: float = 0.0
-    ) -> list[Box]:
-        """Where the characters `start` to `end` of a line are in the picture, as high as the line is.
-
-        Several boxes where its directions differ. `before` and `after` are beside each, in em.
-        """
-        sizes = [*map(len, graphemes(self.lines[row]))]
-        codes = range(sum(sizes[:start]), sum(sizes[:end]))
-        (x, y, _, _), step, last = self.plan.box, self.plan.step, len(self.lines) - 1
-        top = 0 if row == 0 else round(step * (row - _ABOVE) - y)
-        bottom = self.image.height if row == last else round(step * (row + 1 - _ABOVE) - y)
-        found = []
-        for inside, glyphs in groupby(self.plan.lines[row], lambda one: one.glyph.at in codes):
-            if inside:
-                of_word = [*glyphs]
-                left = round(min(one.x for one in of_word) - x - before * self.size)
-                right = round(max(one.end for one in of_word) - x + after * self.size)
-                found.append((max(0, left), top, max(0, right), bottom))
-        return found
 
 
 def clean(text: str, style: Style) -> str:
@@ -162,6 +131,7 @@ def fit_text(
     return lines, min(size, box[0] / max(0.01, *(width(line, style) for line in lines)))
 
 
+@lru_cache(maxsize=64)
 def draw_lines(
     lines: tuple[str, ...],
     style: Style,
@@ -171,31 +141,19 @@ def draw_lines(
     align: Align = "center",
     outline: Outline | None = None,
     beyond: int | None = None,
+    typed: int | None = None,
 ) -> Image.Image:
-    """The picture alone of `set_lines`."""
-    return set_lines(lines, style, size, colour, align=align, outline=outline, beyond=beyond).image
-
-
-@lru_cache(maxsize=64)
-def set_lines(
-    lines: tuple[str, ...],
-    style: Style,
-    size: float,
-    colour: Colour,
-    *,
-    align: Align = "center",
-    outline: Outline | None = None,
-    beyond: int | None = None,
-) -> Setting:
     """Lines in one colour, cut to their ink, RGBA; 1 by 1 pixel and transparent where nothing can be drawn.
 
-    With `beyond` the picture is as high as the lines, whatever their letters are, and so many pixels above
-    and below.
+    The picture is cached: copy it before changing it. With `beyond` its height is that of the lines, whatever
+    their letters are, and so many pixels above and below. With `typed` only so many letters are seen, where they
+    are in the whole.
     """
-    plan = _place(lines, style, size, align, outline.width if outline else 0.0, beyond)
-    left, top, right, bottom = plan.box
+    setting = _place(lines, style, size, align, outline and outline.width, beyond)
+    left, top, right, bottom = setting.box
     body, emoji = [], []
-    for one in (one for line in plan.lines for one in line if one.ink):
+    placed = zip(setting.lines, ends_of(lines, typed), strict=True)
+    for one in (one for line, end in placed for one in line if one.ink and one.glyph.at < end):
         face = one.glyph.face
         if face.colourful:
             emoji.append(one)
@@ -214,7 +172,36 @@ def set_lines(
     )
     for one in emoji:
         _paint(image, one, left, top, size)
-    return Setting(image, lines, style, size, plan)
+    return image
+
+
+def word_boxes(
+    lines: tuple[str, ...],
+    style: Style,
+    size: float,
+    *,
+    align: Align = "center",
+    outline: Outline | None = None,
+    beyond: int | None = None,
+) -> tuple[tuple[str, Box], ...]:
+    """Each word of `words_of`, in the order of reading, and its box in the picture of `draw_lines`.
+
+    A box is as high as its line, and has all the ink of its word.
+    """
+    setting = _place(lines, style, size, align, outline and outline.width, beyond)
+    above, below = _extent(lines)
+    found: list[tuple[str, Box]] = []
+    for line, placed, base in zip(lines, setting.lines, setting.bases, strict=True):
+        end = 0
+        for word in (one.removeprefix(GLUE) for one in words_of(line)):
+            at = line.index(word, end)
+            end = at + len(word)
+            own = [one for one in placed if at <= one.glyph.at < end]
+            parts = [(one.x, base - above * size, one.end, base + below * size) for one in own]
+            parts += [one.ink for one in own if one.ink]
+            if parts:
+                found.append((word, _inside(_around(parts), setting.box)))
+    return tuple(found)
 
 
 def _drawable(one: str, style: Style) -> str:
@@ -237,36 +224,39 @@ def _is_tall(lines: Sequence[str]) -> bool:
     return any("\u0590" <= char < "\u2000" for line in lines for char in line)
 
 
+@lru_cache(maxsize=128)
 def _place(
-    lines: tuple[str, ...], style: Style, size: float, align: Align, edge: float, beyond: int | None
-) -> _Plan:
+    lines: tuple[str, ...],
+    style: Style,
+    size: float,
+    align: Align,
+    around: float | None,
+    beyond: int | None,
+) -> _Setting:
     """Where all glyphs go. What is further out than marks are is cut off: fonts may say anything."""
     if style.language is None:
         style = replace(style, language=language_of("".join(lines)))
+    rtl = right_to_left("\n".join(lines))  # lines of one text have one direction
     step = leading(lines, style) * size
     wide = max((width(line, style) for line in lines), default=0.0) * size
+    bases = tuple(index * step for index in range(len(lines)))
     placed = []
-    for row, line in enumerate(lines):
-        glyphs, length = set_line(line, style)
+    for line, base in zip(lines, bases, strict=True):
+        glyphs, length = set_line(line, style, rtl)
         start = (wide - length * size) * {"left": 0.0, "center": 0.5, "right": 1.0}[align]
-        placed.append(tuple(_at(glyph, start, row * step, size) for glyph in glyphs))
+        placed.append(tuple(_at(glyph, start, base, size) for glyph in glyphs))
     inks = [one.ink for line in placed for one in line if one.ink]
     if not inks:
-        return _Plan(tuple(placed), step, (0, 0, 1, 1))
-    left, top, right, bottom = zip(*inks, strict=True)
-    box = (
-        min(left) - edge * size, min(top) - edge * size,
-        max(right) + edge * size, max(bottom) + edge * size,
-    )  # fmt: skip
-    high = (len(lines) - 1) * step
+        return _Setting(tuple(placed), bases, (0, 0, 1, 1))
+    edge, room = (around or 0.0) * size, 1.6 * size
+    left, top, right, bottom = _around(inks)
+    box = left - edge, top - edge, right + edge, bottom + edge
     if beyond is not None:
-        above, below = _TALL_EXTENT if _is_tall(lines) else _EXTENT
-        top_most, low_most = -above * size - beyond, high + below * size + beyond
-        box = box[0], min(top_most, box[1]), box[2], max(low_most, box[3])
-    room = 1.6 * size
-    x, y = math.floor(max(box[0], -room)), math.floor(max(box[1], -room))
-    end = math.ceil(min(box[2], wide + room)), math.ceil(min(box[3], high + room))
-    return _Plan(tuple(placed), step, (x, y, max(end[0], x + 1), max(end[1], y + 1)))
+        above, below = _extent(lines)
+        box = box[0], -above * size - beyond, box[2], bases[-1] + below * size + beyond
+    most = _around([(-room, -room, wide + room, bases[-1] + room)])
+    left, top, right, bottom = _inside(_around([box]), most, from_corner=False)
+    return _Setting(tuple(placed), bases, (left, top, max(right, left + 1), max(bottom, top + 1)))
 
 
 def _at(glyph: Glyph, start: float, base: float, size: float) -> _Placed:
@@ -276,12 +266,38 @@ def _at(glyph: Glyph, start: float, base: float, size: float) -> _Placed:
     return _Placed(glyph, x, y, drawn, x + glyph.wide * size)
 
 
+def _extent(lines: Sequence[str]) -> tuple[float, float]:
+    return _TALL_EXTENT if _is_tall(lines) else _EXTENT
+
+
+def _around(parts: Sequence[Ink]) -> Box:
+    """The least box of whole pixels around all parts."""
+    left, top, right, bottom = zip(*parts, strict=True)
+    return (
+        math.floor(min(left)),
+        math.floor(min(top)),
+        math.ceil(max(right)),
+        math.ceil(max(bottom)),
+    )
+
+
+def _inside(box: Box, of: Box, *, from_corner: bool = True) -> Box:
+    """What of a box is inside of another one, counted from the corner of that."""
+    x, y = of[:2] if from_corner else (0, 0)
+    return (
+        max(of[0], min(box[0], of[2])) - x,
+        max(of[1], min(box[1], of[3])) - y,
+        min(of[2], max(box[2], of[0])) - x,
+        min(of[3], max(box[3], of[1])) - y,
+    )
+
+
 def _paint(image: Image.Image, emoji: _Placed, x: int, y: int, size: float) -> None:
     """Put an emoji on a picture whose corner is at x and y."""
     assert emoji.ink is not None
-    left, top = max(0, math.floor(emoji.ink[0]) - x), max(0, math.floor(emoji.ink[1]) - y)
-    right = min(image.width, math.ceil(emoji.ink[2]) - x)
-    bottom = min(image.height, math.ceil(emoji.ink[3]) - y)
+    left, top, right, bottom = _inside(
+        _around([emoji.ink]), (x, y, x + image.width, y + image.height)
+    )
     if right <= left or bottom <= top:
         return
     scale = size / open_font(emoji.glyph.face.path).upem

@@ -130,7 +130,8 @@ def face_for(
     """
     bare = [char for char in characters if not _joins(char)]
     emoji = Face(_EMOJI)
-    if "\ufe0f" in characters and emoji.has(bare):
+    asked = "\ufe0f" in characters and characters[0] > "\x7f"
+    if (asked or "\u20e3" in characters) and emoji.has(bare):
         return emoji
     faces = _faces(family, strong=strong, language=language)
     if _WESTERN.get(str(family), frozenset()).intersection(characters):

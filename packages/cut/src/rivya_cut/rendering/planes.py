@@ -17,13 +17,14 @@ from PIL import Image, ImageChops
 
 Planes = tuple[Image.Image, Image.Image, Image.Image]
 
-_NEUTRAL = 128  # a colour plane without colour
-_ZEROS = (0, _NEUTRAL, _NEUTRAL)
+BLACK, NEUTRAL = 16, 128
+"""Of a luma plane in limited range, and of a colour plane without colour."""
+_ZEROS = (0, NEUTRAL, NEUTRAL)
 
 
 def planes_of(frame: VideoFrame) -> Planes:
     """The planes of a 4:2:0 frame: they share its memory, so copy one before you draw on it."""
-    luma, blue, red = (_view(plane) for plane in frame.planes)
+    luma, blue, red = (_view(plane) for plane in frame.planes[:3])
     return luma, blue, red
 
 
@@ -53,27 +54,6 @@ def image_of(frame: VideoFrame) -> Image.Image:
     return image
 
 
-def blend(one: VideoFrame, other: VideoFrame, share: float) -> VideoFrame:
-    """`one` with `share` (0 to 1) of `other`."""
-    pairs = zip(planes_of(one), planes_of(other), strict=True)
-    first, second, third = (Image.blend(a, b, share) for a, b in pairs)
-    return frame_of((first, second, third))
-
-
-def push(one: VideoFrame, other: VideoFrame, share: float) -> VideoFrame:
-    """`other` comes in from the right by `share` (0 to 1) of the width and pushes `one` out."""
-    step = round(one.width * share / 2)  # of the colour planes
-    made = []
-    pairs = zip(planes_of(one), planes_of(other), strict=True)
-    for move, (a, b) in zip((2 * step, step, step), pairs, strict=True):
-        width, height = a.size
-        plane = Image.new("L", a.size)
-        plane.paste(a.crop((move, 0, width, height)), (0, 0))
-        plane.paste(b.crop((0, 0, move, height)), (width - move, 0))
-        made.append(plane)
-    return frame_of((made[0], made[1], made[2]))
-
-
 @dataclass(frozen=True)
 class Stamp:
     """A picture with transparency, ready to be drawn on frames at its place.
@@ -99,7 +79,7 @@ class Stamp:
         if share >= 1:
             return self
         opacity = [round(value * share) for value in range(256)]
-        colour = [round(_NEUTRAL + (value - _NEUTRAL) * share) for value in range(256)]
+        colour = [round(NEUTRAL + (value - NEUTRAL) * share) for value in range(256)]
         luma, blue, red = self.planes
         mask, half, _ = (one.point(opacity) for one in self.masks)
         faded = (luma.point(opacity), blue.point(colour), red.point(colour))
@@ -128,14 +108,16 @@ def stamp(image: Image.Image, x: int, y: int, size: tuple[int, int]) -> Stamp | 
     small = mask.resize(half, Image.Resampling.BOX)
     colours = []
     for plane in (blue, red):
-        neutral = Image.new("L", plane.size, _NEUTRAL)
+        neutral = Image.new("L", plane.size, NEUTRAL)
         colours.append(Image.composite(plane, neutral, mask).resize(half, Image.Resampling.BOX))
     dark = Image.composite(luma, Image.new("L", luma.size), mask)
     return Stamp(x, y, (dark, colours[0], colours[1]), (mask, small, small))
 
 
 def frame_stamp(frame: VideoFrame, x: int, y: int, mask: Image.Image) -> Stamp:
-    """A frame with even sides, seen through a mask of its size, at an even place."""
+    """A frame with even sides, seen through a mask of its size or its own, at an even place."""
+    if frame.format.name == "yuva420p":
+        mask = _view(frame.planes[3])
     half = mask.resize((frame.width // 2, frame.height // 2), Image.Resampling.BOX)
     masks = (mask, half, half)
     luma, blue, red = (

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from PIL import Image, ImageChops, ImageFilter
 
 from rivya_cut.composition import Look
-from rivya_cut.terms import Motion, Reframe
+from rivya_cut.terms import Motion, Reframe, Split
 
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]
@@ -23,11 +26,10 @@ GROUND_SCALE, GROUND_BLUR = 12, 4.0
 
 _EDGE = 0.1  # of a picture, at each side with a bar: over half of the frame
 _DIM = 0.5  # the light that such a copy keeps
-_BRIGHT = (
-    0.7,
-    0.85,
-)  # of white: edges of a picture whose copy keeps more of its light, and all of it
+_BRIGHT = (0.7, 0.85)  # of white: an edge whose copy keeps more of its light, and all of it
 
+_GAP = 0.004  # between media that share a frame, of its short side
+_UNEQUAL = 0.5  # as bad as cells whose one side is 1.65 times the other
 _NEARLY = 0.02  # a picture of nearly the shape of the frame gets no bars
 _MAP = 64  # pixels of the small picture in which the focus is looked for
 _STRONG = 96  # of 255: an edge that is stronger, as of letters, counts as this
@@ -36,6 +38,15 @@ _STRONG = 96  # of 255: an edge that is stronger, as of letters, counts as this
 def even(length: float) -> int:
     """Next even number: 4:2:0 keeps colour for every second pixel."""
     return max(2, round(length / 2) * 2)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A part of a frame: all even."""
+
+    left: int
+    top: int
+    size: Size
 
 
 @dataclass(frozen=True)
@@ -140,20 +151,90 @@ def _middle(weights: list[float], share: float) -> float:
     return sum(weights[at] * (at + 0.5) for at in inside) / held[start] / side
 
 
-def edges_over(picture: Image.Image, size: Size) -> Image.Image:
+def edges_over(
+    picture: Image.Image, size: Size, lights: Sequence[float] = (1.0, 1.0), zero: int = 0
+) -> Image.Image:
     """A picture's two edges beside the bars, each stretched over half of a frame.
 
     What is further inside, such as a bright thing in the middle, would be a spot of light in the bars.
+    Each keeps its share of the light above `zero`.
     """
-    sides = picture.size[0] * size[1] < picture.size[1] * size[0]
     made = Image.new(picture.mode, size)
-    for first, last, at in ((0.0, _EDGE, 0), (1 - _EDGE, 1.0, 1)):
-        shares = (first, 0, last, 1) if sides else (0, first, 1, last)
-        left, top, right, bottom = (a * b for a, b in zip(shares, picture.size * 2, strict=True))
-        half = (-(-size[0] // 2), size[1]) if sides else (size[0], -(-size[1] // 2))
-        part = picture.resize(half, Image.Resampling.BOX, box=(left, top, right, bottom))
+    half = size[0] - size[0] // 2, size[1]
+    if not _has_bars_beside(picture.size, size):
+        half = size[0], size[1] - size[1] // 2
+    for at, (box, light) in enumerate(zip(_edges(picture.size, size), lights, strict=True)):
+        part = picture.resize(half, Image.Resampling.BOX, box=box)
+        dim = [round(zero + (value - zero) * light) for value in range(256)]
+        part = part.point(dim * len(part.getbands()))
         made.paste(part, (at * (size[0] - half[0]), at * (size[1] - half[1])))
     return made
+
+
+def ground_lights(luma: Image.Image, size: Size) -> list[float]:
+    """How much of its light each half of the blurred copy behind a picture keeps, 0.5 to 1.
+
+    The copy sets off the picture by being darker. One on a white ground would be cut out of it, so a bright
+    edge stays as bright.
+    """
+    dark, bright = _BRIGHT
+    found = []
+    for box in _edges(luma.size, size):
+        [light] = luma.resize((1, 1), Image.Resampling.BOX, box=box).tobytes()
+        share = (light / 255 - dark) / (bright - dark)
+        found.append(_DIM + (1 - _DIM) * min(1.0, max(0.0, share)))
+    return found
+
+
+def _has_bars_beside(picture: Size, size: Size) -> bool:
+    """Left and right, not above and below."""
+    return picture[0] * size[1] < picture[1] * size[0]
+
+
+def _edges(picture: Size, size: Size) -> Iterator[Box]:
+    """The parts of a picture beside its bars: left and right, or above and below."""
+    width, height = picture
+    for first, last in ((0.0, _EDGE), (1 - _EDGE, 1.0)):
+        if _has_bars_beside(picture, size):
+            yield width * first, 0.0, width * last, float(height)
+        else:
+            yield 0.0, height * first, float(width), height * last
+
+
+def cells(size: Size, count: int, split: Split) -> list[Cell]:
+    """The parts of a frame of even `size` that so many media share, with gaps between them."""
+    if split == "row":
+        return _in_rows(size, [count])
+    if split == "column":
+        return _in_rows(size, [1] * count)
+    # Equal ones that are nearly squares, if it can be; shorter rows first, since the wide ones lead.
+    grids = [
+        _in_rows(size, [(count + at) // rows for at in range(rows)]) for rows in range(1, count + 1)
+    ]
+    return min(grids, key=_oddness)
+
+
+def _in_rows(size: Size, rows: Sequence[int]) -> list[Cell]:
+    gap = even(min(size) * _GAP)
+    found = []
+    lines = zip(rows, _parts(size[1], len(rows), gap), strict=True)
+    for count, (top, height) in lines:
+        columns = _parts(size[0], count, gap)
+        found += [Cell(left, top, (width, height)) for left, width in columns]
+    return found
+
+
+def _parts(length: int, count: int, gap: int) -> Iterator[tuple[int, int]]:
+    """Where each of the parts of an even length begins, and how long it is: all even."""
+    ends = [round(at * (length + gap) / count / 2) * 2 for at in range(count + 1)]
+    yield from ((begin, end - gap - begin) for begin, end in pairwise(ends))
+
+
+def _oddness(grid: Sequence[Cell]) -> float:
+    """How far the cells of a grid are from squares, on average, and from being equal."""
+    stretch = sum(abs(math.log(one.size[0] / one.size[1])) for one in grid) / len(grid)
+    widths = [one.size[0] for one in grid]
+    return stretch + (_UNEQUAL if max(widths) - min(widths) > 2 else 0.0)
 
 
 @lru_cache(maxsize=8)
@@ -164,19 +245,6 @@ def soft_seam(place: Placement) -> Image.Image:
     mask = Image.new("L", place.region)
     mask.paste(255, (beside, above, width - beside, height - above))
     return mask.filter(ImageFilter.BoxBlur((beside, above)))
-
-
-def ground_light(luma: Image.Image) -> float:
-    """How much of its light the blurred copy behind a picture keeps, 0.5 to 1.
-
-    The copy sets off the picture by being darker. One on a white ground would be cut out of it, so a bright
-    ground stays as bright.
-    """
-    small = luma.resize((8, 8), Image.Resampling.BOX).tobytes()
-    edge = [value for at, value in enumerate(small) if at % 8 in (0, 7) or at // 8 in (0, 7)]
-    dark, bright = _BRIGHT
-    share = (sum(edge) / len(edge) / 255 - dark) / (bright - dark)
-    return _DIM + (1 - _DIM) * min(1.0, max(0.0, share))
 
 
 def bars(look: Look) -> str:

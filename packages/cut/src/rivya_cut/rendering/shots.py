@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice, repeat
 from pathlib import Path
@@ -19,15 +19,24 @@ from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_FRAMES, beyond
 from rivya_cut.composition import Composition
 from rivya_cut.graphs import link, ready
-from rivya_cut.reading import on_ground, open_media, picture_stream, probe, turn, upright
+from rivya_cut.reading import (
+    decode_all,
+    keeps_alpha,
+    on_ground,
+    open_media,
+    picture_stream,
+    probe,
+    turn,
+    upright,
+)
 from rivya_cut.rendering.planes import (
+    BLACK,
+    NEUTRAL,
     Planes,
-    blend,
     frame_of,
     frame_of_image,
     image_of,
     planes_of,
-    push,
 )
 from rivya_cut.rendering.reframe import (
     GROUND_BLUR,
@@ -35,15 +44,16 @@ from rivya_cut.rendering.reframe import (
     Placement,
     Size,
     bars,
+    cells,
     edges_over,
     focus_of,
-    ground_light,
+    ground_lights,
     placement,
     soft_seam,
     window,
 )
-from rivya_cut.rendering.timeline import Shot, Timeline
-from rivya_cut.terms import TransitionKind
+from rivya_cut.rendering.timeline import ClipMedium, Pane, Shot, Timeline
+from rivya_cut.rendering.transitions import MIXED, blend, ease
 
 _Part = tuple[float, float, float, float]
 """Left, top, right and bottom of a part of a picture, as shares of its width and height."""
@@ -55,8 +65,7 @@ _TURNS = {
     270: (("transpose", "clock"),),
 }
 _UNTAGGED = 2  # "unspecified" in the numbering of ITU-T H.273
-_BLACK = 16  # in limited range
-_FULL = [min(255, max(0, (v - _BLACK) * 255 // 219)) for v in range(256)]  # of a luma
+_FULL = [min(255, max(0, (v - BLACK) * 255 // 219)) for v in range(256)]  # of a luma
 _SHARP, _PLAIN = Image.Resampling.BICUBIC, Image.Resampling.BILINEAR
 _CARD_FADE_SECONDS = 0.4
 _LONG_SIDE, _SHORT_SIDE = 1920, 1080
@@ -95,13 +104,22 @@ def card(timeline: Timeline, card: VideoFrame, last: VideoFrame) -> Iterator[Vid
     """The frames of the end card, which fades in over the last frame before it."""
     fade = min(round(_CARD_FADE_SECONDS * timeline.rate), timeline.card_frames // 3)
     for step in range(timeline.card_frames):
-        yield card if step >= fade else blend(last, card, _ease((step + 1) / (fade + 1)))
+        yield card if step >= fade else blend(last, card, ease((step + 1) / (fade + 1)))
 
 
 def film_frames(
-    path: Path, size: tuple[int, int], rate: Fraction, start: float = 0.0, part: _Part = _WHOLE
+    path: Path,
+    size: Size,
+    rate: Fraction,
+    start: float = 0.0,
+    part: _Part = _WHOLE,
+    speed: float = 1.0,
+    see_through: bool = False,
 ) -> Iterator[VideoFrame]:
-    """A `part` of a film from second `start` on: upright, in even `size`, 4:2:0 in BT.709."""
+    """A `part` of a film from second `start` on: upright, in even `size`, 4:2:0 in BT.709.
+
+    With `see_through`, frames of a film that has transparent parts have a fourth plane.
+    """
     with open_media(path) as container:
         stream = _stream(path, container)
         if start and stream.time_base:
@@ -109,10 +127,13 @@ def film_frames(
             with contextlib.suppress(av.FFmpegError):  # then it is decoded from its first frame
                 container.seek(begin, stream=stream)
         graph: Graph | None = None
-        for frame in container.decode(stream):
+        see_through = see_through and keeps_alpha(stream)
+        frames = decode_all(container, stream) if see_through else container.decode(stream)
+        pixels = "yuva420p" if see_through else "yuv420p"
+        for frame in frames:
             if graph is None:
                 shape = frame.width, frame.height, frame.format.name
-                graph = _reshape(stream, frame, size, rate, start, part)
+                graph = _reshape(stream, frame, size, rate, start, part, speed, pixels)
             elif (frame.width, frame.height, frame.format.name) != shape:
                 # Filters do not look again: of a smaller frame they would show foreign memory.
                 frame = frame.reformat(*shape)
@@ -126,10 +147,12 @@ def film_frames(
 def _reshape(
     stream: VideoStream,
     frame: VideoFrame,
-    size: tuple[int, int],
+    size: Size,
     rate: Fraction,
     start: float,
     part: _Part,
+    speed: float,
+    pixels: str,
 ) -> Graph:
     matrix = "auto"
     if frame.colorspace == _UNTAGGED:
@@ -137,11 +160,11 @@ def _reshape(
     pace = f"{rate.numerator}/{rate.denominator}"
     origin = "STARTPTS"
     if start:  # the first frame is that of the seek
-        origin, pace = str(stream.start_time or 0), f"{pace}:start_time={start:.6f}"
+        origin, pace = str(stream.start_time or 0), f"{pace}:start_time={start / speed:.6f}"
     left, top, right, bottom = part
     visible = f"w=iw*{right - left:.6f}:h=ih*{bottom - top:.6f}:x=iw*{left:.6f}:y=ih*{top:.6f}"
     steps = [
-        ("setpts", f"PTS-{origin}"),
+        ("setpts", f"(PTS-{origin})/{speed}"),
         ("fps", pace),
         *_TURNS.get(turn(frame), ()),
         *([] if part == _WHOLE else [("crop", visible)]),
@@ -151,10 +174,10 @@ def _reshape(
             ":out_color_matrix=bt709:out_range=tv",
         ),
         ("setsar", "1"),
-        ("format", "yuv420p"),
+        ("format", pixels),
     ]
     graph = Graph()
-    begin = graph.add_buffer(template=stream, time_base=stream.time_base)
+    begin = graph.add_buffer(template=stream, format=frame.format, time_base=stream.time_base)
     link(graph, begin, [*steps, ("buffersink", "")])
     graph.configure()
     return graph
@@ -168,39 +191,52 @@ def _stream(path: Path, container: InputContainer) -> VideoStream:
     return stream
 
 
-_MIXED: Mapping[TransitionKind, Callable[[VideoFrame, VideoFrame, float], VideoFrame]] = {
-    "cut": blend,  # of clips that do not overlap: never called
-    "fade": blend,
-    "slide": push,
-}
-"""How two frames become one, by the share of the second."""
-
-
 def _join_shots(composition: Composition, timeline: Timeline, size: Size) -> Iterator[VideoFrame]:
     def frames_of(shot: Shot) -> Iterator[VideoFrame]:
         return _shot_frames(shot, timeline.rate, size, composition)
 
-    mixed = _MIXED[timeline.transition.kind]
     current, visible = frames_of(timeline.shots[0]), 0
-    for index, overlap in enumerate(timeline.overlaps):
+    joins = zip(timeline.overlaps, timeline.transitions, strict=True)
+    for index, (overlap, transition) in enumerate(joins):
         yield from islice(current, timeline.shots[index].frames - visible - overlap)
         following = frames_of(timeline.shots[index + 1])
         for step in range(overlap):
-            share = _ease((step + 1) / (overlap + 1))
-            yield mixed(next(current), next(following), share)
+            share = ease((step + 1) / (overlap + 1))
+            yield MIXED[transition.kind](next(current), next(following), share)
         current, visible = following, overlap
     yield from current
-
-
-def _ease(share: float) -> float:
-    return share * share * (3 - 2 * share)
 
 
 def _shot_frames(
     shot: Shot, rate: Fraction, size: Size, composition: Composition
 ) -> Iterator[VideoFrame]:
     """The frames of a shot: exactly `shot.frames`."""
-    medium = shot.medium
+    if len(shot.panes) == 1:
+        yield from _pane_frames(shot.panes[0], shot, rate, size, composition)
+        return
+    grid = cells(size, len(shot.panes), shot.split)
+    sources = [
+        _pane_frames(pane, shot, rate, cell.size, composition)
+        for pane, cell in zip(shot.panes, grid, strict=True)
+    ]
+    gaps = planes_of(frame_of_image(Image.new("RGB", size, bars(composition.look))))
+    previous, made = None, None
+    for frames in zip(*sources, strict=True):
+        if made is None or frames != previous:
+            planes = gaps[0].copy(), gaps[1].copy(), gaps[2].copy()
+            for frame, cell in zip(frames, grid, strict=True):
+                for plane, inner, half in zip(planes, planes_of(frame), (1, 2, 2), strict=True):
+                    plane.paste(inner, (cell.left // half, cell.top // half))
+            made = frame_of(planes)
+        previous = frames
+        yield made
+
+
+def _pane_frames(
+    pane: Pane, shot: Shot, rate: Fraction, size: Size, composition: Composition
+) -> Iterator[VideoFrame]:
+    """The frames of one medium of a shot, in even `size`."""
+    medium = pane.medium
     place = placement(medium.size, size, composition.reframe, shot.motion)
     pad = composition.reframe == "pad"
     beside = bars(composition.look) if pad else "white"
@@ -209,10 +245,10 @@ def _shot_frames(
         ground = planes_of(frame_of_image(Image.new("RGB", size, beside)))
     try:
         if medium.rate is None:
-            still = _still(shot, place, beside)
+            still = _still(medium.path, place, beside)
             canvases: Iterator[VideoFrame] = repeat(still, shot.frames)
         else:
-            canvases = _hold_frames(shot, rate, place)
+            canvases = _hold_frames(pane, shot, rate, place)
         previous, made = None, None
         for index, canvas in enumerate(canvases):
             if canvas is not previous or made is None or shot.motion != "none":
@@ -224,38 +260,38 @@ def _shot_frames(
         raise MediaError(f"{medium.name}: {error.message}", error.hint) from error
 
 
-def _still(shot: Shot, place: Placement, ground: str) -> VideoFrame:
-    image = on_ground(upright(shot.medium.path), ground)
+def _still(path: Path, place: Placement, ground: str) -> VideoFrame:
+    image = on_ground(upright(path), ground)
     box = window(image.size, place.canvas, focus_of(image, place.canvas))
     canvas = image.resize(place.canvas, Image.Resampling.LANCZOS, box=box)
     return frame_of_image(canvas)
 
 
-def _hold_frames(shot: Shot, rate: Fraction, place: Placement) -> Iterator[VideoFrame]:
+def _hold_frames(pane: Pane, shot: Shot, rate: Fraction, place: Placement) -> Iterator[VideoFrame]:
     """Frames of a film on the canvas; at its end the last is held."""
-    visible, last = 0, None
-    part = _part(shot, rate, place)
-    frames = film_frames(shot.medium.path, place.canvas, rate, shot.start, part)
-    for frame in islice(frames, min(shot.own, shot.frames)):
+    path, part = pane.medium.path, _part(pane.medium, shot, rate, place)
+    frames = film_frames(path, place.canvas, rate, shot.start, part, shot.speed)
+    shown, last = 0, None
+    for frame in islice(frames, min(pane.own, shot.frames)):
         last = frame
-        visible += 1
+        shown += 1
         yield frame
     frames.close()  # type: ignore[attr-defined]  # a generator
     if last is None:
-        raise MediaError(f"{shot.medium.path}: has no frame at {shot.start:g} s")
-    yield from repeat(last, shot.frames - visible)
+        raise MediaError(f"{path}: has no frame at {shot.start:g} s")
+    yield from repeat(last, shot.frames - shown)
 
 
-def _part(shot: Shot, rate: Fraction, place: Placement) -> _Part:
+def _part(medium: ClipMedium, shot: Shot, rate: Fraction, place: Placement) -> _Part:
     """What the canvas shows of a film, by the detail of its first frame."""
-    width, height = shot.medium.size
+    width, height = medium.size
     focus = (0.5, 0.5)
-    whole = window(shot.medium.size, place.canvas)
+    whole = window(medium.size, place.canvas)
     if whole[2] - whole[0] < width - 1 or whole[3] - whole[1] < height - 1:
-        first = next(film_frames(shot.medium.path, (160, 160), rate, shot.start), None)
+        first = next(film_frames(medium.path, (160, 160), rate, shot.start), None)
         if first is not None:
-            focus = focus_of(image_of(first), place.canvas, shot.medium.size)
-    left, top, right, bottom = window(shot.medium.size, place.canvas, focus)
+            focus = focus_of(image_of(first), place.canvas, medium.size)
+    left, top, right, bottom = window(medium.size, place.canvas, focus)
     return left / width, top / height, right / width, bottom / height
 
 
@@ -297,11 +333,12 @@ def _resample(planes: Planes, place: Placement, share: float) -> Planes:
 
 def _blur_edges(planes: Planes, size: Size) -> Planes:
     """A blurred copy of the edges that fills a frame, dark unless the picture has a bright ground."""
-    found, light = [], ground_light(planes[0].point(_FULL))
-    for plane, half, zero in zip(planes, (1, 2, 2), (_BLACK, 128, 128), strict=True):
+    found: list[Image.Image] = []
+    lights = ground_lights(planes[0].point(_FULL), size)
+    for plane, half, zero in zip(planes, (1, 2, 2), (BLACK, NEUTRAL, NEUTRAL), strict=True):
         full = (size[0] // half, size[1] // half)
         tiny = (max(1, full[0] // GROUND_SCALE), max(1, full[1] // GROUND_SCALE))
-        small = edges_over(plane, tiny).filter(ImageFilter.GaussianBlur(GROUND_BLUR / half))
-        small = small.point([round(zero + (v - zero) * light) for v in range(256)])
+        small = edges_over(plane, tiny, lights, zero)
+        small = small.filter(ImageFilter.GaussianBlur(GROUND_BLUR / half))
         found.append(small.resize(full, Image.Resampling.BILINEAR))
     return found[0], found[1], found[2]
