@@ -78,6 +78,7 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], o
             # A poster or a loop is no place for the tags of a film.
             lost=losses(
                 [*drawn_texts(composition), *(cue.text for cue in captions.drawn)],
+                composition.look.font,
                 unlike,
                 lost_metadata(
                     sources_of(composition), [one for one in made if one.suffix == ".mp4"]

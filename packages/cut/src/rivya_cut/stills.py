@@ -53,7 +53,7 @@ def lay_out(layout: Layout, folder: Path) -> Rendered:
             drawn.save(work / name, "png", compress_level=1, pnginfo=info)
             media[name] = probe(work / name)
         made = [work / name for name in media]
-        lost = losses(drawn_texts(layout), crowded, lost_metadata(sources, made))
+        lost = losses(drawn_texts(layout), layout.look.font, crowded, lost_metadata(sources, made))
         for path in made:
             path.replace(folder / path.name)
     return Rendered(media, lost=lost)

@@ -8,19 +8,21 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from rivya_cut.composition import Look
+from rivya_cut.composition import Look, TextLook
 from rivya_cut.drawing.colours import (
     INK,
+    READABLE,
     WHITE,
     Colour,
     colour_of,
     contrast,
+    ground_of,
     mean,
     mix_colours,
     readable,
     text_on,
 )
-from rivya_cut.drawing.type import Box as Box, Outline
+from rivya_cut.drawing.type import Box as Box, Style
 from rivya_cut.platforms import Frame
 from rivya_cut.reading import upright
 
@@ -29,7 +31,7 @@ Size = tuple[int, int]
 SIDE = 0.05  # of the width and height: the graphics safe area of EBU R 95
 # Ours, for films that phones show upright: apps put their names above and their buttons below.
 _TALL, _TALL_TOP, _TALL_BOTTOM = 1.6, 0.12, 0.20
-OUTLINE = Outline(INK, 0.075)
+OUTLINE = 0.075  # of letters, in em
 _SHADOW = 0.16  # in em
 PADDING = (0.55, 0.42)  # of plates, across and along, in em
 _NEUTRAL: Colour = (24, 26, 32)
@@ -193,3 +195,18 @@ def brand_colours(look: Look) -> tuple[Colour, Colour]:
     main = colours[0]
     seen = (one for one in colours[1:] if contrast(one, main) >= 1.8)
     return main, next(seen, readable(mix_colours(main, text_on(main), 0.45), main, 2.0))
+
+
+def style_of(
+    look: Look, text: TextLook, *, strong: bool = True, language: str | None = None
+) -> Style:
+    """The font of a text, its own or that of the film."""
+    return Style(text.font or look.font, strong, language)
+
+
+def colours_on(ground: Colour, text: TextLook) -> tuple[Colour, Colour]:
+    """The colours of a text and of its plate: of another one where its own colour could not be read."""
+    if text.colour is None:
+        return text_on(ground), ground
+    colour = colour_of(text.colour)
+    return colour, ground if contrast(colour, ground) >= READABLE else ground_of(colour)
