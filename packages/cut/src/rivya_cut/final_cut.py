@@ -114,7 +114,9 @@ def _cut(
     # The largest first, so that no thread is left with it alone.
     order = sorted(targets, key=lambda one: one.size[0] * one.size[1], reverse=True)
     chapters = tuple(_chapters(composition, timeline))
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    # Each film that shares a frame is decoded for itself, in tens of MiB: then fewer formats at a time.
+    shared = max(len(one) for one in media)
+    with ThreadPoolExecutor(max(1, _WORKERS + 1 - shared)) as pool:
         first = targets[0]
         sound = pool.submit(_write_sound, composition, timeline, speech, work / "sound.mp4")
         frames = _Progress(progress, timeline, len(targets))
