@@ -199,7 +199,7 @@ def _cut_lane(lane: Lane, total: int) -> Iterator[AudioFrame]:
         yield from _silence(piece.at - now, now)
         now = piece.at
         end = min(piece.at + piece.count, total)
-        for block in _part(piece, end - now):
+        for block in part(piece, end - now):
             block.pts, block.time_base = now, Fraction(1, RATE)
             now += block.samples
             yield block
@@ -208,7 +208,8 @@ def _cut_lane(lane: Lane, total: int) -> Iterator[AudioFrame]:
     yield from _silence(total - now, now)
 
 
-def _part(piece: Piece, count: int) -> Iterator[AudioFrame]:
+def part(piece: Piece, count: int) -> Iterator[AudioFrame]:
+    """Up to so many samples of a piece without its gains, in blocks."""
     fifo, skipped, given = AudioFifo(), 0, 0
     for frame in piece.sound():
         if given >= count:
