@@ -79,8 +79,10 @@ def expand(requirements: Iterable[str]) -> list[str]:
             continue  # its own are in `base`
         project = ROOT / "packages" / name.rpartition("-")[2] / "pyproject.toml"
         if name.startswith("rivya-"):
-            needed = tomllib.loads(project.read_text("utf-8"))["project"]["dependencies"]
-            found += expand(needed)
+            needed = tomllib.loads(project.read_text("utf-8"))["project"]
+            found += expand(needed["dependencies"])
+            for extra in re.findall(r"\[([a-z]+)\]", one):
+                found += expand(needed["optional-dependencies"][extra])
         else:
             found.append(one)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -13,8 +14,10 @@ from rivya_cut.captions import (
     MAX_SECONDS,
     MIN_SECONDS,
     cut_text,
+    part_cue,
     srt,
     time_captions,
+    time_words,
     vtt,
 )
 from rivya_cut.line_breaks import graphemes
@@ -117,6 +120,38 @@ def test_cues_keep_order_gaps_and_the_end_of_the_film(
         assert cue.end <= seconds
         assert least - 0.002 <= cue.end - cue.start <= MAX_SECONDS + 0.002
     assert all(a.end <= b.start - gap + 0.002 for a, b in pairwise(cues))
+
+
+def test_words_share_the_speech_of_their_caption_and_a_pause_falls_between_two() -> None:
+    cue = Cue(1.0, 5.0, "Warm light,\nmade for you")
+    timed = time_words(cue, [(1.0, 2.2), (3.0, 4.6)])
+    assert timed.words[0] == 1.0
+    assert timed.words[2] == 3.0
+    assert list(timed.words) == sorted(timed.words)
+    assert time_words(timed, []) == timed
+    early = replace(timed, start=2.0)
+    assert time_words(early, []).words[:3] == (2.0, 2.0, 3.0)
+
+
+def test_words_that_are_read_at_a_glance_are_few_and_do_not_pass_a_pause() -> None:
+    cue = time_words(Cue(0.0, 6.0, "Warm. It keeps your tea at 82 degrees, always"), [])
+    parts = part_cue(cue)
+    assert [one.text for one in parts] == [
+        "Warm.",
+        "It keeps your",
+        "tea at 82",
+        "degrees,",
+        "always",
+    ]
+    assert all(a.end == b.start for a, b in pairwise(parts))
+    assert (parts[0].start, parts[-1].end) == (0.0, 6.0)
+
+
+@given(WORDS, st.floats(0.1, 9))
+def test_every_word_is_seen_once_however_little_time_it_has(text: str, seconds: float) -> None:
+    for caption in cut_text(text):
+        parts = part_cue(time_words(Cue(1.0, 1.0 + seconds, caption), [(0, 2), (2.5, 3)]))
+        assert in_order(tuple(parts)) == tuple(parts)
 
 
 def test_captions_without_a_millisecond_of_room_are_left_out() -> None:

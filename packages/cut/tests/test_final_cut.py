@@ -36,6 +36,7 @@ from rivya_cut.stills import lay_out
 from rivya_cut.subtitles import Cue
 from support.composed_media import (
     RATE,
+    cut_out,
     film,
     film_of,
     greys,
@@ -206,6 +207,42 @@ def test_a_film_that_ends_with_its_speech_names_the_clips_that_nobody_sees(tmp_p
     assert made.lost == ("clips[1] is not seen: the film ends before it",)
 
 
+def test_a_film_over_a_film_plays_once_and_holds_its_last_frame(tmp_path: Path) -> None:
+    ground = still(tmp_path / "a.png", (320, 320), "blue")
+    inset = Overlay(media=film(tmp_path / "b.mp4"), position="center", width=0.5, start=0.5)
+    made = Composition(clips=(Clip(media=ground, seconds=2),), overlays=(inset,))
+    _rendered(made, tmp_path / "out")
+    path = tmp_path / "out" / "film.mp4"
+    assert _pixel(_image(path, 11), 160, 160) == pytest.approx((0, 0, 255), abs=12)
+    seen = [_pixel(_image(path, at), 160, 160)[0] for at in (24, 35, 47)]
+    assert seen == pytest.approx([139, 255, 255], abs=14)
+    with pytest.raises(MediaError, match=r"overlays\[0\]: .*b\.mp4: not an image"):
+        lay_out(Layout(image=ground, overlays=(inset,)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [("a.webm", "libvpx-vp9", "yuva420p"), ("a.mov", "prores_ks", "yuva444p10le")],
+)
+def test_a_film_with_transparent_parts_shows_the_film_below_through_them(
+    name: str, codec: str, pixels: str, tmp_path: Path
+) -> None:
+    shape = Image.new("RGBA", (64, 64), (0, 255, 0, 0))
+    shape.paste((255, 0, 0, 255), (0, 0, 32, 64))
+    over = Overlay(
+        media=cut_out(tmp_path / name, codec, pixels, shape), position="center", width=0.5
+    )
+    ground = Clip(media=still(tmp_path / "a.png", (320, 320), "blue"), seconds=0.5)
+    _rendered(Composition(clips=(ground,), overlays=(over,)), tmp_path / "out")
+    seen = _image(tmp_path / "out" / "film.mp4", 3)
+    for place, colour in (
+        ((120, 160), (255, 0, 0)),
+        ((200, 160), (0, 0, 255)),
+        ((70, 160), (0, 0, 255)),
+    ):
+        assert _pixel(seen, *place) == pytest.approx(colour, abs=14)
+
+
 @pytest.mark.parametrize(
     ("reframe", "side"), [("crop", (0, 0, 254)), ("pad", (0, 255, 1)), ("blur", (0, 0, 127))]
 )
@@ -268,22 +305,24 @@ def test_what_covers_an_overlay_or_has_no_font_is_said(tmp_path: Path) -> None:
     wide = Overlay(media=still(tmp_path / "b.png", (96, 32)), width=0.9)
     overlays = (
         *(wide.model_copy(update={"position": one}) for one in ("top", "bottom", "bottom-left")),
-        Overlay(text="日本", position="center"),
+        Overlay(text="\U00012000\U00012001", position="center"),
     )
-    captions = Captions(cues=(Cue(0, 0.2, "Tea 🔥 日"), Cue(0.2, 0.4, "日")), position="middle")
+    captions = Captions(
+        cues=(Cue(0, 0.2, "Tea \U00012002"), Cue(0.2, 0.4, "\U00012000")), position="middle"
+    )
     composition = Composition(
         clips=(Clip(media=image, seconds=0.5),), captions=captions, overlays=overlays
     )
     found = _rendered(composition, tmp_path / "out")
     assert found.lost == (
-        "left out of the picture: no font has '日', '本', '🔥'",
+        "left out of the picture: no font has '\U00012000', '\U00012001', '\U00012002'",
         "1 caption lies on an overlay in film.mp4: there is no room for both",
         "overlays[1] lies on another in film.mp4: there is no room for both",
     )
-    assert [cue.text for cue in found.cues] == ["Tea 🔥 日", "日"]
+    assert [cue.text for cue in found.cues] == ["Tea \U00012002", "\U00012000"]
     layout = Layout(image=image, overlays=overlays)
     assert lay_out(layout, tmp_path).lost == (
-        "left out of the picture: no font has '日', '本'",
+        "left out of the picture: no font has '\U00012000', '\U00012001'",
         "overlays[1] lies on another in film.png: there is no room for both",
     )
 

@@ -246,7 +246,8 @@ def known_cues(medium: Any) -> list[dict[str, Any]] | None:
     if not isinstance(speech, Mapping) or medium.get("kind") != "video":
         return None
     try:
-        return [asdict(one) for one in _CUES.validate_python(speech.get("cues", ()))]
+        cues = _CUES.validate_python(speech.get("cues", ()))
+        return [{name: one for name, one in asdict(cue).items() if name != "words"} for cue in cues]
     except ValidationError:
         return []
 

@@ -130,8 +130,13 @@ def part_cue(cue: Cue) -> list[Cue]:
     """A cue whose words are timed as several of one to three words that are read at a glance."""
     parts: list[list[str]] = []
     for word in words_of(cue.text):
-        is_full = not parts or len(parts[-1]) == MAX_GLANCE_WORDS or _pauses(parts[-1][-1])
-        if is_full or _length([*parts[-1], word]) > MAX_GLANCE:
+        apart = [one for one in [*parts[-1], word] if not one.startswith(GLUE)] if parts else []
+        if (
+            not parts
+            or len(apart) > MAX_GLANCE_WORDS
+            or _length([*parts[-1], word]) > MAX_GLANCE
+            or _pauses(parts[-1][-1])
+        ):
             parts.append([])
         parts[-1].append(word)
     found: list[Cue] = []

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -83,6 +84,34 @@ def picture_stream(container: InputContainer) -> VideoStream | None:
         if not stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails):
             return stream
     return None
+
+
+def is_see_through(path: Path) -> bool:
+    """Whether parts of a film may be transparent."""
+    with open_media(path) as container:
+        stream = picture_stream(container)
+        return stream is not None and keeps_alpha(stream)
+
+
+def keeps_alpha(stream: VideoStream) -> bool:
+    """Whether its frames may have transparent parts, as `decode_all` gives them."""
+    return _hides_alpha(stream) or any(one.is_alpha for one in stream.format.components)
+
+
+def _hides_alpha(stream: VideoStream) -> bool:
+    """WebM keeps it beside the frames, where the decoder that FFmpeg takes by itself does not look."""
+    return stream.codec_context.name == "vp9" and stream.metadata.get("alpha_mode") == "1"
+
+
+def decode_all(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """The frames with what is transparent in them."""
+    if not _hides_alpha(stream):
+        yield from container.decode(stream)
+        return
+    decoder = VideoCodecContext.create("libvpx-vp9", "r")
+    decoder.options = {"max_pixels": str(MAX_PIXELS)}
+    for packet in container.demux(stream):
+        yield from decoder.decode(packet)
 
 
 def shown_size(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:

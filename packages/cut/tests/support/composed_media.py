@@ -27,6 +27,22 @@ def film_of(path: Path, images: Sequence[Image.Image], rate: int | Fraction) -> 
     return path
 
 
+def cut_out(path: Path, codec: str, pixels: str, image: Image.Image) -> Path:
+    """Half a second of a picture in RGBA, whose transparency the film keeps."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream(codec, rate=12)
+        assert isinstance(video, VideoStream)
+        (video.width, video.height), video.pix_fmt = image.size, pixels
+        for index in range(6):
+            frame = av.VideoFrame(*image.size, "rgba")
+            frame.planes[0].update(image.tobytes())
+            frame = frame.reformat(format=pixels)
+            frame.pts, frame.time_base = index, Fraction(1, 12)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    return path
+
+
 def film(
     path: Path,
     *,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
-from operator import itemgetter
+from itertools import accumulate
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from rivya_cut.composition import Captions, Look
 from rivya_cut.drawing.colours import INK, WHITE, Colour, colour_of, contrast, readable
@@ -22,17 +22,9 @@ from rivya_cut.drawing.parts import (
     safe_area,
     with_shadow,
 )
-from rivya_cut.drawing.type import (
-    Box,
-    Outline,
-    Setting,
-    Style,
-    clean,
-    fit_text,
-    right_to_left,
-    set_lines,
-)
-from rivya_cut.line_breaks import GLUE, graphemes, words_of
+from rivya_cut.drawing.type import Box, Outline, Style, clean, draw_lines, fit_text, word_boxes
+from rivya_cut.drawing.typed import count_letters
+from rivya_cut.line_breaks import GLUE, words_of
 
 _CAPTION, _LEAST_CAPTION = 0.052, 0.033  # type, of the shorter side
 _STRONG, _POP = 1.15, 1.8  # of it, where words are coloured, and where a few are shown at a time
@@ -40,9 +32,9 @@ _POP_HEIGHT = {"top": 0.25, "middle": 0.5, "bottom": 0.75}  # of their middle, o
 _FAR = 0.4  # of the safe area: how far a caption moves before it stands beside what it avoids
 _PLATE_OPACITY = 0.74  # white on it has a contrast of 9 or more, whatever is behind
 _OUTLINE, _STRONG_OUTLINE = 0.075, 0.1  # in em
+_BEYOND = 0.06  # in em: what tails of letters need below their line
 _ACCENT: Colour = (255, 209, 46)
 _VIVID, _UNLIKE = 80, 80  # of an accent: between its parts, and from the colour of other words
-_BESIDE = 0.13  # in em: what belongs to a word of the space beside it
 
 
 @dataclass(frozen=True)
@@ -87,34 +79,39 @@ def caption_picture(
     padding = 2 * PADDING[0] * _CAPTION * scale * short if is_plate else 0.0
     room = area[2] - area[0] - padding, (area[3] - area[1]) / 2
     sizes = _CAPTION * scale * short, _LEAST_CAPTION * captions.size * short
-    lines, em = fit_text(clean(text, style), style, room, sizes, most=2)
+    most = 1 if captions.style == "pop" else 2
+    lines, em = fit_text(clean(text, style), style, room, sizes, most)
     colour = colour_of(captions.colour) if captions.colour else WHITE
 
     ground = _ground(colour)
 
-    def drawn(in_colour: Colour) -> tuple[Setting, Part]:
-        if is_plate:
-            letters = set_lines(lines, style, em, in_colour, beyond=0)
-            return letters, on_plate(letters.image, em, ground, _PLATE_OPACITY, radius=0.35)
-        wide = _STRONG_OUTLINE if captions.style in ("highlight", "pop") else _OUTLINE
-        outline = Outline(ground, wide)
-        letters = set_lines(lines, style, em, in_colour, outline=outline, beyond=round(wide * em))
-        return letters, with_shadow(letters.image, em)
+    is_strong = captions.style in ("highlight", "pop")
+    wide = 0.0 if is_plate else _STRONG_OUTLINE if is_strong else _OUTLINE
+    outline = Outline(ground, wide) if wide else None
+    # As high whatever the letters are, so that captions do not jump; marks reach into the space around.
+    beyond = round(PADDING[1] * em)
+    spare = 0 if is_plate else beyond - round((wide + _BEYOND) * em)
 
-    letters, part = drawn(colour)
+    def drawn(in_colour: Colour) -> Part:
+        letters = draw_lines(lines, style, em, in_colour, outline=outline, beyond=beyond)
+        if is_plate:
+            padding = PADDING[0], 0.0
+            return on_plate(letters, em, ground, _PLATE_OPACITY, radius=0.35, padding=padding)
+        found = with_shadow(ImageOps.expand(letters, (spare, 0)), em)
+        return replace(found, edge=found.edge + spare)
+
+    part = drawn(colour)
     layer = _place(part, size, captions, em, avoid, ever)
-    if captions.style not in ("highlight", "pop"):
+    if not is_strong:
         return CaptionPicture(layer, layer.image, ())
-    _, accented = drawn(_accent(captions, look, colour))
     # A layer may lack what of its shadow is beyond the frame.
-    lost = part.image.width - layer.image.width, part.image.height - layer.image.height
-    x = (part.image.width - letters.image.width) // 2 - lost[0]
-    y = (part.image.height - letters.image.height) // 2 - lost[1]
-    boxes = tuple(
-        tuple((left + x, top + y, right + x, bottom + y) for left, top, right, bottom in of_word)
-        for of_word in _word_boxes(text, letters)
-    )
-    return CaptionPicture(layer, accented.image.crop((*lost, *part.image.size)), boxes)
+    whole, seen = part.image.size, layer.image.size
+    lost = whole[0] - seen[0], whole[1] - seen[1]
+    parts = word_boxes(lines, style, em, outline=outline, beyond=beyond)
+    words = (clean(word.removeprefix(GLUE), style) for word in words_of(text))
+    boxes = _of_words(words, parts, (part.edge - lost[0], part.edge - spare - lost[1]))
+    accented = drawn(_accent(captions, look, colour)).image.crop((*lost, *whole))
+    return CaptionPicture(layer, accented, boxes)
 
 
 def _place(
@@ -161,23 +158,19 @@ def _accent(captions: Captions, look: Look, colour: Colour) -> Colour:
     return next(seen, readable(_ACCENT, ground))
 
 
-def _word_boxes(text: str, letters: Setting) -> Iterator[list[Box]]:
-    """Where each word is."""
-    rows = [graphemes(line) for line in letters.lines]
-    # Where each letter is: a word that is broken has some in two lines.
-    places = [
-        (row, at) for row, line in enumerate(rows) for at, one in enumerate(line) if one != " "
-    ]
-    start = 0
-    for word in words_of(text):
-        word = clean(word.removeprefix(GLUE), letters.style)
-        end = start + len(graphemes(word.replace(" ", "")))
-        boxes: list[Box] = []
-        for row, of_row in groupby(places[start:end], itemgetter(0)):
-            inside = [at for _, at in of_row]
-            line = [" ", *rows[row], " "]
-            sides = [_BESIDE * (line[at] == " ") for at in (inside[0], inside[-1] + 2)]
-            before, after = reversed(sides) if right_to_left(word) else sides
-            boxes += letters.boxes(row, inside[0], inside[-1] + 1, before, after)
-        yield boxes
-        start = end
+def _of_words(
+    words: Iterable[str], parts: Iterable[tuple[str, Box]], corner: tuple[int, int]
+) -> tuple[tuple[Box, ...], ...]:
+    """The boxes of each word in a picture in which the letters begin at a corner.
+
+    Words that are broken have several `parts`, which are found by their letters.
+    """
+    ends = [*accumulate(map(count_letters, words))]
+    found: list[list[Box]] = [[] for _ in ends]
+    at, (x, y) = 0, corner
+    for part, (left, top, right, bottom) in parts:
+        index = bisect_right(ends, at)
+        if index < len(found):
+            found[index].append((left + x, top + y, right + x, bottom + y))
+        at += count_letters(part)
+    return tuple(map(tuple, found))

@@ -12,6 +12,7 @@ from typing import get_args
 from PIL import Image, ImageChops
 
 from rivya_cut.composition import Look, Overlay
+from rivya_cut.drawing.bidi import right_to_left
 from rivya_cut.drawing.colours import INK, WHITE, text_on
 from rivya_cut.drawing.parts import (
     OUTLINE,
@@ -30,8 +31,8 @@ from rivya_cut.drawing.parts import (
     safe_area,
     with_shadow,
 )
-from rivya_cut.drawing.type import Align, Box, Style, clean, fit_text, right_to_left, set_lines
-from rivya_cut.drawing.typed import count_letters, show_letters
+from rivya_cut.drawing.type import Align, Box, Style, clean, draw_lines, fit_text
+from rivya_cut.drawing.typed import count_letters
 from rivya_cut.reading import probe
 from rivya_cut.terms import Position
 
@@ -120,14 +121,12 @@ def _lower_third(text: str, size: Size, look: Look, share: float | None, typed: 
     # Letters reach into the space around the lines, which is as high whatever they are: plates of one
     # film do not differ.
     space = round(em * PADDING[1])
-    blocks = [show_letters(set_lines(lines, strong, em, ink, align=align, beyond=space), typed)]
+    blocks = [draw_lines(lines, strong, em, ink, align=align, beyond=space, typed=typed)]
     if below:
         size_below = (min(0.6 * em, 0.04 * short), 0.026 * short)
         lines, small = fit_text(clean(below, light), light, (limit, height), size_below, most=2)
         left = None if typed is None else max(0, typed - count_letters(title))
-        blocks.append(
-            show_letters(set_lines(lines, light, small, ink, align=align, beyond=space), left)
-        )
+        blocks.append(draw_lines(lines, light, small, ink, align=align, beyond=space, typed=left))
     step, bar = round(em * 0.25) - 2 * space, max(3, round(em * 0.17))
     inside = Image.new(
         "RGBA",
@@ -165,10 +164,10 @@ def _text(overlay: Overlay, size: Size, look: Look, typed: int | None) -> Part:
         align = "left" if "left" in overlay.position else "right"
     if corner and look.colours:
         main, _ = brand_colours(look)
-        letters = set_lines(lines, style, em, text_on(main), align=align)
-        return on_plate(show_letters(letters, typed), em, main, 1.0, radius=0.5)
-    letters = set_lines(lines, style, em, WHITE, align=align, outline=OUTLINE)
-    return with_shadow(show_letters(letters, typed), em)
+        letters = draw_lines(lines, style, em, text_on(main), align=align, typed=typed)
+        return on_plate(letters, em, main, 1.0, radius=0.5)
+    letters = draw_lines(lines, style, em, WHITE, align=align, outline=OUTLINE, typed=typed)
+    return with_shadow(letters, em)
 
 
 def is_film(overlay: Overlay) -> bool:

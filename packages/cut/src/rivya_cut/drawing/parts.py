@@ -20,7 +20,7 @@ from rivya_cut.drawing.colours import (
     readable,
     text_on,
 )
-from rivya_cut.drawing.type import Box, Outline
+from rivya_cut.drawing.type import Box as Box, Outline
 from rivya_cut.reading import upright
 
 Size = tuple[int, int]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable, Iterator
 
-from PIL import Image, ImageChops
-
-from rivya_cut.drawing.type import Setting, right_to_left
 from rivya_cut.line_breaks import GLUE, graphemes, words_of
 
 # Arabic and its like, and the scripts of India: letters of a word are joined.
@@ -29,20 +28,12 @@ def steps_of(text: str) -> list[int]:
     return found
 
 
-def show_letters(letters: Setting, count: int | None) -> Image.Image:
-    """The picture with its first letters only, the rest transparent; whole for None."""
-    if count is None:
-        return letters.image
-    seen = Image.new("L", letters.image.size)
-    for row, line in enumerate(letters.lines):
-        inside = [at for at, one in enumerate(graphemes(line)) if one != " "]
-        visible, count = inside[:count], max(0, count - len(inside))
-        if visible:
-            # Its outline at the side where it begins, and at the other once the line is whole.
-            sides = [1.0, float(visible == inside)]
-            before, after = reversed(sides) if right_to_left(line) else sides
-            for box in letters.boxes(row, 0, visible[-1] + 1, before, after):
-                seen.paste(255, box)
-    image = letters.image.copy()
-    image.putalpha(ImageChops.multiply(seen, image.getchannel("A")))
-    return image
+def ends_of(lines: Iterable[str], count: int | None) -> Iterator[int]:
+    """Where in each line the first so many letters end; None: all."""
+    left = math.inf if count is None else count
+    for line in lines:
+        characters = graphemes(line)
+        places = [at for at, one in enumerate(characters) if not one.isspace()]
+        visible = len(characters) if len(places) <= left else places[max(0, int(left))]
+        left -= min(left, len(places))
+        yield sum(map(len, characters[:visible]))

@@ -1,30 +1,33 @@
 """The fonts that text is drawn with, and which characters they have.
 
-The files are unmodified releases under the SIL Open Font License 1.1, each with its licence beside it. One is
-not: ``FlowsFigures`` has the lining figures of Playfair Display, whose own are old-style and which resvg cannot
-ask for. It was made by mapping the digits to their ``.lf`` glyphs, ``pyftsubset --text=0123456789.,:/%+-–``, and a
-new name.
+The files are unmodified releases under the SIL Open Font License 1.1, each with its licence beside it.
 ``fonttools ttLib.woff2 compress FILE.ttf`` made those of pages (``.woff2``), which hold the same font.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 
+import uharfbuzz as hb
+
+from rivya_client.errors import MediaError
+
 _FOLDER = Path(__file__).parent
-_NOTO_WEIGHT = 700
+_STRONG, _LIGHT = 700, 400
 _BEYOND_LATIN = re.compile(r"[^\0-\u036f]")
 _JOINING = frozenset((0x200C, 0x200D, 0x25CC))  # joiners, and the circle under a lone mark
 
+MAX_FONT_BYTES = 20 * 2**20
+"""Of a font file that is given."""
 
 MAX_PAGE_BYTES = 4_000_000
 """A page with all its fonts; those of the rarest scripts are left out beyond it."""
@@ -35,48 +38,33 @@ PLACE = "/* fonts */"
 
 @dataclass(frozen=True)
 class Face:
-    """One weight of a font: its file here, its family as it names itself, and 100 to 900, as in CSS."""
+    """A font file in one weight, 100 to 900 as in CSS, which a font of one weight ignores."""
 
-    file: str
-    family: str
-    weight: int
+    path: Path
+    weight: int = _LIGHT
 
     @property
-    def path(self) -> Path:
-        """Of the file."""
-        return _FOLDER / self.file
+    def colourful(self) -> bool:
+        """Whether its characters are pictures."""
+        return bool(open_font(self.path).has_color_paint)
 
     def has(self, characters: Iterable[str]) -> bool:
         """Whether the font draws all of these."""
-        return all(ord(char) in _characters(self.file) for char in characters)
+        return all(ord(char) in _characters(self.path) for char in characters)
+
+
+def _family(strong: str, light: str = "") -> tuple[Face, Face]:
+    return Face(_FOLDER / strong, _STRONG), Face(_FOLDER / (light or strong), _LIGHT)
 
 
 FAMILIES: dict[str, tuple[Face, Face]] = {
-    "poppins": (
-        Face("Poppins-SemiBold.ttf", "Poppins", 600),
-        Face("Poppins-Light.ttf", "Poppins", 300),
-    ),
-    "playfair": (
-        Face("PlayfairDisplay[wght].ttf", "Playfair Display", 700),
-        Face("PlayfairDisplay[wght].ttf", "Playfair Display", 400),
-    ),
-    "bebas": (
-        Face("BebasNeue-Regular.ttf", "Bebas Neue", 400),
-        Face("BebasNeue-Regular.ttf", "Bebas Neue", 400),
-    ),
-    "grotesk": (
-        Face("SpaceGrotesk[wght].ttf", "Space Grotesk", 700),
-        Face("SpaceGrotesk[wght].ttf", "Space Grotesk", 400),
-    ),
-    "noto": (
-        Face("NotoSans[wght].ttf", "Noto Sans", 700),
-        Face("NotoSans[wght].ttf", "Noto Sans", 400),
-    ),
+    "poppins": _family("Poppins-SemiBold.ttf", "Poppins-Light.ttf"),
+    "playfair": _family("PlayfairDisplay[wght].ttf"),
+    "bebas": _family("BebasNeue-Regular.ttf"),
+    "grotesk": _family("SpaceGrotesk[wght].ttf"),
+    "noto": _family("NotoSans[wght].ttf"),
 }
 """The strong and the light face of each family that a brand may name."""
-
-_FIGURES = {"playfair": ("FlowsFigures[wght].ttf", "Flows Figures")}
-"""Fonts of figures by the family whose own do not stand at one height."""
 
 _WESTERN = {"poppins": frozenset("०१२३४५६७८९")}
 """Figures that a family draws in the shapes of 0 to 9: they would not be those of the text."""
@@ -89,6 +77,16 @@ SCRIPTS = (
 """Scripts that have a Noto font of their own; "" is Latin, Greek and Cyrillic."""
 
 
+CJK = "pip install 'rivya-cut[cjk]'"
+"""Installs the fonts of Chinese, Japanese and Korean, which are as large as all others together."""
+
+_EAST = re.compile(
+    "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
+)
+_KANA, _HANGUL = re.compile("[\u3041-\u30ff]"), re.compile("[\u1100-\u11ff\uac00-\ud7ff]")
+_EMOJI = _FOLDER / "NotoColorEmoji-Regular.ttf"
+
+
 def path_of(file: str) -> Path:
     """A font file by its name."""
     return _FOLDER / file
@@ -96,35 +94,72 @@ def path_of(file: str) -> Path:
 
 def noto(script: str, *, strong: bool = True) -> Face:
     """The Noto face of one of `SCRIPTS`."""
-    return Face(
-        f"NotoSans{script}[wght].ttf",
-        f"Noto Sans {script}".strip(),
-        _NOTO_WEIGHT if strong else 400,
-    )
+    return Face(_FOLDER / f"NotoSans{script}[wght].ttf", _STRONG if strong else _LIGHT)
 
 
-def face_for(characters: str, family: str, *, strong: bool = True) -> Face | None:
-    """The face that draws all of `characters`; None if none does."""
-    face = FAMILIES[family][0 if strong else 1]
-    figures = (Face(*one, face.weight) for name, one in _FIGURES.items() if name == family)
-    own = () if _WESTERN.get(family, frozenset()).intersection(characters) else (*figures, face)
-    rest = (noto(script, strong=strong) for script in SCRIPTS)
-    return next((face for face in (*own, *rest) if face.has(characters)), None)
+@cache
+def open_font(path: Path) -> hb.Face:
+    """The first font of a file.
+
+    Raises:
+        MediaError: It is no TrueType or OpenType font, or a larger one than `MAX_FONT_BYTES`.
+    """
+    hint = "give a TrueType or OpenType file (.ttf, .otf, .ttc)"
+    try:
+        if path.stat().st_size > MAX_FONT_BYTES:
+            raise MediaError(f"{path}: a font of more than {MAX_FONT_BYTES >> 20} MB", hint)
+        face = hb.Face(path.read_bytes())
+    except OSError as error:
+        raise MediaError(f"{path}: {error.strerror or error}", hint) from error
+    outlines = {"glyf", "CFF ", "CFF2"}.intersection(face.table_tags)
+    if not (outlines and face.unicodes and 16 <= face.upem <= 16_384):
+        raise MediaError(f"{path}: not a font that can be read", hint)
+    return face
 
 
-def missing_characters(text: str) -> str:
-    """The characters of a text that no font here draws, each once, in the order of the text."""
+def face_for(
+    characters: str, family: str | Path, *, strong: bool = True, language: str | None = None
+) -> Face | None:
+    """The face that draws all of `characters`, joiners aside; None if none does.
+
+    Args:
+        characters: One or more that are drawn as one.
+        family: One of `FAMILIES`, or the path of a font file.
+        strong: Whether it is the bold one.
+        language: Chooses the shapes of Chinese characters: `ja`, `ko`, `zh-Hant` and so on.
+    """
+    bare = [char for char in characters if not _joins(char)]
+    emoji = Face(_EMOJI)
+    if "\ufe0f" in characters and emoji.has(bare):
+        return emoji
+    faces = _faces(family, strong=strong, language=language)
+    if _WESTERN.get(str(family), frozenset()).intersection(characters):
+        next(faces)
+    return next((face for face in faces if face.has(bare)), None)
+
+
+def language_of(text: str) -> str:
+    """The language whose shapes the Chinese characters of a text have, by its other letters."""
+    if _KANA.search(text):
+        return "ja"
+    return "ko" if _HANGUL.search(text) else "zh"
+
+
+def missing_characters(text: str, family: str | Path = "noto") -> str:
+    """The characters of a text that no font here draws, each once, in the order of the text.
+
+    They are left out of pictures, and only there: a subtitle file has them.
+    """
     return "".join(
-        char
-        for char in dict.fromkeys(text)
-        if not invisible(char) and not any(ord(char) in _characters(file) for file in _ranges())
+        char for char in dict.fromkeys(text) if not invisible(char) and not face_for(char, family)
     )
 
 
 def name_characters(characters: str) -> str:
-    """Some characters, the first few, as a message names them."""
+    """Some missing characters, the first few, as a message names them."""
     more = f" and {len(characters) - 8} more" if len(characters) > 8 else ""
-    return ", ".join(f"{one!r}" for one in characters[:8]) + more
+    named = ", ".join(f"{one!r}" for one in characters[:8]) + more
+    return f"{named} (`{CJK}` adds fonts)" if _EAST.search(characters) and not _east() else named
 
 
 def scripts_in(text: str) -> list[str]:
@@ -145,7 +180,7 @@ def page_font(script: str) -> tuple[str, bytes]:
 
     Letters of Latin are not in the range: they stay in the font of the page.
     """
-    codes = sorted(_own(script) | (_characters(noto(script).file) & _JOINING))
+    codes = sorted(_own(script) | (_characters(noto(script).path) & _JOINING))
     # Neighbours differ from their place in the row by the same.
     runs = (list(run) for _, run in groupby(enumerate(codes), lambda one: one[1] - one[0]))
     ranges = ",".join(f"U+{run[0][1]:X}-{run[-1][1]:X}" for run in runs)
@@ -159,10 +194,54 @@ def invisible(char: str) -> bool:
     )
 
 
+def _faces(family: str | Path, *, strong: bool, language: str | None) -> Iterator[Face]:
+    """All faces, the preferred ones first."""
+    if isinstance(family, Path):
+        yield Face(family, _STRONG if strong else _LIGHT)
+    else:
+        yield FAMILIES[family][0 if strong else 1]
+    for script in SCRIPTS:
+        yield noto(script, strong=strong)
+    first = _region(language or "")
+    for region in sorted(_east(), key=lambda one: one != first):
+        yield Face(_east()[region], _STRONG if strong else _LIGHT)
+    yield Face(_EMOJI)
+
+
+def _region(language: str) -> str:
+    main, *rest = language.lower().replace("_", "-").split("-")
+    if main == "zh":
+        return "TC" if {"hant", "tw", "hk", "mo"}.intersection(rest) else "SC"
+    return {"ja": "JP", "ko": "KR"}.get(main, "SC")
+
+
+def _east() -> dict[str, Path]:
+    """The fonts of Chinese, Japanese and Korean by their region, if they are installed."""
+    package = find_spec("justmytype_intl_cjk")
+    folders = (
+        [*package.submodule_search_locations]
+        if package and package.submodule_search_locations
+        else []
+    )
+    named = {
+        region: Path(
+            folder, "fonts", "ofl", f"notosans{region.lower()}", f"NotoSans{region}[wght].ttf"
+        )
+        for folder in folders[:1]
+        for region in ("SC", "TC", "JP", "KR")
+    }
+    return {region: path for region, path in named.items() if path.is_file()}
+
+
+def _joins(char: str) -> bool:
+    """Whether it only chooses or joins the shapes beside it."""
+    return char in "\u200c\u200d" or "\ufe00" <= char <= "\ufe0f"
+
+
 @cache
 def _own(script: str) -> frozenset[int]:
     """The characters of a script's font that Latin has not."""
-    return _characters(noto(script).file) - _characters(noto("").file)
+    return _characters(noto(script).path) - _characters(noto("").path)
 
 
 @cache
@@ -173,15 +252,8 @@ def _letters(script: str) -> frozenset[int]:
 
 
 @cache
-def _ranges() -> dict[str, str]:
-    found: dict[str, str] = json.loads((_FOLDER / "characters.json").read_text("utf-8"))
-    return found
-
-
-@cache
-def _characters(file: str) -> frozenset[int]:
-    ends = (part.split("-") for part in _ranges()[file].split())
-    return frozenset(code for end in ends for code in range(int(end[0], 16), int(end[-1], 16) + 1))
+def _characters(path: Path) -> frozenset[int]:
+    return frozenset(open_font(path).unicodes)
 
 
 def with_fonts(page: str, most: int = MAX_PAGE_BYTES) -> str:

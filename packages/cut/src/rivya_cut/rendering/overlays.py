@@ -23,6 +23,7 @@ from rivya_cut.drawing.layers import inset_mask, is_film, obstacles, overlay_lay
 from rivya_cut.drawing.parts import Layer
 from rivya_cut.drawing.type import Box
 from rivya_cut.drawing.typed import steps_of
+from rivya_cut.reading import is_see_through
 from rivya_cut.rendering.planes import Stamp, frame_stamp, stamp
 from rivya_cut.rendering.reframe import Size
 from rivya_cut.rendering.shots import film_frames
@@ -199,7 +200,7 @@ class Drawn:
         play: Play | None = None,
     ) -> None:
         self._made, self._size, self._timeline = made, size, timeline
-        self._play = play or partial(film_frames, rate=timeline.rate)
+        self._play = play or partial(film_frames, rate=timeline.rate, see_through=True)
         self._covering: set[int] = set()
         self._given = overlays_of(made, timeline)
         of_all = [overlay for _, overlay in self._given]
@@ -255,8 +256,10 @@ class Drawn:
                 on, lambda at: steps[math.ceil(on.progress(at) * len(steps)) - 1], draw
             )
             return
-        yield Sight(on, on.start, on.end, draw, rise)
-        if is_film(overlay):
+        film = overlay.media if is_film(overlay) else None
+        if film is None or not is_see_through(film):
+            yield Sight(on, on.start, on.end, draw, rise)
+        if film is not None:
             yield Sight(on, on.start, on.end, lambda: self._inset(overlay, layer.box), rise)
 
     def _inset(self, overlay: Overlay, box: Box) -> Iterator[Stamp]:

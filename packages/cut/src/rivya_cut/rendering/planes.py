@@ -24,7 +24,7 @@ _ZEROS = (0, NEUTRAL, NEUTRAL)
 
 def planes_of(frame: VideoFrame) -> Planes:
     """The planes of a 4:2:0 frame: they share its memory, so copy one before you draw on it."""
-    luma, blue, red = (_view(plane) for plane in frame.planes)
+    luma, blue, red = (_view(plane) for plane in frame.planes[:3])
     return luma, blue, red
 
 
@@ -115,7 +115,9 @@ def stamp(image: Image.Image, x: int, y: int, size: tuple[int, int]) -> Stamp | 
 
 
 def frame_stamp(frame: VideoFrame, x: int, y: int, mask: Image.Image) -> Stamp:
-    """A frame with even sides, seen through a mask of its size, at an even place."""
+    """A frame with even sides, seen through a mask of its size or its own, at an even place."""
+    if frame.format.name == "yuva420p":
+        mask = _view(frame.planes[3])
     half = mask.resize((frame.width // 2, frame.height // 2), Image.Resampling.BOX)
     masks = (mask, half, half)
     luma, blue, red = (

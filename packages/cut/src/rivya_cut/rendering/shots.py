@@ -19,7 +19,16 @@ from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_FRAMES, beyond
 from rivya_cut.composition import Composition
 from rivya_cut.graphs import link, ready
-from rivya_cut.reading import on_ground, open_media, picture_stream, probe, turn, upright
+from rivya_cut.reading import (
+    decode_all,
+    keeps_alpha,
+    on_ground,
+    open_media,
+    picture_stream,
+    probe,
+    turn,
+    upright,
+)
 from rivya_cut.rendering.planes import (
     BLACK,
     NEUTRAL,
@@ -105,8 +114,12 @@ def film_frames(
     start: float = 0.0,
     part: _Part = _WHOLE,
     speed: float = 1.0,
+    see_through: bool = False,
 ) -> Iterator[VideoFrame]:
-    """A `part` of a film from second `start` on: upright, in even `size`, 4:2:0 in BT.709."""
+    """A `part` of a film from second `start` on: upright, in even `size`, 4:2:0 in BT.709.
+
+    With `see_through`, frames of a film that has transparent parts have a fourth plane.
+    """
     with open_media(path) as container:
         stream = _stream(path, container)
         if start and stream.time_base:
@@ -114,10 +127,13 @@ def film_frames(
             with contextlib.suppress(av.FFmpegError):  # then it is decoded from its first frame
                 container.seek(begin, stream=stream)
         graph: Graph | None = None
-        for frame in container.decode(stream):
+        see_through = see_through and keeps_alpha(stream)
+        frames = decode_all(container, stream) if see_through else container.decode(stream)
+        pixels = "yuva420p" if see_through else "yuv420p"
+        for frame in frames:
             if graph is None:
                 shape = frame.width, frame.height, frame.format.name
-                graph = _reshape(stream, frame, size, rate, start, part, speed)
+                graph = _reshape(stream, frame, size, rate, start, part, speed, pixels)
             elif (frame.width, frame.height, frame.format.name) != shape:
                 # Filters do not look again: of a smaller frame they would show foreign memory.
                 frame = frame.reformat(*shape)
@@ -136,6 +152,7 @@ def _reshape(
     start: float,
     part: _Part,
     speed: float,
+    pixels: str,
 ) -> Graph:
     matrix = "auto"
     if frame.colorspace == _UNTAGGED:
@@ -157,10 +174,10 @@ def _reshape(
             ":out_color_matrix=bt709:out_range=tv",
         ),
         ("setsar", "1"),
-        ("format", "yuv420p"),
+        ("format", pixels),
     ]
     graph = Graph()
-    begin = graph.add_buffer(template=stream, time_base=stream.time_base)
+    begin = graph.add_buffer(template=stream, format=frame.format, time_base=stream.time_base)
     link(graph, begin, [*steps, ("buffersink", "")])
     graph.configure()
     return graph

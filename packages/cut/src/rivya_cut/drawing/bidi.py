@@ -1,0 +1,69 @@
+"""The order in which a line with right-to-left letters is seen."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+
+def levels(characters: Sequence[str]) -> list[int]:
+    """The level of each character of a line: even is left-to-right, odd right-to-left.
+
+    The rules of Unicode UAX #9 for a line without explicit controls. The first letter sets the
+    direction of the line.
+    """
+    kinds = [_kind(char) for char in characters]
+    base = int(next((kind for kind in kinds if kind in ("L", "R")), "L") == "R")
+    _resolve_numbers(kinds, "R" if base else "L")
+    sides = ["R" if kind in ("R", "EN", "AN") else kind for kind in kinds]
+    around = "R" if base else "L"
+    found: list[int] = []
+    for index, kind in enumerate(kinds):
+        side = kind
+        if kind not in ("L", "R", "EN", "AN"):
+            before = next((s for s in reversed(sides[:index]) if s in ("L", "R")), around)
+            after = next((s for s in sides[index:] if s in ("L", "R")), around)
+            side = before if before == after else around
+        found.append({"L": 2 * base, "R": 1}.get(side, 2))
+    return found
+
+
+def visual_order(of_levels: Sequence[int]) -> list[int]:
+    """The indexes of the characters of a line, from left to right."""
+    order = list(range(len(of_levels)))
+    for level in range(max(of_levels, default=0), 0, -1):
+        start = 0
+        while start < len(order):
+            end = start
+            while end < len(order) and of_levels[order[end]] >= level:
+                end += 1
+            order[start:end] = reversed(order[start:end])
+            start = end + 1
+    return order
+
+
+def right_to_left(text: str) -> bool:
+    """Whether a text is read from the right: its first letter says so."""
+    return next((kind for kind in map(_kind, text) if kind in ("L", "R")), "L") == "R"
+
+
+def _kind(char: str) -> str:
+    kind = unicodedata.bidirectional(char[0])
+    return "R" if kind == "AL" else kind
+
+
+def _resolve_numbers(kinds: list[str], strong: str) -> None:
+    """Signs that touch a number belong to it; a number after left-to-right letters does too."""
+    for index in range(1, len(kinds) - 1):
+        if kinds[index] in ("CS", "ES") and kinds[index - 1] == kinds[index + 1] == "EN":
+            kinds[index] = "EN"
+    for order in (range(1, len(kinds)), range(len(kinds) - 2, -1, -1)):
+        step = -1 if order.step > 0 else 1
+        for index in order:
+            if kinds[index] == "ET" and kinds[index + step] == "EN":
+                kinds[index] = "EN"
+    for index, kind in enumerate(kinds):
+        if kind in ("L", "R"):
+            strong = kind
+        elif kind == "EN" and strong == "L":
+            kinds[index] = "L"
