@@ -102,7 +102,7 @@ def sound(make: Callable[[], Iterable[AudioFrame]], voice: Path, tone: Path) -> 
     found = _loudness(iter(frames))
     pairs = zip(strength(frames), strength(samples(tone)), strict=False)
     gains = [20 * math.log10(made / given) for made, given in pairs]
-    speech = find_speech(voice)
+    speech = find_speech(samples(voice))
     spans = [(at / 4, at / 4 + 0.25, gain) for at, gain in enumerate(gains)]
     inside = [
         gain

@@ -14,7 +14,7 @@ from av.audio.frame import AudioFrame
 from rivya_client.errors import MediaError
 from rivya_cut.composition import Clip, Composition, Sound
 from rivya_cut.rendering.timeline import Shot, Timeline
-from rivya_cut.sound import RATE, Bus, Piece, apply_filters, lanes_of, mix, part, samples
+from rivya_cut.sound import RATE, SHAPE, Bus, Piece, apply_filters, lanes_of, mix, part, samples
 from rivya_cut.speech import Intervals, find_speech
 from rivya_cut.terms import Role
 
@@ -73,7 +73,7 @@ def heard_seconds(sound: Sound, whole: float) -> float | None:
         MediaError: It starts after the end of its file.
     """
     left = whole - sound.start
-    if left < _JOIN / 2:
+    if sound.start and left < _JOIN:
         raise MediaError(
             f"{sound.media}: lasts {whole:.2f} s; `start` is {sound.start:g} s",
             "let it start before its end",
@@ -218,7 +218,8 @@ def _own(
 def _at_speed(path: Path, speed: float) -> Iterator[AudioFrame]:
     """The sound of a file at another speed and the same pitch."""
     steps = 1 if 0.5 <= speed <= 2 else 2  # one filter beyond leaves samples out
-    return apply_filters(samples(path), *[("atempo", f"{speed ** (1 / steps):.9f}")] * steps)
+    tempo = ("atempo", f"{speed ** (1 / steps):.9f}")
+    return apply_filters(samples(path), *[tempo] * steps, SHAPE)
 
 
 def _cut_out(sound: Sound, begin: int, end: int, heard: float | None, memory: _Memory) -> Piece:

@@ -48,8 +48,9 @@ _CLOSE_DB = 0.2
 
 # In seconds. Speech that pauses for less than the first is one passage, so the music rests there.
 _PAUSE, _ATTACK, _RELEASE = 1.0, 0.25, 0.6
-_WINDOW = 1.5  # of speech, for the distance: the loudest part of the music counts, not the mean
+_WINDOW = 0.7  # of speech, for the distance: the loudest part of the music counts, not the mean
 _TICK = 0.1  # of the meter
+_SHORT = 1.0
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,13 @@ def _at_levels(sounds: Sequence[Heard]) -> list[Piece]:
 
 
 def _measure(pieces: Sequence[Piece]) -> float | None:
-    """Integrated LUFS of pieces after each other; what is shorter than 0.4 s counts as that long."""
+    """LUFS of pieces after each other: integrated, or of the loudest 0.4 s of a short sound."""
     row, total = [], 0
     for piece in pieces:
         row.append(replace(piece, at=total))
         total += piece.count
-    return _meter([Bus(lanes_of(row))], total)[0]
+    lufs, ticks = _meter([Bus(lanes_of(row))], total)
+    return lufs if lufs is None or total > _SHORT * RATE else 10 * math.log10(max(ticks))
 
 
 def measure_loudness(path: Path) -> Loudness:
