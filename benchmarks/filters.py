@@ -26,7 +26,7 @@ from av.video.frame import VideoFrame
 from PIL import Image, ImageDraw
 
 from rivya_cut.graphs import link, ready
-from rivya_cut.placing import Heard
+from rivya_cut.placing import PlacedSound
 from rivya_cut.rendering.planes import frame_of, frame_of_image, image_of, planes_of
 from rivya_cut.rendering.reframe import placement
 from rivya_cut.rendering.shots import _place
@@ -203,8 +203,10 @@ def main() -> None:
         length = round(_SECONDS * RATE)
         speech, under = (Piece(partial(samples, path), 0, length) for path in (voice, tone))
         sounds = [
-            Heard("narration", "speech", speech, -16, None, speech=find_speech(samples(voice))),
-            Heard("music", "music", under, -20, True),
+            PlacedSound(
+                "narration", "speech", speech, -16, None, speech=find_speech(samples(voice))
+            ),
+            PlacedSound("music", "music", under, -20, True),
         ]
 
         def ours() -> Iterator[AudioFrame]:

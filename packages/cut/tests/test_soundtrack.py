@@ -14,7 +14,7 @@ import pytest
 from rivya_client.errors import MediaError
 from rivya_cut.composition import Clip, Composition, Sound
 from rivya_cut.encoding import write_sound
-from rivya_cut.placing import Heard, heard_seconds, place, sounds_of
+from rivya_cut.placing import PlacedSound, heard_seconds, place, sounds_of
 from rivya_cut.reading import probe
 from rivya_cut.rendering.timeline import ClipMedium, arrange
 from rivya_cut.sound import RATE, samples
@@ -31,7 +31,7 @@ SECONDS = 5.0  # of a narration with these words
 SILENT = (2.7, 3.7)
 
 
-def placed(composition: Composition, seconds: float) -> tuple[Heard, ...]:
+def placed(composition: Composition, seconds: float) -> tuple[PlacedSound, ...]:
     """The sounds of a film of this length; its pictures are not read."""
     clips = composition.clips or (Clip(media=Path("a.png"), seconds=seconds),)
     made = composition.model_copy(update={"clips": clips, "length": seconds})

@@ -25,8 +25,8 @@ from rivya_cut.composition import (
     Layout,
     Look,
     Overlay,
-    Said,
     Sound,
+    Transcript,
     Transition,
 )
 from rivya_cut.results import Probe, Rendered
@@ -34,7 +34,7 @@ from rivya_cut.sources import sources_of
 from rivya_cut.subtitles import Cue, parse_subtitles
 
 SRT = "captions.srt"
-_Said = TypeVar("_Said", bound=Said)
+_Transcript = TypeVar("_Transcript", bound=Transcript)
 _PARTS: dict[str, type] = {
     "clips": Clip,
     "transition": Transition,
@@ -152,11 +152,11 @@ def _with_files(cut: Composition) -> Composition:
     return cut.model_copy(update={"captions": captions, "clips": clips})
 
 
-def _with_cues(name: str, said: _Said) -> _Said:
-    file = said.file
+def _with_cues(name: str, transcript: _Transcript) -> _Transcript:
+    file = transcript.file
     if file is None:
-        return said
-    if said.text or said.cues:
+        return transcript
+    if transcript.text or transcript.cues:
         raise MediaError(f"{name}: expected `text`, `file` or `cues`, one of them", "remove one")
     _check_opens(file)
     try:
@@ -166,7 +166,7 @@ def _with_cues(name: str, said: _Said) -> _Said:
     except ValueError as error:
         message = f"{name}.file: {file}: {error}"
         raise MediaError(message, "give SRT or WebVTT in UTF-8") from error
-    return said.model_copy(update={"cues": cues, "file": None})
+    return transcript.model_copy(update={"cues": cues, "file": None})
 
 
 def _mistakes(error: ValidationError, kind: type[Composition | Layout]) -> Iterator[str]:

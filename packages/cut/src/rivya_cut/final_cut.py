@@ -21,7 +21,7 @@ from rivya_cut.drawing.end_card import end_card_picture
 from rivya_cut.encoding import Chapter, FilmWriter, Package, write_loop, write_poster, write_sound
 from rivya_cut.languages import iso_639_2
 from rivya_cut.metadata import collect_tags, lost_metadata
-from rivya_cut.placing import Heard, find_unheard, heard_seconds, place, sounds_of
+from rivya_cut.placing import PlacedSound, find_unheard, heard_seconds, place, sounds_of
 from rivya_cut.platforms import bit_rate, too_fast, too_large, too_long
 from rivya_cut.reading import probe
 from rivya_cut.rendering.overlays import Drawn, of_overlay, overlays_of
@@ -252,7 +252,7 @@ def _sound_lengths(composition: Composition) -> Iterator[tuple[str, float]]:
 
 
 def _write_sound(
-    sounds: Sequence[Heard], loudness: float, timeline: Timeline, path: Path
+    sounds: Sequence[PlacedSound], loudness: float, timeline: Timeline, path: Path
 ) -> Path | None:
     """Encode the sound once for all formats."""
     sound = soundtrack(sounds, loudness, timeline.seconds)

@@ -33,7 +33,7 @@ _HELD = 150 * RATE  # samples, 58 MB: what is more is decoded each time it is ne
 
 
 @dataclass(frozen=True)
-class Heard:
+class PlacedSound:
     """A sound at its place in a film.
 
     Attributes:
@@ -97,7 +97,7 @@ def find_unheard(
 
 def place(
     composition: Composition, timeline: Timeline, lengths: Mapping[str, float]
-) -> tuple[Heard, ...]:
+) -> tuple[PlacedSound, ...]:
     """The sounds of a film; `lengths` as `arrange` takes them.
 
     Where several speak at once, the first leads, and the others give way: the narration of the film,
@@ -121,7 +121,9 @@ def place(
         level = composition.loudness if sound.role == "speech" else _LEVEL
         gives_way = sound.role == "music" or None if sound.duck is None else sound.duck
         found.append(
-            Heard(name, sound.role, piece, level if sound.level is None else sound.level, gives_way)
+            PlacedSound(
+                name, sound.role, piece, level if sound.level is None else sound.level, gives_way
+            )
         )
     timed = {
         f"clips[{index}]" for index, (clip, *_) in enumerate(clips) if clip.captions is not None
@@ -139,15 +141,15 @@ def _samples(frames: int, timeline: Timeline) -> int:
     return round(frames / timeline.rate * RATE)
 
 
-def _lead(sounds: Iterable[Heard]) -> Iterator[Heard]:
+def _lead(sounds: Iterable[PlacedSound]) -> Iterator[PlacedSound]:
     """The sounds, each of which leads or gives way."""
-    leading: list[Heard] = []
+    leading: list[PlacedSound] = []
     for sound in sounds:
         gives_way = bool(sound.gives_way)
         if sound.speaks and sound.gives_way is None:
             # Clips follow each other: they overlap for a transition.
-            others = (one for one in leading if sound.clip is None or one.clip is None)
-            gives_way = any(_common(sound.speech, one.speech) > _AT_ONCE for one in others)
+            rest = (one for one in leading if sound.clip is None or one.clip is None)
+            gives_way = any(_common(sound.speech, one.speech) > _AT_ONCE for one in rest)
         if sound.speaks and not gives_way:
             leading.append(sound)
         yield replace(sound, gives_way=gives_way)
@@ -192,7 +194,7 @@ def _own(
     loudness: float,
     timeline: Timeline,
     memory: _Memory,
-) -> Heard:
+) -> PlacedSound:
     """The sound of a clip, which fades with its transitions; a held frame is silent."""
     path, end = shot.medium.path, min(begin + shot.frames, timeline.picture_frames)
     last = min(begin + shot.own, end)
@@ -212,7 +214,7 @@ def _own(
     )
     role: Role = "speech" if shot.speaks else "effect"
     gives_way = None if shot.speaks else True
-    return Heard(f"clips[{index}]", role, memory.hold(piece), loudness, gives_way, path)
+    return PlacedSound(f"clips[{index}]", role, memory.hold(piece), loudness, gives_way, path)
 
 
 def _at_speed(path: Path, speed: float) -> Iterator[AudioFrame]:
@@ -222,10 +224,10 @@ def _at_speed(path: Path, speed: float) -> Iterator[AudioFrame]:
     return apply_filters(samples(path), *[tempo] * steps, SHAPE)
 
 
-def _cut_out(sound: Sound, begin: int, end: int, heard: float | None, memory: _Memory) -> Piece:
+def _cut_out(sound: Sound, begin: int, end: int, seconds: float | None, memory: _Memory) -> Piece:
     """What is heard of a sound from a sample of the film on, until another at most."""
     count = max(0, end - begin)
-    length = count if heard is None else round(heard * RATE)
+    length = count if seconds is None else round(seconds * RATE)
     slack = round(_SLACK * RATE)
     ends = not sound.repeat and (sound.seconds is None or length < round(sound.seconds * RATE))
     if ends and sound.fade is None and length <= count + slack:

@@ -20,7 +20,7 @@ from av.audio.frame import AudioFrame
 
 from rivya_cut.encoding import AUDIO_BIT_RATE
 from rivya_cut.graphs import Step
-from rivya_cut.placing import Heard
+from rivya_cut.placing import PlacedSound
 from rivya_cut.results import Loudness
 from rivya_cut.sound import (
     MAX_GAIN_DB,
@@ -67,7 +67,7 @@ class Soundtrack:
         return mix(self.buses, self.samples, *self.steps, *whole)
 
 
-def soundtrack(sounds: Sequence[Heard], loudness: float, seconds: float) -> Soundtrack | None:
+def soundtrack(sounds: Sequence[PlacedSound], loudness: float, seconds: float) -> Soundtrack | None:
     """Measure all sounds and set their gains; None without any sound.
 
     What gives way lies 12 dB under the speech: other speech under that which leads, the rest under both.
@@ -104,7 +104,7 @@ def soundtrack(sounds: Sequence[Heard], loudness: float, seconds: float) -> Soun
     return _finish(speech, other_buses, loudness, total)
 
 
-def _at_levels(sounds: Sequence[Heard]) -> list[Piece]:
+def _at_levels(sounds: Sequence[PlacedSound]) -> list[Piece]:
     """The piece of each sound at its level; those of one clip have one gain, by all that is heard of it."""
     takes: dict[str | Path, list[Piece]] = {}
     for one in sounds:

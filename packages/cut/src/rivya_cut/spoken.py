@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from rivya_cut.captions import cut_text, time_captions, time_words
-from rivya_cut.composition import Composition, Said
-from rivya_cut.placing import Heard
+from rivya_cut.composition import Composition, Transcript
+from rivya_cut.placing import PlacedSound
 from rivya_cut.rendering.timeline import Timeline
 from rivya_cut.speech import Intervals, union
 from rivya_cut.subtitles import MAX_SUBTITLES, Cue
@@ -33,7 +33,7 @@ class _Line(NamedTuple):
 
 
 def captions_of(
-    composition: Composition, sounds: Sequence[Heard], timeline: Timeline
+    composition: Composition, sounds: Sequence[PlacedSound], timeline: Timeline
 ) -> FilmCaptions:
     """Captions before the end card: those of the film, or else those of its clips or what these know."""
     captions, end = composition.captions, float(timeline.picture_frames / timeline.rate)
@@ -66,17 +66,17 @@ def _overlap(one: Cue, other: Cue) -> bool:
     return one.start < other.end and other.start < one.end
 
 
-def _say(said: Said, speech: Intervals, seconds: float) -> Iterator[_Line]:
+def _say(transcript: Transcript, speech: Intervals, seconds: float) -> Iterator[_Line]:
     """What is said in so many seconds, with its own times or by the pauses of the speech."""
-    if said.cues:
-        yield from (_Line(cue, True, said.estimated) for cue in said.cues)
+    if transcript.cues:
+        yield from (_Line(cue, True, transcript.estimated) for cue in transcript.cues)
     else:
-        texts = cut_text(said.text or "", said.language)
+        texts = cut_text(transcript.text or "", transcript.language)
         yield from (_Line(cue, True) for cue in time_captions(texts, speech, seconds))
 
 
 def _beats(
-    composition: Composition, sounds: Sequence[Heard], timeline: Timeline
+    composition: Composition, sounds: Sequence[PlacedSound], timeline: Timeline
 ) -> Iterator[tuple[list[_Line], list[_Line]]]:
     """What each clip knows, and its captions, at their places."""
     speech = {one.name: one.speech for one in sounds}
@@ -87,16 +87,16 @@ def _beats(
             float(at / timeline.rate) for at in (frame, frame + shot.own, frame + shot.frames)
         )
         lines = [_Line(cue, False) for cue in clip.cues]
-        known = [*_moved(lines, begin - clip.start / clip.speed, clip.speed, begin, own)]
+        known = [*_move(lines, begin - clip.start / clip.speed, clip.speed, begin, own)]
         given: list[_Line] = []
         if clip.captions is not None:
             name = f"clips[{index}]" + (".narration" if clip.narration else "")
             spoken = tuple((start - begin, until - begin) for start, until in speech.get(name, ()))
-            given += _moved(_say(clip.captions, spoken, end - begin), begin, 1.0, begin, end)
+            given += _move(_say(clip.captions, spoken, end - begin), begin, 1.0, begin, end)
         yield known, given
 
 
-def _moved(
+def _move(
     lines: Iterable[_Line], shift: float, speed: float, begin: float, end: float
 ) -> Iterator[_Line]:
     """The lines by the times of the film, inside of their clip."""

@@ -71,15 +71,15 @@ class Shot:
     @property
     def medium(self) -> ClipMedium:
         """The first that has a sound, which is heard, or else the first."""
-        return self._heard.medium
+        return self._audible.medium
 
     @property
     def own(self) -> int:
         """Frames until this medium ends."""
-        return self._heard.own or self.frames
+        return self._audible.own or self.frames
 
     @property
-    def _heard(self) -> Pane:
+    def _audible(self) -> Pane:
         return next((one for one in self.panes if one.medium.has_sound), self.panes[0])
 
 
