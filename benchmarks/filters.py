@@ -24,11 +24,12 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from PIL import Image, ImageDraw
 
-from rivya_cut.composition import Composition, Music
+from rivya_cut.composition import Composition, Sound
 from rivya_cut.graphs import link, ready
-from rivya_cut.rendering.planes import blend, frame_of, frame_of_image, image_of, planes_of
+from rivya_cut.rendering.planes import frame_of, frame_of_image, image_of, planes_of
 from rivya_cut.rendering.reframe import placement
 from rivya_cut.rendering.shots import _place
+from rivya_cut.rendering.transitions import blend
 from rivya_cut.sound import RATE, apply_filters, samples
 from rivya_cut.soundtrack import _loudness, soundtrack
 from rivya_cut.speech import find_speech
@@ -198,7 +199,9 @@ def main() -> None:
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rivya-flows-bench-") as folder:
         voice, tone = media(Path(folder))
-        film = Composition(narration=voice, music=Music(audio=tone))
+        film = Composition(
+            narration=Sound(media=voice), music=Sound(media=tone, role="music", repeat=True)
+        )
 
         def ours() -> Iterator[AudioFrame]:
             track = soundtrack(film, {}, _SECONDS)

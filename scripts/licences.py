@@ -24,6 +24,7 @@ ORDER = (
     "redis",
     "s3",
     "c2pa",
+    "otio",
     "voices",
     "mcp",
     "build",
@@ -136,8 +137,8 @@ contains them, comply with their licences:
 * **eSpeak NG** (`espeakng-loader`, extra `voices` only) is GPL-3.0-or-later: the same duties. It runs as a
   separate process, and nothing else needs it.
 * **psycopg** (extra `postgres`) is LGPL-3.0-only: include the licence, and let users replace the library.
-* **Fonts** are files of rivya-cut, in `rivya_cut/fonts` (Poppins, Playfair Display, Bebas Neue, Space Grotesk, Noto Sans in
-  twenty scripts; `.woff2` is the same font compressed, for contact sheets), and of rivya-sandbox (Noto Emoji), unmodified, under the SIL Open Font License 1.1. `FlowsFigures` has the lining figures of Playfair Display. They may be bundled
+* **Fonts** are files of rivya-cut, in `rivya_cut/fonts` (Poppins, Playfair Display, Bebas Neue, Space Grotesk, Noto Color Emoji, Noto Sans in
+  twenty scripts; `.woff2` is the same font compressed, for contact sheets), and of rivya-sandbox (Noto Emoji), unmodified, under the SIL Open Font License 1.1. They may be bundled
   and embedded, and may not be sold by themselves: keep the `*-OFL.txt` files beside them.
 * **The voice** (`hibari-tts`, extra `sandbox`) is Apache-2.0, as are Kokoro-82M, its teacher model, and misaki, whose
   dictionaries it contains; spaCy's word table is MIT. Keep its NOTICE file.

@@ -15,7 +15,7 @@ from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
 from rivya_flows.language.expressions import evaluation, output_types, resolve, values
 from rivya_flows.language.expressions.filters import FILTERS, usage
 from rivya_flows.language.expressions.values import TESTS
-from rivya_flows.language.field_types import fields_of, keys_of
+from rivya_flows.language.field_types import SpecModel, fields_of, keys_of
 from rivya_flows.language.syntax import source
 from rivya_flows.language.workflow import (
     Budget,
@@ -111,10 +111,9 @@ def write_keys() -> str:
         parts.append(f"### `with` of `{uses}`\n\n{kind.says}\n")
         parts.append(_keys(kind.takes))
         parts.append(f"It gives {_gives(kind)}.\n")
-        for key, field in fields_of(kind.takes).items() if uses != "layout" else ():
-            if field.inner is not None:
-                parts.append(f"#### `{key}` of `{uses}`\n\n{first_paragraph(field.inner)}\n")
-                parts.append(_keys(field.inner))
+        for part, title in _parts_of(kind.takes, f"`{uses}`").items() if uses != "layout" else ():
+            parts.append(f"#### {title}\n\n{first_paragraph(part)}\n")
+            parts.append(_keys(part))
     parts.append("### An asset\n")
     fields = ", ".join(f"`{name}`" for name in output_types.asset().fields or ())
     parts.append(
@@ -123,6 +122,18 @@ def write_keys() -> str:
         "whether it is `captioned` with them.\n"
     )
     return "\n".join(parts)
+
+
+def _parts_of(model: type[SpecModel], of: str) -> dict[type[SpecModel], str]:
+    """The models of the maps in a map, each once, by what they are."""
+    held = {key: one.inner for key, one in fields_of(model).items() if one.inner is not None}
+    titles = {
+        inner: f"{_join([f'`{key}`' for key, one in held.items() if one is inner], 'and')} of {of}"
+        for inner in held.values()
+    }
+    for key, inner in held.items():
+        titles = _parts_of(inner, f"`{key}`") | titles
+    return dict(sorted(titles.items(), key=lambda one: one[0] not in held.values()))
 
 
 def limits() -> str:
@@ -193,14 +204,14 @@ def _takes(form: Mapping[str, Any]) -> str:
     """What a value may be, from its form in the schema."""
     if "anyOf" in form:
         text = [_takes(one) for one in form["anyOf"] if one != {"type": "null"}]
-        return _or([*dict.fromkeys(filter(None, text))]) or "any"
+        return _join([*dict.fromkeys(filter(None, text))]) or "any"
     if "$ref" in form:
         return "" if form["$ref"].endswith("/expression") else "map"
     if "const" in form:
         return f"`{str(form['const']).lower()}`"
     if "enum" in form:
         some = [f"`{one}`" for one in form["enum"] if one is not None]
-        return "id of a model" if form["enum"][0] in _MODELS else _or(some)
+        return "id of a model" if form["enum"][0] in _MODELS else _join(some)
     kinds = form.get("type", [])
     kinds = [kind for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind != "null"]
     if "number" in kinds and "string" in kinds and "ms|" in form.get("pattern", ""):
@@ -215,7 +226,7 @@ def _takes(form: Mapping[str, Any]) -> str:
     }
     if len(kinds) > 1 and "string" in kinds:
         kinds.remove("string")  # the spelling of an expression
-    return _or([names[kind] for kind in kinds]) or "any"
+    return _join([names[kind] for kind in kinds]) or "any"
 
 
 def _range(form: Mapping[str, Any]) -> str:
@@ -225,8 +236,8 @@ def _range(form: Mapping[str, Any]) -> str:
     return f" {least} to {most:,}"
 
 
-def _or(some: list[str]) -> str:
-    return ", ".join(some[:-1]) + (" or " if len(some) > 1 else "") + "".join(some[-1:])
+def _join(some: list[str], word: str = "or") -> str:
+    return ", ".join(some[:-1]) + (f" {word} " if len(some) > 1 else "") + "".join(some[-1:])
 
 
 def _gives(kind: Kind) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.assets import Asset, as_asset, assets_in, output_assets
+from rivya_flows.assets import Asset, as_asset, assets_in, output_assets, rendered_as
 
 PICTURE: dict[str, Any] = {
     "kind": "image",
@@ -59,3 +59,17 @@ def test_the_media_of_an_item_are_its_assets_or_else_its_asset() -> None:
     alone: dict[str, Any] = {"asset": SOUND, "assets": []}
     assert [asset.kind for asset in output_assets(alone)] == ["audio"]
     assert output_assets({"asset": None, "text": "no media"}) == []
+
+
+def test_each_film_and_picture_of_a_composition_has_its_name() -> None:
+    def made(sha256: str) -> dict[str, Any]:
+        return {**PICTURE, "sha256": sha256}
+
+    outputs: dict[str, Any] = {
+        "by": {"1:1": {"asset": made("a")}, "tiktok": {"asset": made("b"), "clean": made("c")}},
+        "poster": made("d"),
+        "posters": [made("d"), made("e")],
+    }
+    named = {"a": ("1:1",), "b": ("tiktok",), "c": ("tiktok", "clean")}
+    assert rendered_as(outputs) == named | {"d": ("poster",), "e": ("poster-2",)}
+    assert rendered_as({"by": {"720x1280": {"asset": made("a")}}}) == {"a": ()}

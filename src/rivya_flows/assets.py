@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -44,6 +45,11 @@ class Asset(BaseModel):
         """A set of the fields that were given, for each asset, would be a tenth of a large receipt."""
         object.__setattr__(self, "__pydantic_fields_set__", _FIELDS)
         return self
+
+    @property
+    def is_font(self) -> bool:
+        """Whether it is the font of a brand, which is kept beside media, and is none."""
+        return (self.mime_type or "").startswith("font/")
 
     def as_json(self) -> dict[str, JsonValue]:
         """The asset as journals, receipts and expressions have it."""
@@ -103,7 +109,7 @@ def with_assets(value: Any, change: Callable[[Asset], Any]) -> Any:
 def output_assets(outputs: Outputs) -> list[Asset]:
     """The media of an item by its outputs: those in `assets`, else the one in `asset`.
 
-    Those of a composition are followed by its films without captions, its poster and its loop.
+    Those of a composition are followed by its films without captions, its posters and its loop.
     """
     found = [*assets_in(outputs.get("assets") or outputs.get("asset"))]
     known = {asset.sha256 for asset in found}
@@ -127,11 +133,15 @@ def _rendered_media(outputs: Outputs) -> Iterator[tuple[Asset, tuple[str, ...]]]
     if not isinstance(by, Mapping):
         return
     # One without formats is under its size.
-    made = [((n,) if ":" in n else (), one) for n, one in by.items() if isinstance(one, Mapping)]
+    sized = re.compile(r"[0-9]+x[0-9]+").fullmatch
+    made = [(() if sized(n) else (n,), one) for n, one in by.items() if isinstance(one, Mapping)]
     found: list[tuple[tuple[str, ...], JsonValue]]
     found = [(labels, one.get("asset")) for labels, one in made]
     found += [((*labels, "clean"), one.get("clean")) for labels, one in made]
     found += [((name,), outputs.get(name)) for name in ("poster", "gif")]
+    posters = outputs.get("posters")
+    if isinstance(posters, list | tuple):
+        found += [((f"poster-{at}",), one) for at, one in enumerate(posters[1:], 2)]
     for labels, value in found:
         if asset := as_asset(value):
             yield asset, labels

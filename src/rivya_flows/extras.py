@@ -37,6 +37,7 @@ EXTRAS: Mapping[str, Extra] = {
     "redis": Extra(("prefect_redis",), "no `up --redis`, and no cluster"),
     "s3": Extra(("s3fs",), "no media on S3"),
     "c2pa": Extra(("c2pa",), "no signed media, and no `verify`"),
+    "otio": Extra(("opentimelineio",), "no `otio` timelines for editing programs"),
     "voices": Extra(("espeakng_loader",), "the sandbox speaks English and Hindi only"),
     "mcp": Extra(("rivya_flows_mcp", "mcp"), "no `mcp` for agents"),
 }

@@ -316,7 +316,7 @@ def test_what_a_prune_deleted_comes_from_the_folder_of_the_run_or_nothing_is_bou
   other: {{uses: generate, with: {{model: z-image, prompt: A table}}}}
   poster:
     uses: layout
-    with: {{image: "${{{{ steps.larger.asset }}}}", overlays: [{{image: "${{{{ steps.other.asset }}}}"}}]}}
+    with: {{image: "${{{{ steps.larger.asset }}}}", overlays: [{{media: "${{{{ steps.other.asset }}}}"}}]}}
 """
     set_faults(service.data, FAILS.replace("do:", "model: nano-banana-2, do:"))
     assert call("run", written(tmp_path, spec)).code == 1

@@ -17,6 +17,7 @@ from rivya_flows.engine.run import Run
 from rivya_flows.engine.signing import Signing, signer_of, verify
 from rivya_flows.engine.work import compose, lay_out
 from rivya_flows.errors import MediaError
+from rivya_flows.language.cut_places import whole_forms
 from rivya_flows.queue.actions import Work
 from rivya_flows.queue.state import State
 from rivya_flows.settings import Settings
@@ -51,11 +52,11 @@ def kept(store: AssetStore, path: Path) -> dict[str, Any]:
 
 
 def composed(run: Run, **arguments: Any) -> dict[str, Any]:
-    return asyncio.run(compose(run, Work("spot", "", "compose", arguments)))
+    return asyncio.run(compose(run, Work("spot", "", "compose", whole_forms(arguments))))
 
 
 def laid_out(run: Run, **arguments: Any) -> dict[str, Any]:
-    return asyncio.run(lay_out(run, Work("cards", "", "layout", arguments)))
+    return asyncio.run(lay_out(run, Work("cards", "", "layout", whole_forms(arguments))))
 
 
 def limited(run: Run, seconds: float | None) -> Run:
@@ -77,12 +78,10 @@ def test_a_composition_gives_each_format_and_what_was_asked_for_beside_it(
     run.rendering = lambda _step, _key, share: shares.append(share)
     made = composed(
         run,
-        clips=[{"media": hero, "seconds": 0.5, "motion": None}, None],
-        captions={"text": "", "cues": CUES, "language": "hi"},
-        end_card=None,
+        clips=[{"media": hero, "seconds": 0.5}],
+        captions={"cues": CUES, "language": "hi"},
         formats=["1:1", "16:9"],
         extras=["poster", "gif", "srt", "clean"],
-        loudness=None,
     )
     assert [*made["by"]] == ["1:1", "16:9"]
     assert made["asset"] == made["assets"][0] == made["by"]["1:1"]["asset"]
@@ -90,6 +89,7 @@ def test_a_composition_gives_each_format_and_what_was_asked_for_beside_it(
     assert {one["clean"]["kind"] for one in made["by"].values()} == {"video"}
     assert [made[name]["mime_type"] for name in ("poster", "gif")] == ["image/jpeg", "image/gif"]
     assert made["captions"] == {"cues": CUES, "estimated": False, "language": "hi"}
+    assert made["posters"] == [made["poster"]]
     for asset in [*made["assets"], made["poster"], made["gif"]]:
         assert store.local_path(asset["sha256"]).stat().st_size == asset["size_bytes"]
     assert shares == sorted(shares) != []

@@ -157,7 +157,7 @@ CERTAIN: dict[str, tuple[str, dict[str, Any], str]] = {
         JUDGED.replace("mode: human", "count: 3, mode: human"), {}, "a: 3 must be picked, and stills makes 2"),
     "an invalid sound": (
         'uses: compose, with: {clips: "${{ steps.stills.assets }}", audio: "${{ inputs.photo }}"}', {"photo": "own.png"},
-        "a: 'audio' takes audio, but this is an image"),
+        "a: 'audio[0]' takes audio or a video, but this is an image"),
     "a key that a fan-out will not have": (
         CUT.replace("OF", "steps.stills.by['neon'].asset"), {"words": ["studio", "noir"]}, "a: steps.stills.by has no 'neon'; it has: studio, noir"),
     "an item that a fan-out will not have": (

@@ -82,7 +82,7 @@ def test_a_type_by_its_name_in_python_is_fixed() -> None:
         ("{transition: {kind: fade, seconds: 2 sec}}", "{transition: {kind: fade, seconds: 2s}}"),
         ("{transition: dissolve}", "{transition: dissolve}"),
         ("{loudness: -16 LUFS}", "{loudness: -16}"),
-        ("{music: {audio: a.mp3, duck: yes}}", "{music: {audio: a.mp3, duck: true}}"),
+        ("{music: {media: a.mp3, duck: yes}}", "{music: {media: a.mp3, duck: true}}"),
     ],
 )  # fmt: skip
 def test_arguments_are_fixed(wrong: str, right: str) -> None:

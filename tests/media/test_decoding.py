@@ -497,7 +497,7 @@ def test_a_cancelled_rendering_leaves_no_file_and_no_process_at_work(tmp_path: P
         with pytest.raises(asyncio.CancelledError):
             await task
         assert not (tmp_path / "out").exists()
-        layout = Layout(image=work.clips[0].media, formats=("4:5",), shrink=4)
+        layout = Layout(image=work.clips[0].media[0], formats=("4:5",), shrink=4)
         assert [*(await render(layout, tmp_path / "next")).media] == ["4x5.png"]
 
     asyncio.run(cancelled())

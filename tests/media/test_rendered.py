@@ -40,6 +40,12 @@ def test_files_have_the_names_that_the_request_implies() -> None:
     assert must == {"9x16.mp4", "1x1.mp4", "poster.jpg", "loop.gif"}
     assert may == {"9x16-clean.mp4", "1x1-clean.mp4"}
     assert wanted_names(Composition(clips=WORK.clips))[0] == {"film.mp4"}
+    both = Composition(
+        clips=WORK.clips, formats=("1:1",), platforms=("tiktok",), extras=("poster",), posters=3
+    )
+    must, may = wanted_names(both)
+    assert must == {"1x1.mp4", "tiktok.mp4", "poster.jpg"}
+    assert may == {"poster-2.jpg", "poster-3.jpg"}
     assert wanted_names(Layout(image=Path("a.png"), formats=("4:5",)))[0] == {"4x5.png"}
 
 
@@ -48,6 +54,18 @@ def test_what_was_asked_for_is_taken_and_everything_else_deleted(tmp_path: Path)
     (tmp_path / "out" / "pass-1.log").write_text("left behind")
     assert checked_rendered(found, WORK, tmp_path / "out") == GOOD
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["9x16.mp4"]
+
+
+def test_a_timeline_is_taken_only_where_it_was_asked_for(tmp_path: Path) -> None:
+    found = answer(tmp_path / "out", timeline="timeline.otio")
+    (tmp_path / "out" / "timeline.otio").write_text("{}")
+    with pytest.raises(ValueError, match="a timeline that was not asked for"):
+        checked_rendered(found, WORK, tmp_path / "out")
+    asked = WORK.model_copy(update={"extras": ("otio",)})
+    assert checked_rendered(found, asked, tmp_path / "out").timeline == "timeline.otio"
+    assert (tmp_path / "out" / "timeline.otio").is_file()
+    with pytest.raises(ValueError, match="a timeline"):
+        checked_rendered({**found, "timeline": "9x16.mp4"}, asked, tmp_path / "out")
 
 
 def linked(folder: Path) -> None:

@@ -243,8 +243,8 @@ steps:
     with:
       clips: [a.mp4, {media: b.png}, "${{ steps.card.asset }}"]
       narration: c.mp3
-      music: {audio: d.mp3}
-      overlays: [{image: e.png}, {text: f.png}]
+      music: {media: d.mp3}
+      overlays: [{media: e.png}, {text: f.png}]
       end_card: {image: g.png}
   card:
     uses: layout

@@ -13,12 +13,15 @@ from PIL import Image
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.assets import assets_in
 from rivya_flows.errors import SpecError, StoreError, UsageError
+from rivya_flows.estimate.estimate import rehearse
 from rivya_flows.preparation import spec_file
 from rivya_flows.preparation.prepare import Market, PlanningStore, RunRequest, prepare
 from rivya_flows.preparation.spec_file import SpecFile, load_spec, read_spec, specs_at, with_files
 from rivya_flows.queue.events import RunFrozen
 from rivya_flows.queue.reducer import initial_state
+from rivya_flows.receipt.from_journal import provenance
 from rivya_flows.store.assets import AssetStore
+from support.naive_service import NOON
 
 SPEC = """\
 version: 1
@@ -135,6 +138,25 @@ def test_carried_spec_takes_its_brand_and_the_logo_along(spec: SpecFile, tmp_pat
         assert space.workflow.branding.logo == "parts/logo.png"
         assert space.workflow.branding.prompt == "warm light"
     assert "parts/logo.png" in start.files
+
+
+def test_a_film_is_asked_for_by_the_content_of_the_font_of_its_brand(tmp_path: Path) -> None:
+    film = "uses: compose, with: {clips: https://a.example/b.mp4, end_card: {title: Hi}}"
+    text = f"version: 1\nname: spot\nbrand: {{font: own.otf}}\nsteps: {{film: {{{film}}}}}\n"
+    hashes = []
+    for content in (b"OTTO one", b"OTTO two"):
+        (tmp_path / "own.otf").write_bytes(content)
+        assets = store(tmp_path)
+        start = frozen(SpecFile(text, "spot.yaml", tmp_path), assets)
+        kept = start.files["own.otf"]
+        assert assets.local_path(kept.sha256).read_bytes() == content
+        state = rehearse(initial_state(start), NOON, lambda _: None)
+        [item] = state.steps["film"].items.values()
+        assert item.request is not None
+        assert item.request.arguments["look"] == {"colours": [], "font": {"sha256": kept.sha256}}
+        assert provenance(state) == ()
+        hashes.append(kept.sha256)
+    assert len({*hashes}) == 2
 
 
 def test_spec_without_an_end_is_read_as_far_as_a_spec_may_go() -> None:

@@ -105,7 +105,7 @@ def test_any_computed_loop_fits_or_is_refused(loop: dict[str, Any], tmp_path: Pa
         ("chat", "web_search", "yes", "'web_search' must be true or false, not 'yes'"),
         ("chat", "attachments", {"kind": "video", "sha256": "x"}, "takes images as attachments, not"),
         ("pick", "mode", "worst", "'mode' cannot be 'worst'; did you mean 'first'"),
-        ("compose", "audio", {"kind": "image", "url": "https://a.b/c"}, "'audio' takes audio, "),
+        ("compose", "audio", {"kind": "image", "url": "https://a.b/c"}, r"'audio\[0\]' takes audio or a video, "),
         ("compose", "clips", "c.mp4", r"'clips\[0\].*': a path such as 'c.mp4' is not allowed here"),
     ],
 )  # fmt: skip

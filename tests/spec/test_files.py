@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from rivya_client.catalogue.snapshot import shipped
+from rivya_flows.language.syntax.media_references import MAX_FONT_BYTES
 from rivya_flows.spec.dump import dump
 from rivya_flows.spec.inlining import included_texts
 from rivya_flows.spec.load import check, load
+from rivya_flows.steps.branding import Branding
 
 SRT = "1\n00:00:00,500 --> 00:00:02,000\nOne lamp,\nevery mood.\n\n2\n00:00:02,500 --> 00:00:04,000\nAurora\n"
 SPEC = """\
@@ -37,6 +39,18 @@ def test_the_text_of_a_subtitle_file_is_kept_with_the_spec(folder: Path) -> None
     assert texts == {"texts/subs.srt": SRT}
     assert load(SPEC, file="a.yaml", catalogue=shipped(), includes=texts) == read
     assert load(dump(read), file="a.yaml", catalogue=shipped(), includes=texts) == read
+
+
+def test_a_clip_has_the_captions_of_its_own_file(folder: Path) -> None:
+    spec = SPEC.replace(
+        "clips: https://example.com/film.mp4\n      captions: {file: texts/subs.srt, position: top}",
+        "clips: {media: https://example.com/film.mp4, captions: {file: texts/subs.srt}}",
+    )
+    read = load(spec, file="a.yaml", catalogue=shipped(), folder=folder)
+    assert included_texts(read) == {"texts/subs.srt": SRT}
+    branding = Branding(texts=included_texts(read))
+    [clip] = branding.complete_arguments(read.steps["film"].with_.model_dump())["clips"]
+    assert [cue["start"] for cue in clip["captions"]["cues"]] == [0.5, 2.5]
 
 
 def test_a_written_spec_keeps_what_is_written_also_where_it_is_the_default() -> None:
@@ -95,3 +109,38 @@ def test_an_end_card_shows_something_of_its_own_or_of_the_brand(card: str) -> No
     for brand in ("{logo: 'https://example.com/logo.png'}", "{end_card: {line: Order today}}"):
         filled = spec.replace("brand: {}", f"brand: {brand}")
         assert check(filled, file="a.yaml", catalogue=shipped())[1] == ()
+
+
+BRAND = CARD.replace("brand: {}", "brand: {font: fonts/own.ttf}").replace(
+    "end_card: {}", "end_card: {title: Aurora}"
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\0\1\0\0a font", None),
+        (b"OTTO a font", None),
+        (b"wOF2 a web font", "'fonts/own.ttf' is not a TrueType or OpenType font"),
+        (b"", "the file 'fonts/own.ttf' is empty"),
+        (None, "there is no file 'fonts/own.ttf'"),
+        (b"OTTO".ljust(MAX_FONT_BYTES + 1), "is larger than 20,000,000 bytes"),
+    ],
+)
+def test_the_font_of_a_brand_is_a_font_beside_the_spec(
+    content: bytes | None, message: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "fonts").mkdir()
+    if content is not None:
+        (tmp_path / "fonts" / "own.ttf").write_bytes(content)
+    found = check(BRAND, file="a.yaml", catalogue=shipped(), folder=tmp_path)[1]
+    assert [one.code for one in found] == (["bad-file"] if message else [])
+    assert message is None or message in found[0].message
+
+
+def test_the_font_of_a_brand_stays_in_the_folder_of_the_spec(tmp_path: Path) -> None:
+    (tmp_path / "own.ttf").write_bytes(b"OTTO")
+    (tmp_path / "specs").mkdir()
+    spec = BRAND.replace("fonts/own.ttf", "../own.ttf")
+    [found] = check(spec, file="a.yaml", catalogue=shipped(), folder=tmp_path / "specs")[1]
+    assert found.message == "'../own.ttf' is outside the folder of the spec"

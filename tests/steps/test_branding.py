@@ -91,7 +91,7 @@ def test_the_words_of_the_brand_are_in_the_prompts_of_pictures_and_in_their_hash
 def test_the_logo_of_a_brand_is_a_medium(state: State) -> None:
     assert [one.source for one in request(state, "restyled").uploads] == ["logo"]
     film = arguments(state, "film")
-    assert film["clips"][1]["media"]["sha256"] == "logo"
+    assert film["clips"][1]["media"][0]["sha256"] == "logo"
     assert film["look"] == {"colours": ["#0b3d2e"], "font": "poppins"}
 
 
@@ -137,7 +137,7 @@ outputs: {name: "${{ steps.part.outputs.name }}", own: "${{ brand.name }}"}
     state = run_of(whole, **{"parts/part.yaml": part, **subtitles}).state
     assert arguments(state, "part__still")["prompt"] == "a lamp, cold light"
     assert arguments(state, "part__film")["look"]["colours"] == ["#ffffff"]
-    assert arguments(state, "part__film")["clips"][1]["media"]["sha256"] == "logo"
+    assert arguments(state, "part__film")["clips"][1]["media"][0]["sha256"] == "logo"
     assert arguments(state, "part__film")["captions"]["cues"][0]["text"] == "One lamp"
     own = part.replace("inputs:", "brand: look/brand.yaml\ninputs:", 1)
     texts = {"parts/part.yaml": own, "parts/look/brand.yaml": BRAND, **subtitles}
@@ -165,7 +165,7 @@ steps:
       clips: https://example.com/film.mp4
       captions: {file: subs.srt}
       end_card: true
-      overlays: [{image: "${{ brand.logo }}"}]
+      overlays: [{media: "${{ brand.logo }}"}]
   other:
     uses: compose
     with:
@@ -188,14 +188,14 @@ def test_a_composition_is_asked_for_in_the_look_of_the_brand() -> None:
     state = rehearse(initial_state(start), NOON, lambda _: None)
     film, other, bare = (arguments(state, step) for step in ("film", "other", "bare"))
     cues = [{"start": 0.0, "end": 1.0, "text": "One lamp", "burned_in": False}]
-    captions = {"text": "", "cues": cues, "estimated": False, "language": "hi"}
+    captions = {"cues": cues, "estimated": False, "language": "hi", "size": 1.0}
     captions |= {"position": "top", "style": "plate"}
     assert film["captions"] == captions
     assert other["captions"] == {**captions, "position": "bottom", "style": "plain"}
-    card = {"title": "Aurora", "line": None, "image": LOGO.as_json(), "seconds": 3.0}
+    card = {"title": "Aurora", "image": LOGO.as_json(), "seconds": 3.0, "size": 1.0}
     assert film["end_card"] == card
     assert other["end_card"] == {**card, "line": "Order today"}
-    assert film["overlays"][0]["image"]["sha256"] == "logo"
+    assert film["overlays"][0]["media"]["sha256"] == "logo"
     assert film["look"] == bare["look"] == {"colours": ["#0b3d2e"], "font": "poppins"}
     assert not {"captions", "end_card"} & bare.keys()
 

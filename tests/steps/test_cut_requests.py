@@ -35,7 +35,7 @@ def test_arguments_have_one_shape_with_all_defaults() -> None:
     made = composed(
         clips=[FILM, URL, {"media": STILL, "seconds": 3}],
         narration=VOICE,
-        music={"audio": VOICE},
+        music={"media": VOICE},
         transition={},
         captions={"text": "Hello"},
         overlays=[{"text": 5}],
@@ -43,22 +43,24 @@ def test_arguments_have_one_shape_with_all_defaults() -> None:
         formats=["9:16"],
         extras=["srt"],
         length="12s",
+        **{"for": "tiktok"},
     )
-    clip: dict[str, Any] = {"seconds": None, "start": 0.0, "motion": "none"}
-    clip |= {"speaks": None, "cues": []}
+    clip = {"split": "row", "start": 0.0, "speed": 1.0, "volume": 1.0, "motion": "none", "cues": []}
+    sound = {"media": VOICE, "role": "speech", "at": 0.0, "start": 0.0, "repeat": False}
     assert json.loads(json.dumps(made)) == {
-        "clips": [{"media": FILM, **clip}, {"media": {"url": URL}, **clip}, {"media": STILL, **clip, "seconds": 3.0}],
-        "narration": VOICE,
-        "music": {"audio": VOICE, "level": -20.0, "duck": True},
+        "clips": [{**clip, "media": [FILM]}, {**clip, "media": [{"url": URL}]}, {**clip, "media": [STILL], "seconds": 3.0}],
+        "narration": sound,
+        "music": {**sound, "role": "music", "repeat": True},
         "transition": {"kind": "cut", "seconds": 0.4},
-        "captions": {"text": "Hello", "cues": [], "estimated": False, "language": None, "position": "bottom", "style": "plain"},
-        "overlays": [
-            {"image": None, "text": "5", "position": "top-right", "width": None, "start": 0.0, "seconds": None}
-        ],
-        "end_card": {"title": "Aurora", "line": None, "image": None, "seconds": 2.0},
+        "captions": {"text": "Hello", "cues": [], "estimated": False, "position": "bottom", "style": "plain", "size": 1.0},
+        "overlays": [{"text": "5", "position": "top-right", "start": 0.0, "motion": "fade", "size": 1.0}],
+        "end_card": {"title": "Aurora", "seconds": 2.0, "size": 1.0},
         "formats": ["9:16"],
+        "for": ["tiktok"],
+        "codec": "h264",
         "reframe": "crop",
         "extras": ["srt"],
+        "posters": 1,
         "loudness": -16.0,
         "length": 12.0,
     }  # fmt: skip
@@ -68,10 +70,10 @@ def test_short_forms_make_the_same_request_as_whole_ones() -> None:
     short = {"clips": STILL, "music": VOICE, "transition": "fade", "captions": "Hi", "audio": VOICE}
     whole = {
         "clips": [{"media": STILL}],
-        "music": {"audio": VOICE},
+        "music": {"media": VOICE},
         "transition": {"kind": "fade"},
         "captions": {"text": "Hi"},
-        "audio": [VOICE, None],
+        "audio": [{"media": VOICE}, None],
     }
     end = {
         "end_card": {"title": "a", "seconds": "1.5s"},
@@ -91,7 +93,7 @@ def test_a_clip_that_a_compose_made_with_speech_has_it_with_its_words() -> None:
     bare, timed, silent = composed(
         clips=[spoken, {"media": spoken, "start": 1}, {"media": spoken, "speaks": False}]
     )["clips"]
-    assert bare["media"] == timed["media"] == silent["media"] == FILM
+    assert bare["media"] == timed["media"] == silent["media"] == [FILM]
     assert (bare["speaks"], bare["cues"]) == (True, [CUE])
     assert (timed["start"], timed["cues"]) == (1, [CUE])
     assert (silent["speaks"], silent["cues"]) == (False, [])
@@ -114,14 +116,38 @@ def test_a_clip_that_a_compose_made_with_speech_has_it_with_its_words() -> None:
 )
 def test_speech_of_a_foreign_asset_that_is_wrong_refuses_no_clip(speech: Any, speaks: Any) -> None:
     clip, still = composed(clips=[{**FILM, "speech": speech}, {**STILL, "speech": speech}])["clips"]
-    assert (clip["media"], clip["speaks"], clip["cues"]) == (FILM, speaks, [])
-    assert (still["media"], still["speaks"]) == (STILL, None)
+    assert (clip["media"], clip.get("speaks"), clip["cues"]) == ([FILM], speaks, [])
+    assert (still["media"], still.get("speaks")) == ([STILL], None)
 
 
 def test_captions_of_another_film_have_its_times() -> None:
-    output = {"cues": [{**CUE, "burned_in": False}], "estimated": True, "language": None}
+    output = {"cues": [{**CUE, "burned_in": False}], "estimated": True, "language": "hi"}
     captions = composed(clips=[FILM], captions=output)["captions"]
     assert output.items() <= captions.items()
+
+
+def test_a_zip_is_a_clip_for_each_place_of_its_lists() -> None:
+    def item(asset: Any) -> dict[str, Any]:
+        return {"key": "a", "status": "completed" if asset else "failed", "asset": asset}
+
+    rows = {
+        "media": [item(STILL), item(None), FILM],
+        "narration": [item(VOICE), item(VOICE), item(None)],
+        "captions": ["a", "b", None],
+    }
+    made = composed(clips=[FILM, {"zip": rows, "motion": "push-in"}], captions={})
+    beats = [
+        FILM,
+        {"media": STILL, "narration": VOICE, "captions": "a", "motion": "push-in"},
+        {"media": FILM, "motion": "push-in"},
+    ]
+    assert made == composed(clips=beats, captions={})
+
+
+def test_a_list_that_many_clips_zip_is_not_written_out_for_each() -> None:
+    many = {"zip": {"media": [FILM] * 100_000}}
+    with pytest.raises(ItemRequestError, match="write at most 100"):
+        composed(clips=[many] * 1_000)
 
 
 def test_a_list_among_clips_is_its_clips() -> None:
@@ -134,8 +160,8 @@ def test_a_list_among_clips_is_its_clips() -> None:
 
 def test_nulls_in_lists_and_parts_without_their_medium_are_left_out() -> None:
     nothing = {"media": None, "seconds": 2}
-    made = composed(clips=[None, FILM, nothing], overlays=[{"image": None}], music={"audio": None})
-    assert [clip["media"] for clip in made["clips"]] == [FILM]
+    made = composed(clips=[None, FILM, nothing], overlays=[{"media": None}], music={"media": None})
+    assert [clip["media"] for clip in made["clips"]] == [[FILM]]
     assert made["overlays"] == []
     assert "music" not in made
 
@@ -143,15 +169,15 @@ def test_nulls_in_lists_and_parts_without_their_medium_are_left_out() -> None:
 @pytest.mark.parametrize("nothing", [None, "", " "])
 def test_a_part_whose_texts_are_all_empty_is_left_out(nothing: str | None) -> None:
     parts: dict[str, Any] = {
-        "overlays": [{"text": nothing, "position": "top"}, {"image": STILL, "text": nothing}],
+        "overlays": [{"text": nothing, "position": "top"}, {"media": STILL, "text": nothing}],
         "end_card": {"title": nothing, "line": nothing, "seconds": 3},
         "captions": {"text": nothing, "position": "top"},
     }
     made = composed(clips=[FILM], **parts)
-    assert [one["image"] for one in made["overlays"]] == [STILL]
+    assert [one["media"] for one in made["overlays"]] == [STILL]
     assert not {"end_card", "captions"} & made.keys()
     card = composed(clips=[FILM], end_card={"title": "Aurora", "line": nothing})["end_card"]
-    assert (card["title"], card["line"]) == ("Aurora", None)
+    assert (card["title"], "line" in card) == ("Aurora", False)
 
 
 def test_the_cues_of_a_file_and_the_look_of_a_brand_are_passed_on() -> None:
@@ -165,10 +191,10 @@ def test_the_cues_of_a_file_and_the_look_of_a_brand_are_passed_on() -> None:
 
 def test_a_file_beside_the_spec_is_its_asset() -> None:
     files = {"logo.png": Asset.model_validate(STILL)}
-    arguments = {"clips": [FILM], "overlays": [{"image": "logo.png"}]}
+    arguments = {"clips": [FILM], "overlays": [{"media": "logo.png"}]}
     made, request_hash = cut_request(Compose(), arguments, files)
-    assert made["overlays"][0]["image"]["sha256"] == STILL["sha256"]
-    assert request_hash == hashed(clips=[FILM], overlays=[{"image": STILL}])
+    assert made["overlays"][0]["media"]["sha256"] == STILL["sha256"]
+    assert request_hash == hashed(clips=[FILM], overlays=[{"media": STILL}])
 
 
 @pytest.mark.parametrize(
@@ -184,8 +210,10 @@ def test_a_file_beside_the_spec_is_its_asset() -> None:
         ({"clips": [FILM], "length": "speech"}, "there is no speech to take the length from"),
         ({"clips": [FILM], "length": "long"}, "'long' is not the length of a film"),
         ({"clips": ["a.mp4"]}, r"'clips\[0\]': a path such as 'a.mp4' is not allowed here"),
-        ({"clips": [FILM], "narration": FILM}, "'narration' takes audio, but this is a video"),
-        ({"clips": [FILM], "music": {"audio": STILL}}, "'music.audio' takes audio, but this is an"),
+        ({"clips": [FILM], "narration": STILL}, "'narration' takes audio or a video, but this is an"),
+        ({"clips": [{"media": [FILM] * 10}]}, "'media' has 10 items; write at most 9"),
+        ({"clips": {"zip": {"media": [FILM, STILL], "chapter": ["One"]}}}, "lists of a zip differ in length: media has 2, chapter has 1"),
+        ({"clips": [FILM], "music": {"media": STILL}}, "'music' takes audio or a video, but this"),
         ({"clips": [FILM], "captions": {"text": "Hi"}}, "there is no speech to time the captions"),
         ({"clips": [FILM], "overlays": [{"text": "a" * 201}]}, "the text has 201 characters"),
         ({"clips": [FILM], "reframe": "${{"}, "'reframe' cannot be '"),
@@ -221,7 +249,7 @@ def test_the_hash_is_of_content_and_not_of_addresses(monkeypatch: pytest.MonkeyP
 def test_an_overlay_of_an_input_that_is_not_given_is_left_out(tmp_path: Path) -> None:
     spec = json.loads(json.dumps(SPEC))
     spec["inputs"]["logo"] = {"type": "file", "required": False}
-    overlay = {"image": "${{ inputs.logo or none }}", "width": 0.2}
+    overlay = {"media": "${{ inputs.logo or none }}", "width": 0.2}
     spec["steps"]["spot"]["with"]["overlays"] = [overlay]
     prepared(SpecFile(json.dumps(spec), "spec.yaml", None), {"value": []}, tmp_path)
 

@@ -17,7 +17,7 @@ from rivya_flows.steps.request import ItemRequest
 EXPECT: dict[str, Any] = {
     "expect": {"line": "string"},
     "captions": {"text": "Hello"},
-    "extras": ["poster", "gif"],
+    "extras": ["poster", "gif", "otio"],
 }
 
 

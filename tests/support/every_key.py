@@ -67,9 +67,9 @@ steps:
       clips: ["${{ steps.p.asset }}", {media: "https://a.b/c.mp4", seconds: 3, start: 0.5, motion: none}]
       transition: {kind: fade, seconds: 0.4}
       narration: https://a.b/c.mp3
-      music: {audio: "https://a.b/d.mp3", level: -20, duck: true}
+      music: {media: "https://a.b/d.mp3", level: -20, duck: true}
       captions: {text: Hello, language: hi, position: bottom, style: plain}
-      overlays: [{image: "https://a.b/l.png", position: top-right, width: 0.18, start: 0, seconds: 2}, {text: Sale}]
+      overlays: [{media: "https://a.b/l.png", position: top-right, width: 0.18, start: 0, seconds: 2}, {text: Sale}]
       end_card: {title: Aurora, line: Order, image: "https://a.b/l.png", seconds: 2}
       formats: ["9:16", "1:1"]
       reframe: crop

@@ -68,6 +68,11 @@ def _image(path: Path, frame: int = 0) -> Image.Image:
     raise AssertionError(frame)
 
 
+def _poster(path: Path) -> Image.Image:
+    with Image.open(path) as picture:
+        return picture.copy()
+
+
 def _pixel(image: Image.Image, x: int, y: int) -> tuple[int, ...]:
     pixel = image.getpixel((x, y))
     assert isinstance(pixel, tuple)
@@ -387,6 +392,58 @@ def test_a_film_is_made_for_every_player(tmp_path: Path) -> None:
     assert max(b - a for a, b in pairwise(keys)) <= 2
     data = made.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_a_film_for_a_platform_has_chapters_and_subtitles_that_a_player_can_turn_off(
+    tmp_path: Path,
+) -> None:
+    source = film(tmp_path / "a.mp4", sound=0.2)
+    made = Composition.model_validate(
+        {
+            "clips": [
+                {"media": source, "chapter": "Black"},
+                {"media": still(tmp_path / "b.png", (96, 64)), "seconds": 1, "chapter": "Teal"},
+            ],
+            "captions": {"cues": [Cue(0.25, 0.75, "चाय")], "style": "none", "language": "hi-IN"},
+            "for": ["tiktok", "linkedin"],
+            "formats": ["1:1"],
+            "codec": "h265",
+            "extras": ["subtitles", "poster"],
+            "posters": 2,
+            "shrink": 8,
+        }
+    )
+    found = _rendered(made, tmp_path / "out")
+    posters = ["poster.jpg", "poster-2.jpg"]
+    assert list(found.media) == ["1x1.mp4", "tiktok.mp4", "linkedin.mp4", *posters]
+    assert found.lost == ()
+    for name, size in (("1x1", (136, 136)), ("tiktok", (136, 240)), ("linkedin", (136, 168))):
+        with open_media(tmp_path / "out" / f"{name}.mp4") as container:
+            video, track = container.streams.video[0], container.streams.subtitles[0]
+            assert (video.width, video.height) == size
+            assert video.average_rate == 24
+            context = video.codec_context
+            assert (context.name, context.codec_tag) == ("hevc", "hvc1")
+            assert len(container.streams.audio) == 1
+            assert (track.codec_context.name, track.language) == ("mov_text", "hin")
+            assert not track.disposition, "shown only where a viewer asks for it"
+            assert [
+                (one["metadata"]["title"], one["start"] * (one["time_base"] or 0))
+                for one in container.chapters()
+            ] == [("Black", 0), ("Teal", 1)]
+            shown = [(one.pts, one.duration, bytes(one)[2:]) for one in container.demux(track)]
+            assert (250, 500, "चाय".encode()) in shown
+    greens = [_pixel(_poster(tmp_path / "out" / name), 60, 60)[1] for name in posters]
+    assert abs(greens[0] - greens[1]) > 20, "of different shots"
+
+
+def test_a_film_that_a_platform_does_not_take_is_said(tmp_path: Path) -> None:
+    clip = Clip(media=still(tmp_path / "a.png", (64, 36)), seconds=181)
+    made = {"clips": (clip,), "for": ("shorts", "linkedin"), "fps": 60, "shrink": 64}
+    assert _rendered(Composition.model_validate(made), tmp_path / "out").lost == (
+        "shorts takes at most 180 s: this film has 181.0",
+        "linkedin takes at most 30 frames a second: this film has 60",
+    )
 
 
 def test_sounds_lie_under_the_voice_and_music_does_not_lengthen_the_film(tmp_path: Path) -> None:

@@ -104,6 +104,10 @@ def test_a_file_with_an_image_is_a_layout(folder: Path, capsys: pytest.CaptureFi
         ("image: a.png\nclips: [a.mp4]", "clips: a layout, which has an `image`, takes no `clips`; remove one"),
         ("clips: [a.mp4]\nmusic: {font: x}", "music.font: unknown key; remove it"),
         ("formats: '1:1'", 'formats: expected a list; write `formats: ["1:1"]`'),
+        ("image: a.png\nfor: [tiktok]", "for: a layout, which has an `image`, takes no `for`"),
+        ("clips: [a.mp4]\nfor: [tictoc]", "for[0]: input should be 'tiktok', 'reels', "),
+        ("clips: [a.mp4]\nfps: 12", "fps: input should be greater than or equal to 24"),
+        ("clips: [a.mp4]\ncodec: av1", "codec: input should be 'h264' or 'h265'"),
         ("clips: a.mp4\nlength: long", "length: 'long' is not the length of a film; write speech, pic"),
         ("clips: [{media: a.mp4, seconds: 2 sec}]", "clips[0].seconds: '2 sec' is not a duration"),
         ("clips: [3]", "clips[0].media[0]: expected the path of a file"),
@@ -157,6 +161,7 @@ def test_a_signal_ends_a_render_with_its_code_and_leaves_nothing(
     [
         ({}, "there is no picture"),
         ({"clips": "lamp.png", "length": "speech"}, "length: there is no speech"),
+        ({"clips": "lamp.png", "posters": 3}, "posters: there is no `poster` among the `extras`"),
         ({"clips": ["lamp.png"], "overlays": [{}]}, r"overlays\[0\]: expected `media` or `text`"),
         ({"clips": ["lamp.png"], "captions": {"file": "lamp.srt"}}, r"captions\.file: lamp\.srt: cannot be read"),
         ({"clips": ["lamp.png"], "captions": {"file": "lamp.png"}}, r"captions\.file: lamp\.png: .*utf-8"),
@@ -174,3 +179,13 @@ def test_what_does_not_fit_together_is_refused_and_leaves_nothing(
     with pytest.raises(MediaError, match=words):
         rivya_cut.render(rivya_cut.Composition.model_validate(given), "out")
     assert not (folder / "out").exists()
+
+
+def test_a_timeline_needs_its_library_before_anything_is_rendered(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentimelineio", None)
+    cut = rivya_cut.Composition.model_validate({"clips": "gone.png", "extras": ["otio"]})
+    with pytest.raises(MediaError, match="`otio` needs OpenTimelineIO") as wrong:
+        rivya_cut.render(cut, "out")
+    assert "rivya-cut[otio]" in (wrong.value.hint or "")

@@ -110,6 +110,13 @@ def keep(assets: AssetStore, path: Path) -> Asset:
     return _copy(assets, path, probe(path))
 
 
+def keep_font(assets: AssetStore, path: Path) -> Asset:
+    """Keep a copy of a font by hash; only the process that decodes media reads it."""
+    digest, size = assets.put(path), path.stat().st_size
+    stored = assets.local_path(digest)
+    return Asset(kind="image", path=stored, mime_type="font/sfnt", size_bytes=size, sha256=digest)
+
+
 async def keep_in_thread(assets: AssetStore, path: Path) -> Asset:
     """As `keep`, without blocking the event loop; cancelling ends the decoding."""
     return await asyncio.to_thread(_copy, assets, path, await probe_async(path))

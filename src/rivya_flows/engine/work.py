@@ -22,7 +22,7 @@ from pydantic import JsonValue, SecretStr, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rivya_cut.composition import Captions, Composition, Layout
-from rivya_cut.results import GIF, POSTER, Rendered, clean_name, film_names
+from rivya_cut.results import GIF, POSTER, Rendered, clean_name, film_names, poster_names
 from rivya_cut.subtitles import Cue
 from rivya_flows.assets import Asset, Outputs, as_asset, looks_like_asset
 from rivya_flows.callbacks import Revealed, post_callback
@@ -31,7 +31,8 @@ from rivya_flows.engine.run import Run
 from rivya_flows.engine.signing import title_of
 from rivya_flows.errors import LostMediumError, MediaError, RivyaError, UsageError
 from rivya_flows.language.canonical import canonical
-from rivya_flows.language.final_cut import SPEECH, media_in, with_media
+from rivya_flows.language.cut_places import media_in, with_media
+from rivya_flows.language.final_cut import SPEECH
 from rivya_flows.language.secret_names import RESERVED_HINT, names_secret, refusal
 from rivya_flows.media import decoding
 from rivya_flows.questions.open_questions import decide_at_deadline, first_deadline, question_asked
@@ -337,22 +338,16 @@ async def _in_thread(work: Callable[[], Any], name: str) -> Any:
 
 async def compose(run: Run, work: Work) -> dict[str, Any]:
     """Compose a film from clips, or from a film or stills, and sounds; gives the outputs of the step."""
-    given = _without_nulls(work.arguments)
-    if not given.get("captions", {}).get("text", True):
-        del given["captions"]["text"]  # of a subtitle file
-    return await _render(run, work, given, Composition)
+    return await _render(run, work, work.arguments, Composition)
 
 
 async def lay_out(run: Run, work: Work) -> dict[str, Any]:
     """Lay pictures and text over a still, once for each format; as `compose`."""
-    given = _without_nulls(work.arguments)
-    if "image" not in given:
-        raise MediaError("there is no picture: `image` has no medium")
-    return await _render(run, work, given, Layout)
+    return await _render(run, work, work.arguments, Layout)
 
 
 async def _render(
-    run: Run, work: Work, arguments: dict[str, Any], kind: type[Composition | Layout]
+    run: Run, work: Work, arguments: Mapping[str, Any], kind: type[Composition | Layout]
 ) -> dict[str, Any]:
     seconds = run.state.spec(work.step).timeout
     target = run.context.assets.incoming()  # a folder that is not made yet
@@ -361,6 +356,9 @@ async def _render(
         paths = (path for _, path in sources)
         try:
             made = with_media(arguments, lambda _: next(paths))
+            if isinstance(font := made.get("look", {}).get("font"), Mapping):
+                path = await asyncio.to_thread(run.context.assets.local_path, font["sha256"])
+                made["look"]["font"] = path
             film = kind.model_validate({**made, "shrink": run.shrink})
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
@@ -381,7 +379,11 @@ async def _render(
         lost = [*found.lost]
         for asset, path in sources:  # people know other names than the store, which has hashes
             lost = [one.replace(path.name, title_of(asset)) for one in lost]
-        return _outputs(film, found, assets, lost)
+        outputs = _outputs(film, found, assets, lost)
+        if found.timeline is not None:
+            text = await asyncio.to_thread((target / found.timeline).read_text, "utf-8")
+            outputs["timeline"] = text
+        return outputs
     finally:
         shutil.rmtree(target, ignore_errors=True)
 
@@ -419,13 +421,14 @@ def _outputs(
     is_film = isinstance(film, Composition)
     if isinstance(film, Composition):
         is_drawn = film.captions is not None and film.captions.style != "none"
-        for name in film_names(film.formats):
+        for name in film_names(film.formats, platforms=film.platforms):
             for file, shows in ((name, is_drawn), (clean_name(name), False)):
                 if file in found and _speaks(film, made):
                     found[file][SPEECH] = {"cues": [_clip_cue(one, shows) for one in made.cues]}
-    names = film_names(film.formats, ".mp4" if is_film else ".png")
+    platforms = film.platforms if isinstance(film, Composition) else ()
+    names = film_names(film.formats, ".mp4" if is_film else ".png", platforms)
     first = assets[names[0]]
-    formats = film.formats or [f"{first.width}x{first.height}"]
+    formats = (*film.formats, *platforms) or [f"{first.width}x{first.height}"]
     clean = [{"clean": found.get(clean_name(name))} if is_film else {} for name in names]
     by = {
         one: {"asset": found[name], **more}
@@ -442,6 +445,8 @@ def _outputs(
         outputs |= {
             "captions": captions and {**captioned, "language": captions.language},
             "poster": found.get(POSTER),
+            "posters": [found[one] for one in poster_names(film.posters) if one in found] or None,
+            "timeline": None,
             "gif": found.get(GIF),
             "loudness": made.loudness and asdict(made.loudness),
         }
@@ -460,14 +465,6 @@ def _cue(cue: Cue) -> dict[str, JsonValue]:
 def _clip_cue(cue: Cue, is_drawn: bool) -> dict[str, JsonValue]:
     """A cue of a film that is a clip of another."""
     return {**_cue(cue), "burned_in": is_drawn or cue.burned_in}
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_nulls(one) for key, one in value.items() if one is not None}
-    if isinstance(value, list | tuple):
-        return [_without_nulls(one) for one in value if one is not None]
-    return value
 
 
 WORK = {"pick": pick, "review": review, "compose": compose, "layout": lay_out, "notify": notify}

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from math import inf
 from typing import Any
 
 from pydantic import JsonValue
 
 from rivya_client.catalogue.catalogue import Model
+from rivya_cut.composition import MAX_TRANSITION
 from rivya_cut.fonts import missing_characters
 from rivya_flows.language.common_params import asked_seconds
+from rivya_flows.language.cut_places import each_of
 from rivya_flows.language.expressions.output_types import has_unknown
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
-from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.final_cut import SPEECH
 from rivya_flows.plans.requests import known_arguments
 from rivya_flows.queue.evaluation import expand_step
 from rivya_flows.queue.items import TERMINAL, Phase
 from rivya_flows.queue.scope import item_scope, known_item, known_scope
 from rivya_flows.queue.state import State
-from rivya_flows.steps.cut_rules import (
-    drawn_texts,
+from rivya_flows.steps.cut_lengths import (
+    Span,
+    beat_spans,
     length_problems,
-    overlap_seconds,
+    longest,
+    narration_span,
+    overlaps_in,
     shown_seconds,
-    speech_in,
+    sound_span,
+    span_of,
     start_problems,
 )
+from rivya_flows.steps.cut_rules import drawn_texts
+from rivya_flows.steps.cut_speech import clip_speech, is_speech, sounds_in, speech_in
 
 _SPOKEN = 15.0  # characters in a second
 _MOST_ITEMS = 1_000  # of a plan; of a larger one the lengths of films are not worked out
@@ -99,71 +105,67 @@ def _expected_asset(model: Model | None, arguments: Mapping[str, Any]) -> dict[s
 
 
 def _asset(kind: str | None, seconds: float | None = None) -> dict[str, JsonValue]:
-    return {"kind": kind} if seconds is None else {"kind": kind, "duration_seconds": seconds}
+    medium: dict[str, JsonValue] = {"kind": kind, "sha256": ""}
+    return medium if seconds is None else {**medium, "duration_seconds": seconds}
 
 
 def _film(given: Mapping[str, Any]) -> Film:
-    least, most = picture = _picture(given)
     problems = (*start_problems(given), *length_problems(given))
-    lead, audio, clips = given.get("narration"), given.get("audio"), given.get("clips")
-    if lead is None and audio is not None and not _speaks_surely(clips):
-        lead = audio[0] if isinstance(audio, list | tuple) and audio else audio
-        lead = {} if speech_in({"clips": clips}).speaks else lead  # only the run knows which leads
-    spoken = _length(lead.get("duration_seconds") if isinstance(lead, Mapping) else None)
-    length = given.get("length")
-    if length == "speech" and lead is None:
-        length = "picture"  # its clips are the speech
-    if length == "speech":
-        least, most = spoken
-    elif length is None and lead is not None:
-        least, most = map(max, picture, spoken)
-    narrated = length in (None, "speech") and lead is not None
-    narrated = narrated and (inf in (spoken[1], picture[1]) or most == spoken[1])
+    clips, length = each_of(given.get("clips")), given.get("length")
+    *begins, picture = _begins(given)
+    sounds = [one for one in (given.get("narration"), *sounds_in(given)) if one is not None]
+    leading = [*filter(is_speech, sounds)]
+    over_all = longest((0.0, 0.0), *map(sound_span, leading))
+    speech = longest(over_all, *_speech_ends(given, begins))
+    least, most = picture
+    if length is None:
+        least, most = longest(picture, over_all)
+    elif length == "speech" and speech[1] > 0:
+        least, most = speech
+    narrated = bool(leading) and length in (None, "speech") and most in (inf, over_all[1])
+    about = narrated and any(map(_is_estimated, leading))
+    about = about or any(_is_estimated(part) for one in clips for part in (one, _narration(one)))
     if (card := given.get("end_card")) is not None:
-        card_length = _length(card.get("seconds", 2.0) if isinstance(card, Mapping) else 2.0)
+        card_length = span_of(card.get("seconds", 2.0) if isinstance(card, Mapping) else 2.0)
         least, most = least + card_length[0], most + card_length[1]
     if length not in (None, "speech", "picture"):
-        least, most = _length(length)
-    about = narrated and isinstance(lead, Mapping) and bool(lead.get("about"))
-    about = about or (length in (None, "picture") and _is_about(clips))
+        (least, most), about = span_of(length), False
     wrong = tuple(one.sentence for one in problems)
     return Film(round(least, 2), None if most == inf else round(most, 2), narrated, about, wrong)
 
 
-def _speaks_surely(clips: Any) -> bool:
-    """Whether a clip speaks, whatever is not known yet."""
-    return any(
-        speech_in({"clips": one}).speaks
-        and (not has_unknown(one) or (isinstance(one, Mapping) and one.get("speaks") is True))
-        for one in (clips if isinstance(clips, list | tuple) else [clips])
-    )
+def _begins(given: Mapping[str, Any]) -> list[Span]:
+    """When each clip begins, and after them when the last one ends."""
+    found, lengths = [(0.0, 0.0)], beat_spans(given)
+    after = [*lengths[1:], (0.0, 0.0)]
+    for length, later, overlap in zip(lengths, after, [*overlaps_in(given), 0.0], strict=False):
+        # An overlap takes at most half of a clip.
+        most = min(MAX_TRANSITION if overlap is None else overlap, length[0] / 2, later[0] / 2)
+        least = min(0.0 if overlap is None else overlap, length[1] / 2, later[1] / 2)
+        begin = found[-1]
+        found.append((max(0.0, begin[0] + length[0] - most), begin[1] + length[1] - least))
+    return found
 
 
-def _is_about(clips: Any) -> bool:
-    """Whether the length of a clip is estimated."""
-    media = [
-        one.get("media", one) if isinstance(one, Mapping) else None
-        for one in (clips if isinstance(clips, list | tuple) else [clips])
-    ]
-    return any(isinstance(one, Mapping) and one.get("about") for one in media)
+def _speech_ends(given: Mapping[str, Any], begins: Sequence[Span]) -> Iterator[Span]:
+    """When the speech of each clip ends that has one, or may have."""
+    overlaps = [0.0, *overlaps_in(given)]
+    for clip, begin, overlap in zip(each_of(given.get("clips")), begins, overlaps, strict=False):
+        least, most = span_of(shown_seconds(clip))
+        if _narration(clip) is not None:
+            least, most = narration_span(clip, overlap)
+        elif not clip_speech(clip).speaks:
+            continue
+        elif has_unknown(clip) and not (isinstance(clip, Mapping) and clip.get("speaks") is True):
+            least = -begin[0]
+        yield begin[0] + least, begin[1] + most
 
 
-def _length(seconds: Any) -> tuple[float, float]:
-    """The least and greatest of a length that may be unknown."""
-    return (float(seconds), float(seconds)) if is_number(seconds) else (0.0, inf)
+def _narration(clip: Any) -> Any:
+    return clip.get("narration") if isinstance(clip, Mapping) else None
 
 
-def _picture(given: Mapping[str, Any]) -> tuple[float, float]:
-    """The least and greatest length of the clips."""
-    clips = given.get("clips")
-    clips = clips if isinstance(clips, list | tuple) else [clips]
-    seconds = [shown_seconds(one) for one in clips]
-    lengths = [_length(one if one is None else max(0.0, one)) for one in seconds]
-    overlap = overlap_seconds(given.get("transition"))
-    # An overlap takes at most half of a clip.
-    taken = sum(
-        min(5.0 if overlap is None else overlap, one / 2, other / 2)
-        for (_, one), (_, other) in pairwise(lengths)
-    )
-    least, most = sum(one for one, _ in lengths), sum(one for _, one in lengths)
-    return max(0.0, least - taken), most if overlap is None else most - taken
+def _is_estimated(part: Any) -> bool:
+    """Whether the length of a medium of a part, or of one of its media, is estimated."""
+    media = each_of(part.get("media") if isinstance(part, Mapping) else None)
+    return any(isinstance(one, Mapping) and bool(one.get("about")) for one in media)

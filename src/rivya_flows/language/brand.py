@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from posixpath import normpath
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
 
 from rivya_client.catalogue.catalogue import Model
 from rivya_cut.composition import MAX_CARD_TEXT, MAX_COLOURS
@@ -16,7 +18,7 @@ from rivya_cut.terms import CaptionPosition, CaptionStyle, Font
 from rivya_flows.language.expressions.output_types import TEXT, Shape, map_of, of_data, of_input
 from rivya_flows.language.field_types import Number, SpecModel
 from rivya_flows.language.final_cut import Language
-from rivya_flows.language.syntax.media_references import is_url
+from rivya_flows.language.syntax.media_references import FONT_SUFFIXES, is_font, is_url
 
 MAX_PROMPT = 500
 """Characters that a brand may add to a prompt."""
@@ -45,6 +47,27 @@ _Source = Annotated[str, AfterValidator(_up_to(2_000))]
 _Drawn = Annotated[str, AfterValidator(_up_to(MAX_CARD_TEXT))]
 
 
+class _FontOrFile:
+    """Marks the name of a family, or the path of a font."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_wrap_validator_function(
+            self._check, handler.generate_schema(Font)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        endings = "|".join(one.removeprefix(".") for one in FONT_SUFFIXES)
+        return {"anyOf": [handler(schema), {"type": "string", "pattern": rf"\.({endings})$"}]}
+
+    def _check(self, value: Any, family: core_schema.ValidatorFunctionWrapHandler) -> Any:
+        is_path = isinstance(value, str) and is_font(value) and not is_url(value)
+        return _up_to(2_000)(value) if is_path else family(value)
+
+
 class BrandEndCard(SpecModel):
     """What an end card of `compose` shows, where the step does not say it.
 
@@ -66,8 +89,8 @@ class BrandCaptions(SpecModel):
 
     Attributes:
         position: Where they stand.
-        style: `plain` is text with an outline; `plate` stands on a plate; `none` is not
-            drawn.
+        style: `plain` is text with an outline; `plate` stands on a plate; `highlight` colours each
+            word while it is spoken, `pop` shows a few words at a time; `none` is not drawn.
         language: Their language, such as `hi`.
     """
 
@@ -83,7 +106,8 @@ class Brand(SpecModel):
         name: Name of the brand.
         logo: Path of an image, from the folder of this file, or a URL.
         colours: Up to 8, as `#rgb` or `#rrggbb`; the first is the main one.
-        font: Family of drawn text; scripts that it lacks take Noto.
+        font: Family of drawn text, or the path of a TrueType or OpenType file, from the folder of this
+            file; scripts that it lacks take Noto.
         prompt: Added to each prompt for a picture or a film, up to 500 characters.
         end_card: Defaults of end cards.
         captions: Defaults of captions.
@@ -92,7 +116,7 @@ class Brand(SpecModel):
     name: Annotated[str, AfterValidator(_up_to(100))] | None = None
     logo: _Source | None = None
     colours: Annotated[tuple[Colour, ...], Field(max_length=MAX_COLOURS)] = ()
-    font: Font = "poppins"
+    font: Annotated[str, _FontOrFile()] = "poppins"
     prompt: Annotated[str, AfterValidator(_up_to(MAX_PROMPT))] | None = None
     end_card: BrandEndCard | None = None
     captions: BrandCaptions | None = None
@@ -105,12 +129,13 @@ class Brand(SpecModel):
         return {keys: written for keys, written in named.items() if written is not None}
 
     def moved_to(self, folder: PurePosixPath) -> Brand:
-        """The brand with the paths of its images, which count from that folder, from the one above it."""
+        """The brand with the paths of its files, which count from that folder, from the one above it."""
         card = self.end_card
         if card is not None and card.image is not None:
             card = card.model_copy(update={"image": _inside(folder, card.image)})
         logo = None if self.logo is None else _inside(folder, self.logo)
-        return self.model_copy(update={"logo": logo, "end_card": card})
+        font = _inside(folder, self.font) if is_font(self.font) else self.font
+        return self.model_copy(update={"logo": logo, "end_card": card, "font": font})
 
     def words_for(self, model: Model) -> str:
         """What it adds to the prompts of a model; "" if nothing."""

@@ -18,7 +18,8 @@ from rivya_cut.durations import DURATION_FORMS, DurationError
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
 from rivya_flows.language.expressions.values import slug
-from rivya_flows.language.final_cut import CUT_PARTS
+from rivya_flows.language.field_types import keys_of
+from rivya_flows.language.final_cut import part_at
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import cut, preview
 from rivya_flows.language.workflow import PARTS, Resources
@@ -33,7 +34,7 @@ _WANTED = {
     "dict_type": ("a map", "write `key: value` lines below it"),
     "model_type": ("a map", "write `key: value` lines below it"),
 }
-_MAPS = {
+MAPS = {
     "steps": "write `NAME:` and its keys below it, without a dash",
     "outputs": "write `NAME: ${{ steps.NAME.asset }}`, without a dash",
     "inputs": "write `NAME: string`, without a dash",
@@ -48,16 +49,17 @@ _MAPS = {
     "none": "write `none: {rounds: 1}`",
     "fallback": "write {model: …}, or what else is different",
     "transition": "write `transition: fade`",
+    "narration": "give each clip its own `narration`, or list them in `audio`",
     "music": 'write `music: "${{ steps.NAME.asset }}"`',
     "captions": 'write `captions: "${{ steps.NAME.text }}"`',
     "end_card": "write `end_card: {title: …}`",
 }
 """Hints for keys that must be maps."""
 _MAPS_IN = {
-    "fallback": _MAPS["fallback"],
+    "fallback": MAPS["fallback"],
     "clips": "write its clips without the inner [ ]",
     "inputs": "write `string`, or {type: string} and more keys",
-    "overlays": "write {text: …}, or {image: logo.png}",
+    "overlays": "write {text: …}, or {media: logo.png}",
 }
 """The same for what is in a map or list of these keys."""
 _INPUT_TYPES = {
@@ -225,9 +227,9 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
             )
             report.add(place, "operator-only", message, hint, key=True)
         case "extra_forbidden":
-            holders = [str(one) for one in details["loc"][-2::-1] if isinstance(one, str)]
-            part = CUT_PARTS.get(holders[0]) if holders else None
-            report.unknown(place, "unknown-key", "key", part.model_fields if part else ())
+            at = place[place.index("with") + 1 : -1] if "with" in place else details["loc"][:-1]
+            part = part_at(at)
+            report.unknown(place, "unknown-key", "key", keys_of(part) if part else ())
         case "too_short":
             if not value:  # else its items are reported
                 report.add(place, "empty-list", f"{key!r} is an empty list", "add an item")
@@ -318,7 +320,7 @@ def _expected_form(place: Path, kind: str, value: Any) -> tuple[str, str]:
         return "a duration", f"write {DURATION_FORMS}"
     if kind in ("dict_type", "model_type"):
         own = map_hint(key, value) if "with" in place or place == ("budget",) else None
-        hint = own or _MAPS_IN.get(parent) or _MAPS.get(key, hint)
+        hint = own or _MAPS_IN.get(parent) or MAPS.get(key, hint)
         if key == "captions" and "with" not in place:  # of a brand
             hint = "write `captions: {position: bottom}`"
     elif kind in ("int_type", "float_type"):

@@ -1,22 +1,21 @@
-"""The models of `compose` and `layout` in a spec, made of those of `rivya_cut`, and the media in them."""
+"""The models of `compose` and `layout` in a spec, made of those of `rivya_cut`."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
-from copy import deepcopy
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import reduce
 from operator import or_
-from pathlib import Path
+from pathlib import Path as FilePath
 from types import GenericAlias, UnionType
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
+    Field,
     TypeAdapter,
     ValidationError,
     ValidationInfo,
@@ -25,20 +24,10 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
-from rivya_cut.composition import (
-    Captions,
-    Clip,
-    Cues,
-    EndCard,
-    Music,
-    Overlay,
-    Transition,
-    is_medium_map,
-)
-from rivya_cut.durations import DurationError, seconds_of
+from rivya_cut.composition import Captions, Clip, Cues, EndCard, Overlay, Said, Sound, Transition
 from rivya_cut.fields import DrawnText
 from rivya_cut.subtitles import Cue
-from rivya_flows.language.expressions.inference import TEXTS
+from rivya_flows.language.cut_places import CUT, Slot
 from rivya_flows.language.expressions.output_types import Unknown
 from rivya_flows.language.expressions.values import as_text, is_number
 from rivya_flows.language.field_types import (
@@ -51,6 +40,8 @@ from rivya_flows.language.field_types import (
     is_later,
 )
 from rivya_flows.language.request_checks import is_language, language_hint
+from rivya_flows.language.syntax.media_references import kind_of
+from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import preview
 
 
@@ -79,6 +70,7 @@ def computable(
     takes: Mapping[str, Takes] | None = None,
     literal: Collection[str] = (),
     without: Collection[str] = (),
+    more: str = "",
     **instead: Any,
 ) -> type[SpecModel]:
     """The model of a map in a spec, of the plain model of the same thing.
@@ -91,25 +83,32 @@ def computable(
         parts: Types of a spec by those of the plain model, such as of the maps inside.
         literal: Fields that take no expression.
         without: Fields that are no keys of a spec.
-        **instead: Types of fields that are others in a spec.
+        more: What the docstring says of a field that a spec has besides.
+        **instead: Types of fields that are others in a spec, or their types and defaults.
     """
+    _, _, attributes = inspect.cleandoc(plain.__doc__ or "").partition("\n\n")
+    documented = sorted(plain.model_fields, key=lambda one: attributes.find(f"\n    {one}:"))
     fields: dict[str, Any] = {}
-    for key, info in plain.model_fields.items():
+    for key in documented:
+        info = plain.model_fields[key]
         default: Any = ... if info.is_required() else info.default
         if key in instead:
-            fields[key] = (instead[key], default)
+            made = instead.pop(key)
+            fields[key] = made if isinstance(made, tuple) else (made, default)
         elif key not in without:
-            kind = _of_spec(info.annotation, {Path: Value, **(parts or {})})
+            kind = _of_spec(info.annotation, {FilePath: Value, **(parts or {})})
             marks = [] if kind is Value else [*info.metadata]
             if isinstance(default, tuple | BaseModel):
                 kind, default = kind if kind is Value else kind | None, None
             if kind is not Value and key not in literal:
                 texts = [ComputableText(one) for one in marks if isinstance(one, DrawnText)]
                 marks += texts or [COMPUTABLE]
-            marks += [takes[key]] if takes and key in takes else []
+            marks += [takes[written]] if takes and (written := info.alias or key) in takes else []
+            if info.alias:
+                default = Field(default, alias=info.alias)
             fields[key] = (annotate(kind, *marks), default)
-    _, _, attributes = inspect.cleandoc(plain.__doc__ or "").partition("\n\n")
-    docstring = f"{about}\n\n{attributes}".replace("this file", "the spec")
+    docstring = f"{about}\n\n{attributes}{more}".replace("this file", "the spec")
+    fields |= instead
     return create_model(name, __base__=SpecModel, __module__=__name__, __doc__=docstring, **fields)
 
 
@@ -149,35 +148,37 @@ def _of_the_brand(value: Any) -> Any:
     return {} if value is True else value
 
 
-ClipWith = computable(
-    Clip,
-    "ClipWith",
-    "A clip of `compose`. Only its media: write them without a map.",
-    cues=SkipJsonSchema[Cues],
-)
 TransitionWith = computable(
     Transition,
     "TransitionWith",
     "How one clip of `compose` follows the other. Only its kind: write that without a map.",
 )
-MusicWith = computable(
-    Music, "MusicWith", "Music under a film of `compose`. Only its audio: write that without a map."
+SoundWith = computable(
+    Sound, "SoundWith", "A sound of a film of `compose`. Only its medium: write that without a map."
+)
+_CAPTION_FIELDS: Mapping[str, Any] = {
+    "file": str | None,
+    "cues": SkipJsonSchema[Cues],
+    "estimated": SkipJsonSchema[Flag],
+    "language": Annotated[Language | None, COMPUTABLE],
+}
+SaidWith = computable(
+    Said,
+    "SaidWith",
+    "What is said in a clip of `compose`: `text` or `file`. Only its text: write that without a map.",
+    **_CAPTION_FIELDS,
 )
 CaptionsWith = computable(
     Captions,
     "CaptionsWith",
-    "Captions of `compose`: `text`, `file`, or without both what the clips of `compose` steps know is\n"
-    "said in them. Only their text: write that without a map. The `captions` of another `compose`\n"
-    "have their times.",
-    file=str | None,
-    cues=SkipJsonSchema[Cues],
-    estimated=SkipJsonSchema[Flag],
-    language=Annotated[Language | None, COMPUTABLE],
+    "Captions of `compose`: `text`, `file`, or without both what its clips say. Only their text: write\n"
+    "that without a map. The `captions` of another `compose` have their times.",
+    **_CAPTION_FIELDS,
 )
 OverlayWith = computable(
     Overlay,
     "OverlayWith",
-    "An image or a text over a film or an image: `image` or `text`, not both.",
+    "A picture, a video or a text over a film or an image: `media` or `text`, not both.",
 )
 EndCardWith = computable(
     EndCard,
@@ -185,49 +186,51 @@ EndCardWith = computable(
     "A card at the end of a film: at least one of `title`, `line` and `image`, of the brand if the\n"
     "step has none; `true` is all of the brand's.",
 )
+ClipWith = computable(
+    Clip,
+    "ClipWith",
+    "A clip of `compose`, with what belongs to it. Only its media: write them without a map.",
+    parts={Transition: TransitionWith, Sound: SoundWith, Said: SaidWith, Overlay: OverlayWith},
+    more="\n    zip: Lists by keys of a clip, all of one length: a clip for each place of them, in order. An item of a\n"
+    "        step stands for its asset.",
+    media=(Value, None),
+    cues=SkipJsonSchema[Cues],
+    zip=(dict[str, Value] | None, None),
+)
 
-PART_OF_SPEC: Mapping[Any, Any] = {
+MODEL_OF: Mapping[Any, type[SpecModel]] = {
     Clip: ClipWith,
     Transition: TransitionWith,
-    Music: MusicWith,
+    Sound: SoundWith,
+    Said: SaidWith,
     Captions: CaptionsWith,
     Overlay: OverlayWith,
-    EndCard: annotate(EndCardWith, BeforeValidator(_of_the_brand)),
+    EndCard: EndCardWith,
 }
 """The model of each part in a spec, by its plain model."""
 
+PART_OF_SPEC: Mapping[Any, Any] = {
+    **MODEL_OF,
+    EndCard: annotate(EndCardWith, BeforeValidator(_of_the_brand)),
+}
+"""What is written in a spec for each part, by its plain model."""
+
 CUT_PARTS: Mapping[str, type[SpecModel]] = {
-    "clips": ClipWith,
-    "transition": TransitionWith,
-    "music": MusicWith,
-    "captions": CaptionsWith,
-    "overlays": OverlayWith,
-    "end_card": EndCardWith,
+    key: MODEL_OF[model]
+    for key, slot in CUT.fields.items()
+    if (model := (slot.member or slot).model) in MODEL_OF
 }
-"""Arguments that are maps, or lists of maps."""
+"""The models of the arguments that are maps, or lists of maps."""
 
-SHORT: Mapping[str, str] = {"transition": "kind", "music": "audio", "captions": "text"}
-"""What a text or a medium alone stands for in these parts."""
 
-MEDIUM_IN: Mapping[str, str] = {
-    "clips": "media",
-    "music": "audio",
-    "overlays": "image",
-    "end_card": "image",
-}
-"""The key of the medium in each part that has one."""
-
-MEDIA_KINDS: Mapping[tuple[str, ...], tuple[str, ...]] = {
-    ("audio",): ("audio",),
-    ("clips",): ("image", "video"),
-    ("narration",): ("audio",),
-    ("image",): ("image",),
-    ("clips", "media"): ("image", "video"),
-    ("music", "audio"): ("audio",),
-    ("overlays", "image"): ("image",),
-    ("end_card", "image"): ("image",),
-}
-"""The kinds of media at each place of `compose` and `layout`; indexes of lists left out."""
+def part_at(path: Path) -> type[SpecModel] | None:
+    """The model of the map at a place of the arguments of a cut; None if there is none."""
+    slot: Slot | None = CUT
+    for key in path:
+        slot = slot and (slot.fields.get(key) if isinstance(key, str) else slot.member)
+    while slot is not None and slot.member is not None:
+        slot = slot.member
+    return MODEL_OF.get(slot.model) if slot is not None else None
 
 
 SPEECH = "speech"
@@ -252,88 +255,9 @@ def known_cues(medium: Any) -> list[dict[str, Any]] | None:
         return []
 
 
-class CutMedium(NamedTuple):
-    """A medium in the arguments of `compose` or `layout`, its path from these, and what it may be.
-
-    Its value is an asset, a text, an expression, or a map with `url` or `file_id`; never None.
-    """
-
-    path: tuple[str | int, ...]
-    value: Any
-    kinds: tuple[str, ...]
-
-
-def is_medium(value: Any) -> bool:
-    """Whether a value is one medium as a map, such as an asset or `{url: …}`."""
-    return isinstance(value, Mapping) and is_medium_map(value)
-
-
-def whole_forms(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a `compose` or `layout` without short forms: one clip is a list, a list of clips
-    among clips is its clips, a text or a medium alone is a map, and `2s` is a number of seconds.
-    """
-    made = dict(arguments)
-    for key, value in arguments.items():
-        shape = value.shape.kind if isinstance(value, Unknown) else None
-        is_text = isinstance(value, str) and (key == "captions" or "${{" not in value)
-        is_one = is_text or not isinstance(value, list | tuple | str | Unknown | None)
-        if key == "clips" and (is_one or shape in ("asset", "text", "map")):
-            made[key] = [value]
-        elif key == "clips" and isinstance(value, list | tuple):
-            made[key] = [
-                clip for one in value for clip in (one if isinstance(one, list | tuple) else (one,))
-            ]
-        elif key in SHORT and (
-            shape in TEXTS or is_text or (key == "music" and (shape == "asset" or is_medium(value)))
-        ):
-            made[key] = {SHORT[key]: value}
-        if key in CUT_PARTS:
-            held = made[key]
-            made[key] = (
-                [*map(_with_times, held)] if isinstance(held, list | tuple) else _with_times(held)
-            )
-    changed: dict[str, Any] = _with_times(made)
-    return changed
-
-
-def _with_times(part: Any) -> Any:
-    """A part with its times as numbers; a wrong one, which its model reports, stays."""
-    made = dict(part) if isinstance(part, Mapping) else part
-    for key in ("start", "seconds", "length") if isinstance(part, Mapping) else ():
-        with suppress(DurationError):
-            made |= {key: seconds_of(part[key])} if key in part else {}
-    return made
-
-
-def media_in(arguments: Mapping[str, Any]) -> Iterator[CutMedium]:
-    """All media in the arguments of a `compose` or `layout`, in their order; no whole expressions
-    for `clips`, `overlays`, `music` and `end_card`.
-    """
-    for key, held in arguments.items():
-        if key not in CUT_PARTS and (key,) not in MEDIA_KINDS:
-            continue
-        members = list(enumerate(held)) if isinstance(held, list | tuple) else [(None, held)]
-        for index, one in members:
-            path: tuple[str | int, ...] = (key,) if index is None else (key, index)
-            bare = key == "clips" and is_medium(one)
-            if isinstance(one, Mapping) and key in MEDIUM_IN and not bare:
-                path, one = (*path, MEDIUM_IN[key]), one.get(MEDIUM_IN[key])
-            elif key in CUT_PARTS and (key != "clips" or index is None):
-                continue
-            if one is not None:
-                place = tuple(step for step in path if isinstance(step, str))
-                yield CutMedium(path, one, MEDIA_KINDS[place])
-
-
-def with_media(arguments: Mapping[str, Any], change: Callable[[CutMedium], Any]) -> dict[str, Any]:
-    """A copy of the arguments with what `change` gives for each of `media_in`, called in their order."""
-    held = {place[0] for place in MEDIA_KINDS}
-    made: Any = {key: deepcopy(one) if key in held else one for key, one in arguments.items()}
-    for one in media_in(arguments):
-        *holders, last = one.path
-        holder = made
-        for step in holders:
-            holder = holder[step]
-        holder[last] = change(one)
-    found: dict[str, Any] = made
-    return found
+def medium_kind(medium: Any) -> str | None:
+    """Kind of a medium: of an asset, or by the extension of a path or URL; None if not known."""
+    if isinstance(medium, Mapping):
+        kind = medium.get("kind")
+        return kind if isinstance(kind, str) else None
+    return kind_of(medium) if isinstance(medium, str) and not is_later(medium) else None

@@ -13,7 +13,7 @@ from rivya_flows.language.expressions.values import ExpressionError, type_name
 from rivya_flows.language.field_types import SpecModel, Value
 from rivya_flows.language.wording import an
 
-TEXT_SUFFIXES = (".csv", ".json", ".md", ".srt", ".txt", ".vtt")
+TEXT_SUFFIXES = (".csv", ".json", ".md", ".otio", ".srt", ".txt", ".vtt")
 
 FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
 _OWN_NAMES = ("receipt.json", "contact-sheet.html")

@@ -234,12 +234,12 @@ def _decode(call: str, given: Mapping[str, Any], tell: Tell) -> Any:
             found = read_credentials(Path(given["path"]))
             return None if found is None else asdict(found)
         case "render" | "lay_out":
-            from rivya_cut import composition, final_cut
+            from rivya_cut import composition, final_cut, stills
 
             work, folder = given["work"], Path(given["folder"])
             if call == "lay_out":
                 layout = composition.Layout.model_validate_json(work)
-                return asdict(final_cut.lay_out(layout, folder))
+                return asdict(stills.lay_out(layout, folder))
             film = composition.Composition.model_validate_json(work)
             return asdict(final_cut.render(film, folder, tell))
     raise ValueError(call)

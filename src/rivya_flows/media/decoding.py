@@ -26,13 +26,24 @@ from pydantic import TypeAdapter
 from rivya_client.mime_types import mime_type_of_suffix, suffix_of
 from rivya_cut.composition import Composition, Layout
 from rivya_cut.metadata import MAX_LOST
-from rivya_cut.results import GIF, POSTER, POSTER_SIDE, Probe, Rendered, clean_name, film_names
+from rivya_cut.results import (
+    GIF,
+    POSTER,
+    POSTER_SIDE,
+    TIMELINE,
+    Probe,
+    Rendered,
+    clean_name,
+    film_names,
+    poster_names,
+)
 from rivya_cut.subtitles import MAX_SUBTITLE_CHARACTERS, MAX_SUBTITLES
 from rivya_flows.media.bounds import MAX_POSTERS
 from rivya_flows.media.content_credentials import Credentials
 from rivya_flows.media.decoder import DecoderCall
 
 MAX_LOST_CHARACTERS = 500
+_MAX_TIMELINE_BYTES = 1 << 20
 _PROBE = TypeAdapter(Probe)
 _RENDERED = TypeAdapter(Rendered)
 _CREDENTIALS = TypeAdapter(Credentials | None)
@@ -126,10 +137,11 @@ def wanted_names(work: Composition | Layout) -> tuple[frozenset[str], frozenset[
     """The files that a rendering must leave, and those that it may leave too."""
     if isinstance(work, Layout):
         return frozenset(film_names(work.formats, ".png")), frozenset()
-    films = film_names(work.formats)
+    films = film_names(work.formats, platforms=work.platforms)
     extras = [name for one, name in (("poster", POSTER), ("gif", GIF)) if one in work.extras]
-    clean = films if "clean" in work.extras else ()
-    return frozenset([*films, *extras]), frozenset(map(clean_name, clean))
+    clean = map(clean_name, films if "clean" in work.extras else ())
+    posters = poster_names(work.posters)[1:] if "poster" in work.extras else ()
+    return frozenset([*films, *extras]), frozenset([*clean, *posters])
 
 
 def checked_probe(probe: Probe) -> Probe:
@@ -165,7 +177,18 @@ def checked_rendered(found: object, work: Composition | Layout, folder: Path) ->
         and max(map(len, rendered.lost), default=0) <= MAX_LOST_CHARACTERS
     ):
         raise ValueError("captions or lost metadata out of bounds")
+    timeline = rendered.timeline
+    if timeline is not None:
+        about = (folder / timeline).lstat()
+        if (
+            timeline != TIMELINE
+            or not isinstance(work, Composition)
+            or "otio" not in work.extras
+            or not stat.S_ISREG(about.st_mode)
+            or about.st_size > _MAX_TIMELINE_BYTES
+        ):
+            raise ValueError("a timeline that was not asked for, or out of bounds")
     for path in folder.iterdir():
-        if path.name not in rendered.media:
+        if path.name not in (*rendered.media, timeline):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     return rendered

@@ -13,11 +13,12 @@ from typing import Any
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_flows.assets import Asset, as_asset
-from rivya_flows.engine.files import each_found, keep
+from rivya_flows.engine.files import each_found, keep, keep_font
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.inputs import parse_assignments, read_values
 from rivya_flows.language.syntax import source
+from rivya_flows.language.syntax.media_references import is_font
 from rivya_flows.language.syntax.source import MAX_BYTES
 from rivya_flows.language.workflow import Input, Inputs, Workflow, change_files
 from rivya_flows.similar_names import nearest
@@ -157,7 +158,7 @@ def assets_at(named: Iterable[str], folder: Path | None, assets: AssetStore) -> 
     for written in dict.fromkeys(named):
         path = (folder / written).resolve()
         if path.is_relative_to(folder.resolve()) and path.is_file():
-            found[written] = keep(assets, path)
+            found[written] = (keep_font if is_font(written) else keep)(assets, path)
     return found
 
 

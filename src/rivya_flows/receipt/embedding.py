@@ -265,6 +265,8 @@ class Embedder:
             return None
         found = [(name, self.media(one.asset), self.media(one.clean)) for name, one in made.items()]
         extras = [("Poster", self.media(item.poster)), ("GIF", self.media(item.gif))]
+        more = enumerate((item.posters or ())[1:], 2)
+        extras[1:1] = [(f"Poster {number}", self.media(one)) for number, one in more]
         cues = captions.timed if captions else []
         track = vtt(cues).encode(errors="replace")
         return Rendering(

@@ -332,7 +332,7 @@ def provenance(state: State) -> tuple[model.Card, ...]:
     named = [(f"inputs.{name}", value) for name, value in state.plan.inputs.items()]
     for given_as, value in [*named, *state.plan.files.items()]:
         for one in value if isinstance(value, list) else [value]:
-            if asset := as_asset(one):
+            if (asset := as_asset(one)) and not asset.is_font:
                 found.append(_card(asset, given_as=given_as))
     for step_id in state.plan.order:
         kind = state.planned_step(step_id).kind

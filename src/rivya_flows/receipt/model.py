@@ -368,7 +368,11 @@ class Item(SparsePart):
     captions: Captions | None = None
     """Of a `compose`: its captions."""
     poster: Asset | None = None
-    """Of a `compose` or `layout`: a still of the film."""
+    """Of a `compose`: a still of the film."""
+    posters: tuple[Asset, ...] | None = None
+    """Of a `compose`: all stills of the film, the `poster` first."""
+    timeline: str | None = None
+    """Of a `compose`: the timeline as OpenTimelineIO."""
     gif: Asset | None = None
     """Of a `compose` or `layout`: a short loop."""
     loudness: Loudness | None = None
@@ -394,7 +398,7 @@ class Item(SparsePart):
         """What each medium of a composition or a layout is, by hash, as of `rendered_as`."""
         if self.by is None:
             return {}
-        return rendered_as(self.model_dump(mode="json", include={"by", "poster", "gif"}))
+        return rendered_as(self.model_dump(mode="json", include={"by", "poster", "posters", "gif"}))
 
 
 class Step(Part):

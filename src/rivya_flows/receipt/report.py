@@ -389,19 +389,22 @@ def _write_outputs(receipt: Receipt, folder: Path, written: dict[Path, str]) -> 
 def _write_subtitles(
     receipt: Receipt, state: State, copies: Mapping[str, Path], written: dict[Path, str]
 ) -> None:
-    """Writes the captions of each item that asked for them beside its first film, as SubRip."""
+    """Writes the captions and the timeline of each item that asked for them beside its first film."""
     taken = {one.lower() for one in receipt.output_files.values()}
     for step, item in receipt.each():
         request = state.item(step.id, item.key).request
         extras = request.arguments.get("extras") if request else None
-        if not (item.captions and item.media and isinstance(extras, list) and "srt" in extras):
+        texts = {".otio": item.timeline} if item.timeline else {}
+        cues = item.captions.timed if item.captions else []
+        if cues and isinstance(extras, list) and "srt" in extras:
+            texts[".srt"] = srt(cues)
+        if not (texts and item.media and (film := copies.get(item.media[0].sha256))):
             continue
-        film = item.media[0].sha256
-        if path := copies.get(film):
-            formats = [file_stem(one) for one in item.formats[film] if one != item.key]
-            name = f"{path.stem.removesuffix(''.join(f'-{one}' for one in formats))}.srt"
-            path = path.with_name(free_name(name, taken))
-            text = srt(item.captions.timed)
+        labels = item.formats[item.media[0].sha256]
+        formats = [file_stem(one) for one in labels if one != item.key]
+        stem = film.stem.removesuffix("".join(f"-{one}" for one in formats))
+        for suffix, text in texts.items():
+            path = film.with_name(free_name(f"{stem}{suffix}", taken))
             if written.get(path) != text or not path.is_file():
                 write_whole(path, text)
                 written[path] = text

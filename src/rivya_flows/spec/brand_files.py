@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path as FilePath, PurePosixPath
+from typing import get_args
 
+from rivya_cut.terms import Font
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
@@ -52,7 +54,15 @@ def check_brand_media(
     at: Path,
     report: DiagnosticCollector,
 ) -> None:
-    """Reports images that are not there; `bound` is the folder of the spec, None of a brand file alone."""
+    """Reports files that are not there; `bound` is the folder of the spec, None of a brand file alone."""
+    if root is not None and media_references.is_font(brand.font):
+        try:
+            media_references.resolve_font(brand.font, root, bound or root)
+        except (ValueError, OSError) as error:
+            hint = (
+                f"write a path from the folder of this file, or one of {', '.join(get_args(Font))}"
+            )
+            report.add((*at, "font"), "bad-file", str(error), hint)
     for keys, written in brand.media.items():
         climbs = bound is None and ".." in PurePosixPath(written).parts
         if (root is None or climbs) and not media_references.is_url(written):

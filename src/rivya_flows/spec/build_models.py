@@ -190,7 +190,7 @@ _NOT_DESCENDED_INTO = (None, Step, Resources)
 """Models of maps that are read otherwise."""
 
 _BRAND_KEY_HINTS = dict.fromkeys(
-    ("color", "colour", "colors", "colours", "font", "background"),
+    ("colors", "colours", "background"),
     'colours and font come from `brand:` of the spec, as in `brand: {colours: ["#0b3d2e"]}`',
 )
 """Hints for keys of captions, overlays and end cards that a film has once."""

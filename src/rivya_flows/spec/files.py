@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from rivya_cut.composition import Captions, Said
 from rivya_cut.subtitles import parse_subtitles
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.answers import UNREAD
 from rivya_flows.language.brand import Brand
+from rivya_flows.language.cut_places import values_in, whole_forms
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
 from rivya_flows.language.field_types import EVALUATED
@@ -238,12 +240,17 @@ class SpecFiles:
     def read_subtitles(self, spec: WrittenSpec) -> dict[str, str]:
         """The texts of the subtitle files that steps name, by path from the outermost folder."""
         texts: dict[str, str] = {}
-        for step in spec.steps:
-            captions = (step.arguments or {}).get("captions")
-            written = captions.get("file") if isinstance(captions, dict) else None
+        named = [
+            ((*step.path, "with", *place, "file"), captions["file"])
+            for step in spec.steps
+            if step.kind is not None and step.kind.takes_brand
+            for place, captions, slot in values_in(whole_forms(step.arguments or {}))
+            if slot.model in (Said, Captions) and isinstance(captions, dict) and "file" in captions
+        ]
+        at: Path
+        for at, written in named:
             if not isinstance(written, str) or "${{" in written:
                 continue  # reported with the arguments
-            at: Path = (*step.path, "with", "captions", "file")
             if PurePosixPath(written).suffix.lower() not in (".srt", ".vtt"):
                 message = "captions are read from a subtitle file: .srt or .vtt"
                 self._report.add(at, "bad-captions", message, "write a path such as subs.srt")

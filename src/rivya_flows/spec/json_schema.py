@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, get_args
+from typing import Any
 
 from rivya_client.catalogue.catalogue import Catalogue, Model, Param, option_text
 from rivya_client.catalogue.common import COMMON, CommonParam, common_params
 from rivya_client.catalogue.prices import price
-from rivya_cut.composition import MAX_CLIPS
-from rivya_cut.terms import TransitionKind
+from rivya_cut.composition import EndCard
 from rivya_flows.diagnostics import CODES, REFUSALS
 from rivya_flows.language.common_params import MODELS_OWN
+from rivya_flows.language.cut_places import CUT, Slot, parts_in
 from rivya_flows.language.field_types import COMPUTED, Takes, fields_of
+from rivya_flows.language.final_cut import MODEL_OF
 from rivya_flows.language.request_checks import step_of
 from rivya_flows.language.syntax.source import read_scalar
 from rivya_flows.language.workflow import PARTS, Defaults, Fallback, Step, Workflow
@@ -67,6 +68,8 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
         if "fallback" not in kinds[uses].idle:
             built["Fallback"]["allOf"] = rules(callables)
     built["Step"] |= _step_rules(kinds)
+    if "ClipWith" in built:
+        built["ClipWith"]["anyOf"] = [{"required": ["media"]}, {"required": ["zip"]}]
     for kind in kinds.values():
         built[kind.takes.__name__].pop("required", None)  # it may be in `defaults`
     whole, defaults = built.pop("Workflow"), built.pop("Defaults")
@@ -95,9 +98,48 @@ _BESIDE: Schema = {
 """A text in a file beside the spec."""
 
 
-def _part(name: str, *alone: Schema) -> Schema:
-    """A part of a film: a map, or what may stand alone for it."""
-    return {"anyOf": [*alone, {"$ref": f"#/$defs/{name}With"}, {"type": "null"}]}
+def _form_of(slot: Slot) -> Schema:
+    """What is written at a place of a cut where a map, a list or a medium belongs."""
+    if slot.media:
+        return _FILE
+    if slot.member is not None:
+        listed: Schema = {"type": "array", "items": _form_of(slot.member)}
+        listed |= {"minItems": 1} if slot.alone else {}
+        listed |= {"maxItems": slot.most} if slot.most else {}
+        alone = _alone(slot.member) if slot.alone else [expression()]
+        return {"anyOf": [listed, *alone]}
+    return {"anyOf": _alone(slot)}
+
+
+def _alone(slot: Slot) -> list[Schema]:
+    """The forms of one value, or of a member alone for its list."""
+    if slot.media:
+        return [_FILE]
+    alone: list[Schema] = [expression()]
+    if slot.model is EndCard:
+        alone.append({"const": True})
+    elif slot.alone:
+        inner = slot.fields[slot.alone]
+        text = {"type": "string", **({"pattern": r"\S"} if slot.alone == "text" else {})}
+        alone = [{"enum": [*inner.choices]}, *alone] if inner.choices else [text]
+    return [*alone, {"$ref": f"#/$defs/{MODEL_OF[slot.model].__name__}"}]
+
+
+def _cut_forms() -> dict[tuple[str, str], Schema]:
+    """Forms of the keys of a cut that hold maps, or media."""
+    holders = {"ComposeWith": CUT, "LayoutWith": CUT}
+    parts = (slot for slot in parts_in(CUT) if slot.model in MODEL_OF)
+    holders |= {MODEL_OF[slot.model].__name__: slot for slot in parts}
+    found = {}
+    for name, slot in holders.items():
+        for key, inner in slot.fields.items():
+            held = inner.member or inner
+            if held.model in MODEL_OF or (held.media and slot.model):
+                form = found[name, key] = _form_of(inner)
+                if slot.model is None or not slot.model.model_fields[key].is_required():
+                    either = form.get("anyOf", [form])
+                    found[name, key] = {"anyOf": [*either, {"type": "null"}]}
+    return found
 
 
 _FORMS: Mapping[tuple[str, str], Schema] = {
@@ -110,25 +152,7 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
         (holder, "prompt"): {"anyOf": [{"type": ["string", "null"]}, _BESIDE]}
         for holder in ("GenerateWith", "Fallback")
     },
-    ("ComposeWith", "clips"): _part(
-        "Clip",
-        {
-            "type": "array",
-            "items": {"anyOf": [{"$ref": "#/$defs/ClipWith"}, _FILE]},
-            "minItems": 1,
-            "maxItems": MAX_CLIPS,
-        },
-        _FILE,
-    ),
-    ("ComposeWith", "transition"): _part(
-        "Transition", {"enum": [*get_args(TransitionKind)]}, expression()
-    ),
-    ("ComposeWith", "music"): _part("Music", _FILE),
-    ("ComposeWith", "captions"): _part("Captions", {"type": "string", "pattern": r"\S"}),
-    ("ComposeWith", "end_card"): _part("EndCard", {"const": True}, expression()),
-    ("ClipWith", "media"): _FILE,
-    ("MusicWith", "audio"): _FILE,
-    **{(name, "image"): or_null(_FILE) for name in ("OverlayWith", "EndCardWith")},
+    **_cut_forms(),
 }
 """Forms of keys; they may be nothing where a model allows it."""
 

@@ -26,8 +26,9 @@ def named_files(
         # Defaults of the outermost spec are values of its inputs.
         yield from (folder + path for path in default_files(workflow))
     if workflow.branding is not None:
-        images = workflow.branding.media.values()
-        yield from (one for one in images if not media_references.is_url(one))
+        brand = workflow.branding
+        yield from (one for one in brand.media.values() if not media_references.is_url(one))
+        yield from (one for one in [brand.font] if media_references.is_font(one))
     for step in workflow.all_steps.values():
         kind = known_kind(step.uses)
         for arguments in (step.with_, *step.fallback):

@@ -185,4 +185,5 @@ def attribute_texts(model: type[BaseModel]) -> dict[str, str]:
             found |= {name: f"{found[name]} {line.strip()}" for name in names}
         else:
             break
-    return {key.removesuffix("_"): text for key, text in found.items()}  # `with_`
+    written = {name: info.alias for name, info in model.model_fields.items() if info.alias}
+    return {written.get(name, name): text for name, text in found.items()}

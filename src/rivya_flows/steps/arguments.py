@@ -238,7 +238,8 @@ def _misfits(name: str, value: Any, takes: Takes, is_written: bool) -> Iterator[
             yield wrong_choice((name,), one, takes.choices)
     if not takes.is_examined and not isinstance(value, Unknown):
         yield from _wrong_literal(name, value, takes, is_written)
-    if isinstance(value, Unknown) or (is_written and isinstance(value, list)):
+    is_list = is_written and isinstance(value, list) and not takes.is_examined
+    if isinstance(value, Unknown) or is_list:
         yield from shape_problems(name, value, takes)
 
 

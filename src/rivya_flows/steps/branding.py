@@ -12,8 +12,8 @@ from rivya_client.catalogue.catalogue import Model
 from rivya_cut.subtitles import parse_subtitles
 from rivya_flows.assets import Asset
 from rivya_flows.language.brand import Brand, with_words
-from rivya_flows.language.final_cut import whole_forms
-from rivya_flows.language.syntax.media_references import is_url
+from rivya_flows.language.cut_places import whole_forms
+from rivya_flows.language.syntax.media_references import is_font, is_url
 
 T = TypeVar("T")
 
@@ -54,16 +54,22 @@ class Branding:
         its path, without short forms, and with what the brand says and they do not.
         """
         made = whole_forms(arguments)
-        captions, card = made.get("captions"), made.get("end_card")
-        if isinstance(captions, Mapping) and isinstance(file := captions.get("file"), str):
-            text = self.texts.get(str(PurePosixPath(self.folder) / file))
-            if text is not None:
-                captions = {**captions, "cues": [asdict(cue) for cue in _cues(text)]}
-                del captions["file"]
-                made["captions"] = captions
+        captions, card = self._with_cues(made.get("captions")), made.get("end_card")
+        if captions is not None:
+            made["captions"] = captions
+        if isinstance(clips := made.get("clips"), list):
+            made["clips"] = [
+                {**one, "captions": self._with_cues(one["captions"])}
+                if isinstance(one, Mapping) and "captions" in one
+                else one
+                for one in clips
+            ]
         if self.brand is None:
             return made
-        made["look"] = {"colours": list(self.brand.colours), "font": self.brand.font}
+        font: Any = self.brand.font
+        if is_font(font):
+            font = {"sha256": self.files[font].sha256 if font in self.files else ""}
+        made["look"] = {"colours": list(self.brand.colours), "font": font}
         values = brand_values(self.brand, self.files)
         if isinstance(card, Mapping):
             logo = {"image": values["logo"]} if "logo" in values else {}
@@ -71,6 +77,19 @@ class Branding:
         if isinstance(captions, Mapping):
             made["captions"] = values.get("captions", {}) | _without_none(captions)
         return made
+
+    def _with_cues(self, captions: Any) -> Any:
+        """What is said with the cues of its file, if it has one."""
+        file = captions.get("file") if isinstance(captions, Mapping) else None
+        text = (
+            self.texts.get(str(PurePosixPath(self.folder) / file))
+            if isinstance(file, str)
+            else None
+        )
+        if text is None:
+            return captions
+        rest = {key: one for key, one in captions.items() if key != "file"}
+        return {**rest, "cues": [asdict(cue) for cue in _cues(text)]}
 
 
 def brand_values(brand: Brand, files: Mapping[str, Asset]) -> dict[str, Any]:

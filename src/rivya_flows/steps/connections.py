@@ -10,10 +10,10 @@ from pydantic import Field
 
 from rivya_client.catalogue.catalogue import Model
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.cut_places import CutMedium
 from rivya_flows.language.expressions.output_types import TEXT, Shape, Unknown, asset, of_include
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.field_types import MediaKind, Name, SpecModel, Takes, Value
-from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.request_checks import check_model, check_reference_files
 from rivya_flows.language.secret_names import RESERVED_HINT, is_secret_name, names_secret, refusal
 from rivya_flows.language.syntax.media_references import KINDS, kind_of

@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rivya_cut import composition
-from rivya_cut.terms import FORMATS, RENDERER_VERSION
+from rivya_cut.terms import FORMATS, RENDERER_VERSION, Platform
 from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.cut_places import (
+    CUT,
+    CutMedium,
+    Slot,
+    is_medium,
+    media_in,
+    whole_forms,
+    with_media,
+)
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import (
     BOOLEAN,
     BY_SIZE,
@@ -26,34 +34,23 @@ from rivya_flows.language.expressions.output_types import (
     local_asset,
     map_of,
 )
-from rivya_flows.language.field_errors import report_error
+from rivya_flows.language.field_errors import MAPS, report_error
 from rivya_flows.language.field_types import EVALUATED, Takes, fields_of, keys_of
 from rivya_flows.language.final_cut import (
     CUT_PARTS,
     PART_OF_SPEC,
     SPEECH,
-    CutMedium,
     computable,
-    is_medium,
     known_cues,
-    media_in,
-    whole_forms,
-    with_media,
+    medium_kind,
 )
 from rivya_flows.language.syntax.media_references import resolve
 from rivya_flows.similar_names import nearest
 from rivya_flows.steps.arguments import Arguments, World
-from rivya_flows.steps.cut_rules import (
-    CARD_KEYS,
-    Speech,
-    computed_problems,
-    cut_problems,
-    end_card_problems,
-    length_problems,
-    medium_kind,
-    speech_in,
-    wrong_kind,
-)
+from rivya_flows.steps.cut_lengths import length_problems
+from rivya_flows.steps.cut_rules import CARD_KEYS, cut_problems, end_card_problems, idle_problems
+from rivya_flows.steps.cut_shapes import computed_problems, wrong_kind
+from rivya_flows.steps.cut_speech import Speech, speech_in
 from rivya_flows.steps.kind import Kind, Names, given_fields
 from rivya_flows.steps.request import (
     ItemRequest,
@@ -68,31 +65,19 @@ _MAX_FOUND = 100
 """A list that an expression gives may have 100,000 wrong members."""
 
 _CUES = list_of(map_of({"start": NUMBER, "end": NUMBER, "text": PROSE}))
-_LIST = Takes(("list",), is_examined=True)
-_MAP = Takes(("map",), is_examined=True)
-_ALIKE = {"overlays": _LIST, "formats": _LIST, "reframe": Takes(("text",), is_examined=True)}
-
-_SCENES = "compose each scene with its own narration, and join these: docs/how-to/scenes.md"
+_TAKES = {key: Takes(slot.kinds, is_examined=True) for key, slot in CUT.fields.items()} | {
+    "narration": Takes(
+        CUT.fields["narration"].kinds, is_examined=True, instead={"list": MAPS["narration"]}
+    ),
+    "image": Takes(("asset", "text"), is_file=True, media=("image",)),
+}
 
 ComposeWith = computable(
     composition.Composition,
     "ComposeWith",
     "What `compose` takes.",
     parts=PART_OF_SPEC,
-    takes={
-        "clips": Takes(("list", "asset", "text", "map"), is_examined=True),
-        "narration": Takes(
-            ("asset", "text"), is_file=True, media=("audio",), instead={"list": _SCENES}
-        ),
-        "music": Takes(("map", "asset", "text"), is_examined=True),
-        "audio": Takes(("list", "asset", "text"), is_file=True, media=("audio",)),
-        "transition": Takes(("map", "text"), is_examined=True),
-        "captions": Takes(("map", *TEXTS), is_examined=True),
-        "end_card": _MAP,
-        "length": Takes(("number", "text"), is_examined=True),
-        "extras": _LIST,
-        **_ALIKE,
-    },
+    takes=_TAKES,
     literal=("loudness",),
     without=("look", "shrink"),
 )
@@ -101,7 +86,7 @@ LayoutWith = computable(
     "LayoutWith",
     "What `layout` takes.",
     parts=PART_OF_SPEC,
-    takes={"image": Takes(("asset", "text"), is_file=True, media=("image",)), **_ALIKE},
+    takes=_TAKES,
     without=("look", "shrink"),
 )
 
@@ -112,15 +97,15 @@ class Cut(Kind):
     idle = ("retry", "regenerate", "fallback", "max_parallel", "budget", "repeat")
     takes_brand = True
     reads = ("clips",)
-    row = ("by", "captions", "poster", "gif", "loudness", "lost")
+    row = ("by", "captions", "poster", "posters", "gif", "timeline", "loudness", "lost")
 
     def request(self, given: Arguments, world: World) -> ItemRequest | None:
         if given.is_written:
             values = whole_forms(given.values)
             given.report(cut_problems(self.uses, values))
+            given.report(idle_problems(given.values))
             given.report(length_problems(values))
-            for name, value in values.items():
-                given.report(computed_problems(name, value))
+            given.report(computed_problems(values))
             return None
         arguments = world.branding.complete_arguments(given.values)
         if not given.is_complete:
@@ -143,16 +128,24 @@ class Cut(Kind):
         formats, extras = arguments.get("formats"), arguments.get("extras") or ()
         plain = isinstance(extras, list | tuple) and not any("${{" in str(one) for one in extras)
         absent = {
-            name: f"add `extras: [{name}]` to that step"
-            for name in ("poster", "gif", "clean")
-            if plain and name not in extras and is_film
+            name: f"add `extras: [{extra}]` to that step"
+            for name, extra in _EXTRA_OF.items()
+            if plain and extra not in extras and is_film
         }
         each = (
             {"asset": made} if not is_film or "clean" in absent else {"asset": made, "clean": made}
         )
+        platforms = arguments.get("for")
         sizes = formats if isinstance(formats, list) else []
-        known = bool(sizes) and all(isinstance(one, str) and one in FORMATS for one in sizes)
-        member, named = map_of(each, absent), BY_SIZE if formats is None else ""
+        sizes = [
+            *sizes,
+            *(platforms if isinstance(platforms, list) else [platforms] if platforms else ()),
+        ]
+        known = bool(sizes) and all(
+            isinstance(one, str) and one in (*FORMATS, *get_args(Platform)) for one in sizes
+        )
+        known = known and (formats is None or isinstance(formats, list))
+        member, named = map_of(each, absent), BY_SIZE if formats is platforms is None else ""
         fields: dict[str, Shape] = {
             "asset": made,
             "assets": list_of(made),
@@ -166,6 +159,8 @@ class Cut(Kind):
         fields |= {
             "captions": map_of({"cues": _CUES, "estimated": BOOLEAN, "language": PROSE}),
             "poster": local_asset("image"),
+            "posters": list_of(local_asset("image")),
+            "timeline": PROSE,
             "gif": local_asset("image"),
             "loudness": map_of({"lufs": NUMBER, "true_peak": NUMBER}),
         }
@@ -189,11 +184,24 @@ class Cut(Kind):
         return hints
 
 
+_EXTRA_OF = {
+    "poster": "poster",
+    "posters": "poster",
+    "gif": "gif",
+    "clean": "clean",
+    "timeline": "otio",
+}
+"""The extra that makes an output."""
+
+
 class Compose(Cut):
     uses = "compose"
     says = "Makes a film of videos, images and audio on your machine; 0 credits."
     takes = ComposeWith
-    outputs = ("asset", "assets", "by", "captions", "poster", "gif", "loudness", "lost")
+    outputs = (
+        *("asset", "assets", "by", "captions", "poster", "posters", "gif", "timeline"),
+        *("loudness", "lost"),
+    )
     media = "video"
 
     def required_argument(self) -> str:
@@ -228,14 +236,10 @@ def cut_request(
         raise ItemRequestError("; ".join(problems))
     given, look = _own_arguments(arguments)
     model = kind.takes.model_validate(given, context=EVALUATED)
-    made = {key: one for key, one in model.model_dump(mode="json").items() if one is not None}
-    made |= look
-    if "audio" in made and not isinstance(made["audio"], list):
-        made["audio"] = [made["audio"]]
-    if captions := made.get("captions"):
-        captions["text"] = captions["text"] or ""
-        if captions["file"] is None or captions["cues"]:
-            del captions["file"]
+    made = model.model_dump(mode="json", by_alias=True, exclude_none=True) | look
+    for part in (made.get("captions"), *(clip.get("captions") for clip in made.get("clips", ()))):
+        if part and part.get("cues"):
+            part.pop("file", None)
     made = with_media(made, lambda one: _checked_medium(one, files))
     media = [medium_of(one.value, one.kinds[0], files, _place(one.path)) for one in media_in(made)]
     sources = iter(media)
@@ -295,8 +299,8 @@ def _checked_medium(medium: CutMedium, files: Mapping[str, Asset]) -> Any:
 
 def _own_arguments(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a spec says, without nulls; and the look, which is that of its brand."""
-    given = {key: _without_nulls(key, one) for key, one in whole_forms(arguments).items()}
-    given = {key: value for key, value in given.items() if value is not None}
+    whole: dict[str, Any] = _without_nulls(whole_forms(arguments))
+    given = {key: value for key, value in whole.items() if value is not None}
     if isinstance(clips := given.get("clips"), list):
         given["clips"] = [*map(_with_speech, clips)]
     look = {"look": given.pop("look")} if "look" in given else {}
@@ -305,45 +309,51 @@ def _own_arguments(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[s
 
 def _with_speech(clip: Any) -> Any:
     """A clip with what is known to be said in its medium, unless it says itself that it does not speak."""
-    own = clip if isinstance(clip, Mapping) and not is_medium(clip) else {"media": clip}
-    medium = own.get("media")
-    if not isinstance(medium, Mapping) or SPEECH not in medium:
+    media = clip.get("media") if isinstance(clip, Mapping) else None
+    if not isinstance(media, list) or not any(
+        isinstance(one, Mapping) and SPEECH in one for one in media
+    ):
         return clip
-    cues = known_cues(medium)
-    bare = {**own, "media": {key: one for key, one in medium.items() if key != SPEECH}}
-    return (
-        bare
-        if cues is None or own.get("speaks") is False
-        else {**bare, "speaks": True, "cues": cues}
-    )
+    cues = known_cues(media[0]) if len(media) == 1 else None
+    bare = [
+        {key: part for key, part in one.items() if key != SPEECH}
+        if isinstance(one, Mapping)
+        else one
+        for one in media
+    ]
+    speech = {} if cues is None or clip.get("speaks") is False else {"speaks": True, "cues": cues}
+    return {**clip, "media": bare, **speech}
 
 
-def _without_nulls(key: str, value: Any) -> Any:
+def _without_nulls(value: Any, slot: Slot = CUT) -> Any:
     """A list without nulls; null for a map of which all that it shows is null or an empty text."""
-    if isinstance(value, list):
-        members = (_without_nulls(key, one) for one in value)
+    if slot.member is not None and isinstance(value, list | tuple):
+        members = (_without_nulls(one, slot.member) for one in value)
         return [one for one in members if one is not None]
-    if not isinstance(value, Mapping):
+    if not slot.fields or not isinstance(value, Mapping) or is_medium(value):
         return value
-    shows = {*_CONTENTS.get(key, ())} & value.keys()
-    rest = {name: one for name, one in value.items() if name not in shows or not _is_blank(one)}
-    if shows and not shows & rest.keys():
-        return None
-    return {**value, **dict.fromkeys(shows - rest.keys())}
+    shows = {*_CONTENTS.get(slot.model, ())} & value.keys()
+    given = {
+        key: _without_nulls(one, slot.fields[key]) if key in slot.fields else one
+        for key, one in value.items()
+    }
+    blank = {key for key in shows if _is_blank(given[key])}
+    return None if shows and shows == blank else {**given, **dict.fromkeys(blank)}
 
 
-_CONTENTS: Mapping[str, Collection[str]] = {
-    "clips": ("media",),
-    "music": ("audio",),
-    "overlays": ("image", "text"),
-    "captions": ("text", "file", "cues"),
-    "end_card": CARD_KEYS,
+_CONTENTS: Mapping[type[BaseModel] | None, Collection[str]] = {
+    composition.Clip: ("media",),
+    composition.Sound: ("media",),
+    composition.Overlay: ("media", "text"),
+    composition.Said: ("text", "file", "cues"),
+    composition.Captions: ("text", "file", "cues"),
+    composition.EndCard: CARD_KEYS,
 }
 """What each part shows or plays: at least one of these."""
 
 
 def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    return value in (None, []) or (isinstance(value, str) and not value.strip())
 
 
 def _message(path: tuple[str | int, ...], found: Diagnostic) -> str:
@@ -352,5 +362,9 @@ def _message(path: tuple[str | int, ...], found: Diagnostic) -> str:
 
 
 def _place(path: tuple[str | int, ...]) -> str:
-    """The text of a path: ``clips[0].media``."""
+    """The text of a path: ``clips[0].seconds``; of a medium, which may stand alone, that of its part."""
+    if len(path) > 1 and path[-2:] == ("media", 0):
+        path = path[:-2]
+    elif len(path) > 1 and path[-1] == "media":
+        path = path[:-1]
     return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in path)[1:]

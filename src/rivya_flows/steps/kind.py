@@ -16,10 +16,10 @@ from rivya_client.catalogue.prices import Price
 from rivya_flows.assets import with_assets
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.canonical import canonical, digest, whole
+from rivya_flows.language.cut_places import CutMedium
 from rivya_flows.language.expressions.output_types import ANY, NUMBER, PROSE, Scope, Shape, map_of
 from rivya_flows.language.expressions.resolve import steps_named
 from rivya_flows.language.field_types import SpecModel, Takes, Value, fields_of
-from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.matrix import LOOPS
 from rivya_flows.language.syntax.tree import Path as TreePath
 from rivya_flows.language.wording import an

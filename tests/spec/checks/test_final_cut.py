@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rivya_client.catalogue.snapshot import shipped
-from rivya_flows.language.field_types import SpecModel
+from rivya_flows.language.field_types import SpecModel, keys_of
 from rivya_flows.language.final_cut import CUT_PARTS
 from rivya_flows.spec.load import check, lint
 from rivya_flows.steps.cut import ComposeWith, LayoutWith
@@ -21,10 +21,9 @@ FILM, PHOTO, VOICE = (f"${{{{ steps.{name}.asset }}}}" for name in ("film", "sti
 def test_every_key_of_compose_and_layout_has_a_wrong_value() -> None:
     texts = [text for _, text, _ in TOPICS["final_cut"].values()]
     models: list[type[SpecModel]] = [ComposeWith, LayoutWith, *CUT_PARTS.values()]
-    keys = {key for model in models for key in model.model_fields} - {"cues", "estimated"}
-    old = {"audio"}  # in arguments.txt
+    keys = {key for model in models for key in keys_of(model)}
     marked = " ".join(text.partition("with: {")[2] for text in texts)
-    assert [key for key in sorted(keys - old) if f"{key}: " not in marked] == []
+    assert [key for key in sorted(keys) if f"{key}: " not in marked] == []
 
 
 GOOD = {
@@ -35,10 +34,10 @@ GOOD = {
         - {{media: outro.mp4, start: 0.5, seconds: 2}}
       transition: {{kind: fade, seconds: 0.4}}
       narration: "{VOICE}"
-      music: {{audio: music.mp3, level: -20, duck: true}}
+      music: {{media: music.mp3, level: -20, duck: true}}
       captions: {{text: "${{{{ steps.script.text }}}}", language: hi, position: bottom, style: plain}}
       overlays:
-        - {{image: "${{{{ inputs.photo }}}}", position: top-right, width: 0.18, start: 0}}
+        - {{media: "${{{{ inputs.photo }}}}", position: top-right, width: 0.18, start: 0}}
         - {{text: "${{{{ inputs.product }}}}", position: lower-third, start: 0.5, seconds: 3}}
       end_card: {{title: Aurora, line: Order today, image: "${{{{ inputs.photo }}}}", seconds: 2}}
       formats: ["9:16", "1:1", "16:9"]
@@ -48,7 +47,7 @@ GOOD = {
     "computed parts": """
       clips: "${{ [steps.film.asset] }}"
       transition: "${{ {'kind': 'fade'} }}"
-      music: "${{ {'audio': 'https://a.example/b.mp3'} }}"
+      music: "${{ {'media': 'https://a.example/b.mp3'} }}"
       overlays: "${{ [] }}"
       formats: ["${{ inputs.ratio }}", "16:9"]
       reframe: "${{ 'pad' }}"
@@ -170,9 +169,51 @@ def test_outputs_have_the_fields_that_the_arguments_ask_for(output: str, hints: 
     assert [problem.hint for problem in found] == hints
 
 
+@pytest.mark.parametrize(
+    ("output", "hints"),
+    [
+        ("by.tiktok.asset.path", []),
+        ("by['1:1'].asset.path", []),
+        ("by.reels.asset.path", ["there are: 1:1, tiktok, youtube"]),
+        ("posters[1].height", []),
+        ("timeline", ["add `extras: [otio]` to that step"]),
+    ],
+)
+def test_outputs_have_a_film_of_each_platform(output: str, hints: list[str]) -> None:
+    given = "clips: [a.mp4], formats: ['1:1'], for: [tiktok, youtube], extras: [poster], posters: 2"
+    text = framed("compose without clips", given)
+    found = diagnostics_of(text + f"outputs:\n  a: ${{{{ steps.spot.{output} }}}}\n")
+    assert [problem.hint for problem in found] == hints
+
+
+ZIPPED = """
+      clips:
+        - intro.mp4
+        - zip: {media: "${{ [steps.still] }}", narration: "${{ [steps.voice] }}", captions: [LINE]}
+          motion: push-in
+      captions: {style: plate}
+"""
+
+
+def test_a_zip_takes_items_of_steps_and_its_clips_speak() -> None:
+    def messages(text: str) -> list[str]:
+        spec = framed("compose without clips", "☞").replace("{☞}", text)
+        return [one.message for one in diagnostics_of(spec)]
+
+    assert messages(ZIPPED.replace("LINE", "Hello")) == []
+    assert messages(ZIPPED.replace("LINE", "Hello").replace("narration", "story")) == [
+        "unknown key 'story' in 'clips'"
+    ]
+    silent = ZIPPED.replace(", captions: [LINE]", "").replace("steps.voice", "steps.still")
+    assert messages(silent) == [
+        "'narration' takes audio or a video, but this is an image",
+        "captions need 'text' or 'file'",
+    ]
+
+
 def test_a_file_beside_the_spec_must_exist(tmp_path: Any) -> None:
     (tmp_path / "a.mp4").write_bytes(b"\0\0\0\x18ftypisom")
-    missing = "overlays: [{image: logo.png}], end_card: {image: card.png}, music: {audio: m.mp3}"
+    missing = "overlays: [{media: logo.png}], end_card: {image: card.png}, music: {media: m.mp3}"
     text = framed(
         "compose without clips",
         f"clips: [a.mp4, b.mp4, {{media: c.mp4}}], narration: n.mp3, {missing}",

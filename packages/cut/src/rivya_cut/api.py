@@ -84,7 +84,8 @@ def render(
 ) -> Rendered:
     """Render a cut into a folder, which is created; its files replace those of the same names.
 
-    With `srt` among its extras, its captions are written to ``captions.srt`` too. `progress` is called
+    With `srt` among its extras, its captions are written to ``captions.srt`` too, and with `otio` its
+    timeline to ``timeline.otio``. `progress` is called
     with the share of a film that is done, from 0 to 1, one call at a time, from several threads.
 
     Raises:
@@ -179,7 +180,7 @@ def _describe(error: ErrorDetails, kind: type[Composition | Layout]) -> str:
     value = error["input"]
     match error["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
-            if kind is Layout and not inside and key in Composition.model_fields:
+            if kind is Layout and not inside and key in _keys(Composition):
                 return f"a layout, which has an `image`, takes no `{key}`; remove one of them"
             model = _PARTS[inside[-1]] if inside else kind
             near = get_close_matches(key, _keys(model), 1)
@@ -203,4 +204,6 @@ def _describe(error: ErrorDetails, kind: type[Composition | Layout]) -> str:
 
 
 def _keys(part: type) -> list[str]:
-    return [*(part.model_fields if issubclass(part, BaseModel) else part.__annotations__)]
+    if not issubclass(part, BaseModel):
+        return [*part.__annotations__]
+    return [field.alias or name for name, field in part.model_fields.items()]

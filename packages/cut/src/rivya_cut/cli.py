@@ -38,11 +38,13 @@ def program() -> None:
 def render(cut: Path, folder: Path, shrink: int | None, as_json: bool) -> None:
     """Render the cut that the YAML file CUT describes, and list the files."""
     from rivya_cut import api
+    from rivya_cut.composition import Composition
 
     work = api.load(cut)
     if shrink is not None:
         work = work.model_copy(update={"shrink": shrink})
-    if work.shrink > 1 and not work.formats:
+    shaped = work.formats or (isinstance(work, Composition) and work.platforms)
+    if work.shrink > 1 and not shaped:
         raise UsageError(f"{cut}: no `formats` to shrink", "add `formats`, or do not shrink")
     hidden = not sys.stderr.isatty()
     with click.progressbar(length=100, file=sys.stderr, hidden=hidden) as bar:
@@ -53,8 +55,8 @@ def render(cut: Path, folder: Path, shrink: int | None, as_json: bool) -> None:
     for name, found in rendered.media.items():
         length = "" if found.duration_seconds is None else f"  {found.duration_seconds:.1f} s"
         click.echo(one_line(f"{folder / name}  {found.width}×{found.height}{length}"))
-    if rendered.subtitles is not None:
-        click.echo(one_line(f"{folder / rendered.subtitles}"))
+    for name in filter(None, (rendered.subtitles, rendered.timeline)):
+        click.echo(one_line(f"{folder / name}"))
     if rendered.loudness is not None:
         sound = rendered.loudness
         click.echo(f"{sound.lufs:.1f} LUFS, true peak {sound.true_peak:.1f} dBTP")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Strict
+from pydantic_core.core_schema import CoreSchema, no_info_before_validator_function
 
 from rivya_cut.fields import (
     LIST,
@@ -58,18 +60,25 @@ def is_medium_map(value: Mapping[str, Any]) -> bool:
     return bool(value.keys() & {"sha256", "url", "file_id", "path"})
 
 
-def _alone(key: str, **defaults: Any) -> BeforeValidator:
-    """Takes a text or a medium alone for a map with it at this key; what a map lacks is by default."""
+@dataclass(frozen=True)
+class Alone:
+    """Marks a map for which a text or a medium alone stands, at this key; what a map lacks is by default."""
 
-    def as_map(value: Any) -> Any:
+    key: str
+    defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return no_info_before_validator_function(self.as_map, handler(source))
+
+    def as_map(self, value: Any) -> Any:
         if isinstance(value, BaseModel | list | None) or (
-            key != "media" and type(value) is not str
+            self.key != "media" and type(value) is not str
         ):
             return value
         is_map = isinstance(value, Mapping) and not is_medium_map(value)
-        return {**defaults, **(value if is_map else {key: value})}
-
-    return BeforeValidator(as_map)
+        return {**self.defaults, **(value if is_map else {self.key: value})}
 
 
 _Place = Annotated[Number, Field(ge=0, le=MAX_SECONDS), SECONDS]
@@ -238,9 +247,9 @@ class Clip(_Part):
     speed: Annotated[Number, Field(ge=0.25, le=4)] = 1.0
     volume: Annotated[Number, Field(ge=0, le=2)] = 1.0
     motion: Motion = "none"
-    transition: Annotated[Transition, _alone("kind")] | None = None
-    narration: Annotated[Sound, _alone("media")] | None = None
-    captions: Annotated[Said, _alone("text")] | None = None
+    transition: Annotated[Transition, Alone("kind")] | None = None
+    narration: Annotated[Sound, Alone("media")] | None = None
+    captions: Annotated[Said, Alone("text")] | None = None
     overlays: Overlays = ()
     chapter: Annotated[str | None, Field(max_length=MAX_CARD_TEXT)] = None
     speaks: Flag | None = None
@@ -318,15 +327,15 @@ class Composition(_Part):
     model_config = ConfigDict(populate_by_name=True)
 
     clips: Annotated[
-        tuple[Annotated[Clip, _alone("media")], ...], Field(max_length=MAX_CLIPS), LIST
+        tuple[Annotated[Clip, Alone("media")], ...], Field(max_length=MAX_CLIPS), LIST
     ] = ()
-    narration: Annotated[Sound, _alone("media")] | None = None
-    music: Annotated[Sound, _alone("media", role="music", repeat=True)] | None = None
+    narration: Annotated[Sound, Alone("media")] | None = None
+    music: Annotated[Sound, Alone("media", {"role": "music", "repeat": True})] | None = None
     audio: Annotated[
-        tuple[Annotated[Sound, _alone("media")], ...], Field(max_length=MAX_SOUNDS), LIST
+        tuple[Annotated[Sound, Alone("media")], ...], Field(max_length=MAX_SOUNDS), LIST
     ] = ()
-    transition: Annotated[Transition, _alone("kind")] = Transition()
-    captions: Annotated[Captions, _alone("text")] | None = None
+    transition: Annotated[Transition, Alone("kind")] = Transition()
+    captions: Annotated[Captions, Alone("text")] | None = None
     overlays: Overlays = ()
     end_card: EndCard | None = None
     formats: Formats = ()

@@ -6,10 +6,10 @@ Frames are streamed: a film is decoded, reframed, joined and drawn on while it i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from av.video.frame import VideoFrame
@@ -18,16 +18,28 @@ from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_PIXELS
 from rivya_cut.composition import Captions, Clip, Composition
 from rivya_cut.drawing.end_card import end_card_picture
-from rivya_cut.encoding import FilmWriter, write_loop, write_poster, write_sound
+from rivya_cut.encoding import Chapter, FilmWriter, Package, write_loop, write_poster, write_sound
+from rivya_cut.languages import iso_639_2
 from rivya_cut.metadata import collect_tags, lost_metadata
 from rivya_cut.placing import Heard, find_unheard, heard_seconds, place, sounds_of
+from rivya_cut.platforms import bit_rate, too_fast, too_large, too_long
 from rivya_cut.reading import probe
-from rivya_cut.rendering.overlays import Drawn, of_overlay, overlays_of, poster_frame
+from rivya_cut.rendering.overlays import Drawn, of_overlay, overlays_of
 from rivya_cut.rendering.planes import draw_stamps, frame_of_image
+from rivya_cut.rendering.posters import poster_frames
 from rivya_cut.rendering.reframe import Size, even
 from rivya_cut.rendering.shots import card, pace, picture_frames, still_size
 from rivya_cut.rendering.timeline import ClipMedium, Timeline, arrange, wanted_overlap
-from rivya_cut.results import GIF, POSTER, Probe, Rendered, clean_name, sizes_of
+from rivya_cut.results import (
+    GIF,
+    TIMELINE,
+    Probe,
+    Rendered,
+    Target,
+    clean_name,
+    poster_names,
+    targets_of,
+)
 from rivya_cut.rules import check
 from rivya_cut.soundtrack import measure_loudness, soundtrack
 from rivya_cut.sources import check_images, drawn_texts, losses, naming, own_folder, sources_of
@@ -55,7 +67,7 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], o
     """
     check(composition)
     with own_folder(folder) as work:
-        media, captions, unlike = _cut(composition, work, progress)
+        media, captions, unlike = _cut(composition, work, folder, progress)
         made = [work / name for name in media]
         rendered = Rendered(
             media,
@@ -65,19 +77,21 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], o
             # A poster or a loop is no place for the tags of a film.
             lost=losses(
                 [*drawn_texts(composition), *(cue.text for cue in captions.drawn)],
+                composition.look.font,
                 unlike,
                 lost_metadata(
                     sources_of(composition), [one for one in made if one.suffix == ".mp4"]
                 ),
             ),
+            timeline=TIMELINE if "otio" in composition.extras else None,
         )
-        for path in made:
+        for path in [*made, *([work / TIMELINE] if rendered.timeline else [])]:
             path.replace(folder / path.name)
     return rendered
 
 
 def _cut(
-    composition: Composition, work: Path, progress: Callable[[float], object]
+    composition: Composition, work: Path, folder: Path, progress: Callable[[float], object]
 ) -> tuple[dict[str, Probe], FilmCaptions, list[str]]:
     """The media in `work`, films first, the captions, and what is not as it was asked for."""
     check_images(composition)
@@ -88,35 +102,78 @@ def _cut(
     timeline = arrange(composition, media, lengths)
     sounds = place(composition, timeline, lengths)
     captions = captions_of(composition, sounds, timeline)
-    sizes = sizes_of(composition, lambda: _own_size(media[0][0]))
+    targets = targets_of(
+        composition.formats,
+        lambda: _own_size(media[0][0]),
+        composition.shrink,
+        composition.platforms,
+    )
     # The largest first, so that no thread is left with it alone.
-    order = sorted(sizes, key=lambda name: sizes[name][0] * sizes[name][1], reverse=True)
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        first = next(iter(sizes))
+    order = sorted(targets, key=lambda one: one.size[0] * one.size[1], reverse=True)
+    chapters = tuple(_chapters(composition, timeline))
+    # Each film that shares a frame is decoded for itself, in tens of MiB: then fewer formats at a time.
+    shared = max(len(one) for one in media)
+    with ThreadPoolExecutor(max(1, _WORKERS + 1 - shared)) as pool:
+        first = targets[0]
         sound = pool.submit(
             _write_sound, sounds, composition.loudness, timeline, work / "sound.mp4"
         )
-        frames = _Progress(progress, timeline, len(sizes))
-        tags = collect_tags(sources_of(composition))
-        job = _Job(composition, timeline, captions.drawn, sound, tags, work, frames)
-        films = [pool.submit(job.film, name, sizes[name], name == first) for name in order]
+        frames = _Progress(progress, timeline, len(targets))
+        track = captions.cues if "subtitles" in composition.extras else ()
+        package = Package(
+            timeline.rate,
+            composition.codec,
+            quick=composition.shrink > 1,
+            tags=collect_tags(sources_of(composition)),
+            cues=track,
+            language=iso_639_2(composition.captions.language if composition.captions else None),
+            chapters=chapters,
+        )
+        job = _Job(composition, timeline, captions.drawn, sound, package, work, frames)
+        films = [pool.submit(job.film, one, one == first) for one in order]
         try:
             crowded = [one for done in as_completed(films) for one in done.result()]
         except BaseException:
             frames.stop()
             raise
-    names = [*sizes, *(map(clean_name, sizes) if job.clean else ())]
+    names = [one.name for one in targets]
+    names += [clean_name(one) for one in names if job.clean]
     if "poster" in composition.extras:
-        names.append(POSTER)
+        names += [name for name in poster_names(composition.posters) if (work / name).exists()]
     if "gif" in composition.extras:
-        write_loop(work / first, sizes[first], work / GIF)
+        write_loop(work / first.name, first.size, work / GIF)
         names.append(GIF)
+    if "otio" in composition.extras:
+        from rivya_cut.otio import write_timeline
+
+        write_timeline(composition, timeline, captions.cues, chapters, work / TIMELINE, folder)
     lost = [*_short_transitions(timeline), *_unseen(composition, timeline)]
     lost += find_unheard(composition, timeline, lengths)
     if doubled := [cue.start for cue in captions.drawn if cue.burned_in]:
         lost.append(f"captions lie on those of a clip from {doubled[0]:g} s on")
-    lost += sorted(crowded)
+    lost += [*_beyond_platforms(composition, timeline, targets, work), *sorted(crowded)]
     return {name: probe(work / name) for name in names}, captions, lost
+
+
+def _chapters(composition: Composition, timeline: Timeline) -> Iterator[Chapter]:
+    """The chapters of the film, each until the next begins."""
+    begins = zip(composition.clips, timeline.begins(), strict=True)
+    found = [(clip.chapter, at) for clip, at in begins if clip.chapter]
+    found = [(title, at) for title, at in found if at < timeline.picture_frames]
+    ends = [*(at for _, at in found[1:]), timeline.frames]
+    for (title, at), end in zip(found, ends, strict=False):
+        yield Chapter(title, at, end)
+
+
+def _beyond_platforms(
+    composition: Composition, timeline: Timeline, targets: Iterable[Target], work: Path
+) -> Iterator[str]:
+    """What of the films a platform does not take."""
+    yield from too_long(composition.platforms, timeline.seconds)
+    yield from too_fast(composition.platforms, float(timeline.rate))
+    for one in targets:
+        if one.platform is not None:
+            yield from too_large(one.platform, (work / one.name).stat().st_size)
 
 
 def _short_transitions(timeline: Timeline) -> Iterator[str]:
@@ -235,7 +292,7 @@ class _Job:
     timeline: Timeline
     cues: tuple[Cue, ...]
     sound: Future[Path | None]
-    tags: Mapping[str, str]
+    package: Package
     work: Path
     progress: _Progress
 
@@ -244,41 +301,47 @@ class _Job:
         """Whether there are films without captions; without any, they would be the same."""
         return "clean" in self.composition.extras and bool(self.cues)
 
-    def film(self, name: str, size: Size, first: bool) -> tuple[str, ...]:
-        """Write the film of one format, the one without captions, and of the first the poster.
+    def film(self, target: Target, first: bool) -> tuple[str, ...]:
+        """Write one film, the one without captions, and of the first the posters.
 
         Returns:
             What lies on an overlay for want of room.
         """
-        drawn = Drawn(self.composition, self.cues, self.timeline, size)
-        rate = self.timeline.rate
-        names = [name, *([clean_name(name)] if self.clean else [])]
+        drawn = Drawn(self.composition, self.cues, self.timeline, target.frame)
+        names = [target.name, *([clean_name(target.name)] if self.clean else [])]
+        package = self.package
+        if target.platform is not None:
+            most = bit_rate(target.platform, float(package.rate))
+            package = replace(package, bit_rate=most)
         with ExitStack() as stack:
             writers = [
-                stack.enter_context(FilmWriter(self.work / name, size, rate, self.sound, self.tags))
+                stack.enter_context(FilmWriter(self.work / name, target.size, package, self.sound))
                 for name in names
             ]
-            for frames in self._frames(size, drawn, first and "poster" in self.composition.extras):
+            for frames in self._frames(target, drawn, first):
                 for writer, frame in zip(writers, frames, strict=False):
                     writer.write(frame)
                 self.progress.count()
-        return tuple(drawn.find_collisions(name))
+        return tuple(drawn.find_collisions(target.name))
 
     def _frames(
-        self, size: Size, drawn: Drawn, poster: bool
+        self, target: Target, drawn: Drawn, first: bool
     ) -> Iterator[tuple[VideoFrame, VideoFrame]]:
         """Each frame with captions and without."""
         made, timeline = self.composition, self.timeline
-        visible = poster_frame(timeline, drawn.appearances) if poster else None
+        posters: dict[int, str] = {}
+        if first and "poster" in made.extras:
+            chosen = poster_frames(timeline, drawn.appearances, made.posters)
+            posters = dict(zip(chosen, poster_names(made.posters), strict=False))
         plain = None
-        for index, frame in enumerate(picture_frames(made, timeline, size)):
+        for index, frame in enumerate(picture_frames(made, timeline, target.size)):
             lower, upper = list(drawn.overlays.stamps(index)), list(drawn.captions.stamps(index))
             full = plain = draw_stamps(frame, [*lower, *upper])
-            if upper and (self.clean or index == visible):
+            if upper and (self.clean or index in posters):
                 plain = draw_stamps(frame, lower)
-            if index == visible:
-                write_poster(plain, self.work / POSTER)
+            if index in posters:
+                write_poster(plain, self.work / posters[index])
             yield full, plain
         if made.end_card is not None and plain is not None:
-            end = frame_of_image(end_card_picture(made.end_card, size, made.look))
+            end = frame_of_image(end_card_picture(made.end_card, target.frame, made.look))
             yield from ((one, one) for one in card(timeline, end, plain))

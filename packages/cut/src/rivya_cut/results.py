@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rivya_client.mime_types import MediaKind
+from rivya_cut.platforms import PLATFORMS, Frame
 from rivya_cut.subtitles import Cue
-from rivya_cut.terms import FORMATS
+from rivya_cut.terms import FORMATS, Platform
 
-if TYPE_CHECKING:  # what only probes needs none of it
-    from rivya_cut.composition import Composition, Layout
-
-POSTER, GIF = "poster.jpg", "loop.gif"
+POSTER, GIF, TIMELINE = "poster.jpg", "loop.gif", "timeline.otio"
 
 POSTER_SIDE = 640
 """Pixels of the longer side of a small picture, where nothing else is asked for."""
@@ -51,9 +48,11 @@ class Rendered:
 
     Attributes:
         media: By file name: ``9x16.mp4`` for each format (``film.mp4`` without formats, ``png`` of
-            a layout), ``9x16-clean.mp4``, ``poster.jpg``, ``loop.gif``.
+            a layout), ``tiktok.mp4`` for each platform, ``9x16-clean.mp4``, ``poster.jpg``,
+            ``poster-2.jpg``, ``loop.gif``.
         cues: Of the captions, in order.
         subtitles: File name of the captions, where they were asked for as `srt`.
+        timeline: File name of the timeline, where it was asked for as `otio`.
         loudness: None for a silent film and a layout.
         lost: What is not as it was asked for, and metadata of the sources that no result carries:
             sentences without a full stop.
@@ -65,6 +64,27 @@ class Rendered:
     loudness: Loudness | None = None
     lost: tuple[str, ...] = ()
     subtitles: str | None = None
+    timeline: str | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A film or still to be made.
+
+    Attributes:
+        name: Of its file.
+        size: In pixels.
+        platform: Whose rules it follows; None for a format.
+    """
+
+    name: str
+    size: tuple[int, int]
+    platform: Platform | None = None
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Its size, which knows what the platform's app covers of it."""
+        return Frame(self.size, PLATFORMS[self.platform].covered) if self.platform else self.size
 
 
 def file_stem(format_name: str) -> str:
@@ -72,9 +92,12 @@ def file_stem(format_name: str) -> str:
     return format_name.replace(":", "x")
 
 
-def film_names(formats: Iterable[str], suffix: str = ".mp4") -> tuple[str, ...]:
-    """The file of each format, in order; one alone without formats."""
-    return tuple(f"{file_stem(one)}{suffix}" for one in formats) or (f"film{suffix}",)
+def film_names(
+    formats: Iterable[str], suffix: str = ".mp4", platforms: Iterable[Platform] = ()
+) -> tuple[str, ...]:
+    """The file of each format and each platform, in order; one alone without any."""
+    stems = [*map(file_stem, formats), *platforms] or ["film"]
+    return tuple(f"{stem}{suffix}" for stem in dict.fromkeys(stems))
 
 
 def clean_name(film: str) -> str:
@@ -82,12 +105,23 @@ def clean_name(film: str) -> str:
     return f"{film.removesuffix('.mp4')}-clean.mp4"
 
 
-def sizes_of(
-    work: Composition | Layout, whole: Callable[[], tuple[int, int]], suffix: str = ".mp4"
-) -> dict[str, tuple[int, int]]:
-    """The size in pixels of each file of `film_names`; `whole` is asked where there are no formats."""
-    sizes = [_shrunk(FORMATS[one], work.shrink) for one in work.formats] or [whole()]
-    return dict(zip(film_names(work.formats, suffix), sizes, strict=True))
+def poster_names(count: int) -> tuple[str, ...]:
+    """The files of so many posters, the best first."""
+    return (POSTER, *(f"poster-{number}.jpg" for number in range(2, count + 1)))
+
+
+def targets_of(
+    formats: Iterable[str],
+    whole: Callable[[], tuple[int, int]],
+    shrink: int = 1,
+    platforms: Iterable[Platform] = (),
+    suffix: str = ".mp4",
+) -> tuple[Target, ...]:
+    """What `film_names` names; `whole` is asked for the size where there is nothing else."""
+    made = [
+        Target(f"{file_stem(one)}{suffix}", _shrunk(FORMATS[one], shrink)) for one in formats
+    ] + [Target(f"{one}{suffix}", _shrunk(PLATFORMS[one].size, shrink), one) for one in platforms]
+    return tuple(dict.fromkeys(made)) or (Target(f"film{suffix}", whole()),)
 
 
 def _shrunk(size: tuple[int, int], divisor: int) -> tuple[int, int]:

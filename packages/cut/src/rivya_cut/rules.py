@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from rivya_client.errors import MediaError
 from rivya_cut.composition import Composition, Layout
 
@@ -15,6 +17,7 @@ def check(work: Composition | Layout) -> None:
     if isinstance(work, Composition):
         _check_picture(work)
         _check_captions(work)
+        _check_extras(work)
     for index, one in enumerate(work.overlays):
         if (one.media is None) == (one.text is None):
             message = f"overlays[{index}]: expected `media` or `text`, one of the two"
@@ -34,3 +37,14 @@ def _check_captions(work: Composition) -> None:
     captions = work.captions
     if captions is not None and captions.text and captions.cues:
         raise MediaError("captions: expected `text`, `file` or `cues`, one of them", "remove one")
+
+
+def _check_extras(work: Composition) -> None:
+    if work.posters > 1 and "poster" not in work.extras:
+        message = "posters: there is no `poster` among the `extras`"
+        raise MediaError(message, "add it, or remove `posters`")
+    if "otio" in work.extras and find_spec("opentimelineio") is None:
+        raise MediaError(
+            "extras: `otio` needs OpenTimelineIO, which is not installed",
+            "install rivya-cut[otio], or rivya-flows[otio]",
+        )

@@ -13,7 +13,7 @@ import av
 from rivya_client.errors import MediaError
 from rivya_cut.composition import Composition, Layout, Overlay
 from rivya_cut.encoding import unwritable
-from rivya_cut.fonts import missing_characters, name_characters
+from rivya_cut.fonts import missing_characters, name_characters, open_font
 from rivya_cut.metadata import MAX_LOST
 from rivya_cut.placing import sounds_of
 from rivya_cut.reading import probe
@@ -42,9 +42,9 @@ def drawn_texts(work: Composition | Layout) -> Iterator[str]:
 
 
 def losses(
-    texts: Iterable[str], crowded: Sequence[str], metadata: Sequence[str]
+    texts: Iterable[str], font: str | Path, crowded: Sequence[str], metadata: Sequence[str]
 ) -> tuple[str, ...]:
-    if missing := missing_characters("".join(texts)):
+    if missing := missing_characters("".join(texts), font):
         crowded = [f"left out of the picture: no font has {name_characters(missing)}", *crowded]
     return (*crowded, *metadata)[:MAX_LOST]
 
@@ -69,6 +69,9 @@ def images_of(work: Composition | Layout) -> dict[str, Path]:
 
 
 def check_images(work: Composition | Layout) -> None:
+    if isinstance(work.look.font, Path):
+        with naming("look.font"):
+            open_font(work.look.font)
     for name, path in images_of(work).items():
         films = isinstance(work, Composition) and name != "end_card.image"
         with naming(name):

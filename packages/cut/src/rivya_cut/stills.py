@@ -24,7 +24,7 @@ from rivya_cut.rendering.reframe import (
     soft_seam,
     window,
 )
-from rivya_cut.results import Rendered, sizes_of
+from rivya_cut.results import Rendered, targets_of
 from rivya_cut.rules import check
 from rivya_cut.sources import check_images, drawn_texts, losses, own_folder, sources_of
 
@@ -41,7 +41,8 @@ def lay_out(layout: Layout, folder: Path) -> Rendered:
         sources = sources_of(layout)
         image = upright(layout.image)
         info = png_info(collect_tags(sources))
-        for name, size in sizes_of(layout, lambda: image.size, ".png").items():
+        for one in targets_of(layout.formats, lambda: image.size, layout.shrink, suffix=".png"):
+            name, size = one.name, one.size
             drawn = _reframe(image, size, layout).convert("RGBA")
             layers = dict(overlay_layers(layout.overlays, size, layout.look, lambda *_: True))
             for index, layer in sorted(layers.items()):
@@ -52,7 +53,7 @@ def lay_out(layout: Layout, folder: Path) -> Rendered:
             drawn.save(work / name, "png", compress_level=1, pnginfo=info)
             media[name] = probe(work / name)
         made = [work / name for name in media]
-        lost = losses(drawn_texts(layout), crowded, lost_metadata(sources, made))
+        lost = losses(drawn_texts(layout), layout.look.font, crowded, lost_metadata(sources, made))
         for path in made:
             path.replace(folder / path.name)
     return Rendered(media, lost=lost)

@@ -49,6 +49,6 @@ FORMATS: dict[str, tuple[int, int]] = {
 STILL_SECONDS = 3.0
 """How long a still is shown where a clip does not say it; longer where sound needs it."""
 
-RENDERER_VERSION = 6
+RENDERER_VERSION = 7
 """Raise it when `compose` or `layout` makes another film or still of the same arguments: finished
 work of earlier versions is not reused then."""

@@ -8,7 +8,7 @@ from PIL import Image
 
 from rivya_client.errors import MediaError
 from rivya_cut.drawing.bidi import levels, right_to_left, visual_order
-from rivya_cut.drawing.type import Outline, Style, clean, draw_lines, fit_text, width
+from rivya_cut.drawing.type import Outline, Style, clean, draw_lines, fit_text, width, word_boxes
 from rivya_cut.fonts import FAMILIES
 
 POPPINS, NOTO = Style("poppins"), Style("noto")
@@ -144,6 +144,9 @@ def seen(text: str) -> str:
         ("אב 12:30 ג", "ג 12:30 בא"),
         ("אב ₹1,000", "₹1,000 בא"),
         ("tea 12 אב 34", "tea 12 34 בא"),
+        ("אב tea (12) ג", "ג tea (12) בא"),
+        ("אב (tea) ג", "ג )tea( בא"),
+        ("tea (אב) x", "tea (בא) x"),
     ],
 )
 def test_a_line_is_seen_as_the_bidirectional_algorithm_says(text: str, expected: str) -> None:
@@ -159,3 +162,11 @@ def test_the_first_letter_sets_the_direction() -> None:
     assert right_to_left("12 שלום Aurora")
     assert not right_to_left("Aurora שלום")
     assert not right_to_left("12")
+
+
+def test_lines_of_one_text_have_one_direction() -> None:
+    style = Style("noto")
+    alone = word_boxes(("Tea שלום",), style, 60)
+    assert alone[0][1][0] < alone[1][1][0]
+    boxes = dict(word_boxes(("שלום עולם", "Tea שלומי"), style, 60))
+    assert boxes["Tea"][0] > boxes["שלומי"][0]

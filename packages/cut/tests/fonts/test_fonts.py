@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
 import pytest
+from hypothesis import given, settings, strategies as st
 from PIL import Image, ImageChops, ImageStat
 
+from rivya_client.errors import MediaError
 from rivya_cut import fonts
-from rivya_cut.drawing.type import Style, draw_lines
+from rivya_cut.drawing.type import Style, clean, draw_lines, fit_text
 from rivya_cut.fonts import (
     FAMILIES,
+    MAX_FONT_BYTES,
     SCRIPTS,
     face_for,
     missing_characters,
     name_characters,
     noto,
+    open_font,
     path_of,
 )
 
@@ -84,3 +92,49 @@ def test_a_missing_chinese_character_names_the_extra_that_draws_it(
     assert missing_characters("茶 tea") == "茶"
     assert "rivya-cut[cjk]" in name_characters("茶")
     assert "rivya-cut[cjk]" not in name_characters("\U00012000")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_sign_that_one_family_has_is_drawn_in_all(family: str) -> None:
+    assert all(face_for(sign, family) for sign in "→≤∞◊◆⟨" if not missing_characters(sign))
+    assert missing_characters("→≤∞") == ""
+
+
+def test_the_file_of_a_brand_draws_its_characters_and_noto_the_rest(tmp_path: Path) -> None:
+    own = tmp_path / "brand.ttf"
+    own.write_bytes(path_of("BebasNeue-Regular.ttf").read_bytes())
+    for text in ("Aurora", "Aurora नमस्ते"):
+        drawn = draw_lines((text,), Style(own), 60, (255, 255, 255))
+        assert drawn.tobytes() == draw_lines((text,), Style("bebas"), 60, (255, 255, 255)).tobytes()
+
+
+def test_a_file_that_is_no_font_or_too_large_is_refused(tmp_path: Path) -> None:
+    for name, data in (("text.ttf", b"no font"), ("web.ttf", b"wOF2" + bytes(200)), ("none", b"")):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(MediaError, match=rf"{name}: not a font that can be read"):
+            open_font(tmp_path / name)
+    with (tmp_path / "huge.ttf").open("wb") as file:
+        file.truncate(MAX_FONT_BYTES + 1)
+    with pytest.raises(MediaError, match="more than 20 MB"):
+        open_font(tmp_path / "huge.ttf")
+    with pytest.raises(MediaError, match="No such file"):
+        open_font(tmp_path / "absent.ttf")
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32))
+def test_a_damaged_font_is_refused_or_drawn_in_its_room(seed: int) -> None:
+    chance = Random(seed)
+    data = bytearray(path_of("BebasNeue-Regular.ttf").read_bytes())
+    for _ in range(chance.choice((1, 20, 400))):
+        data[chance.randrange(len(data))] = chance.randrange(256)
+    with TemporaryDirectory() as folder:
+        own = Path(folder, f"{seed}.ttf")
+        own.write_bytes(data)
+        try:
+            style = Style(own)
+            lines, size = fit_text(clean("Aurora AVA 12", style), style, (400, 200), (60, 30), 2)
+            picture = draw_lines(lines, style, size, (255, 255, 255))
+        except MediaError:
+            return
+    assert picture.width < 400 + 4 * 60

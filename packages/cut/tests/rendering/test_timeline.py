@@ -59,6 +59,22 @@ def test_clips_follow_each_other_at_the_rate_of_the_first_film() -> None:
     assert made.frames == 25
 
 
+@pytest.mark.parametrize(
+    ("given", "rate"),
+    [
+        ({"fps": 25}, Fraction(25)),
+        ({"fps": 29.97}, Fraction(30_000, 1_001)),
+        ({"for": ["tiktok"]}, Fraction(24)),
+        ({"for": ["tiktok", "linkedin"], "fps": 60}, Fraction(60)),
+    ],
+)
+def test_the_rate_is_as_asked_for_or_one_that_the_platforms_take(
+    given: dict[str, object], rate: Fraction
+) -> None:
+    composition = Composition.model_validate({"clips": "a.mp4"} | given)
+    assert arrange(composition, [(_film(2),)], {}).rate == rate
+
+
 @pytest.mark.parametrize(("rate", "shown"), [(Fraction(120), 60), (Fraction(30000, 1001), None)])
 def test_the_rate_is_at_most_60(rate: Fraction, shown: int | None) -> None:
     assert _arranged((_clip(), _film(2, rate))).rate == (shown or rate)

@@ -18,6 +18,10 @@ SUFFIXES = {
 }
 """Extensions by kind of media. Source: contract, section 5, MIME types that the Files API takes."""
 
+FONT_SUFFIXES = (".ttf", ".otf", ".ttc")
+MAX_FONT_BYTES = 20_000_000
+_FONT_HEADS = (b"\0\1\0\0", b"OTTO", b"true", b"ttcf")
+
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?$", re.IGNORECASE)
 _FILE_ID = re.compile(r"file_[A-Za-z0-9_-]{1,200}$")
 _KEYS = ("path", "url", "file_id")
@@ -84,7 +88,30 @@ def resolve(
     return {"path": str(_path(value, kind, root, (bound or root) if inside else None))}
 
 
+def is_font(text: str) -> bool:
+    """Whether the text is the path of a font, by its extension."""
+    return PurePath(text).suffix.lower() in FONT_SUFFIXES
+
+
+def resolve_font(text: str, root: Path, bound: Path) -> Path:
+    """The file of a font in a folder, below another; a `ValueError` says why there is none."""
+    path, head = _locate(text, root, bound)
+    if not head.startswith(_FONT_HEADS):
+        raise ValueError(f"{preview(text)} is not a TrueType or OpenType font")
+    if path.stat().st_size > MAX_FONT_BYTES:
+        raise ValueError(f"the font {preview(text)} is larger than {MAX_FONT_BYTES:,} bytes")
+    return path
+
+
 def _path(text: str, kind: str | None, root: Path | None, bound: Path | None) -> Path:
+    path, head = _locate(text, root, bound)
+    check_kind(text, kind, required=True)
+    _check_head(text, kind, head)
+    return path
+
+
+def _locate(text: str, root: Path | None, bound: Path | None) -> tuple[Path, bytes]:
+    """A regular file at a path, and its first bytes."""
     if root is None:
         raise ValueError(
             f"a path such as {preview(text)} is not allowed here; give a URL or a file id"
@@ -102,9 +129,7 @@ def _path(text: str, kind: str | None, root: Path | None, bound: Path | None) ->
             head = file.read(HEAD_BYTES)
     except (OSError, RuntimeError) as error:
         raise ValueError(f"the file {preview(text)} cannot be read: {error}") from error
-    check_kind(text, kind, required=True)
-    _check_head(text, kind, head)
-    return path
+    return path, head
 
 
 def _check_head(text: str, kind: str | None, head: bytes) -> None:

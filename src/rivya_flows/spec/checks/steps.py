@@ -13,6 +13,7 @@ from typing import Any
 from rivya_client.catalogue.common import COMMON
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.common_params import MODELS_OWN
+from rivya_flows.language.cut_places import CutMedium
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
 from rivya_flows.language.expressions.evaluation import NotKnown, holds, look_ahead
 from rivya_flows.language.expressions.inference import is_bare, known_shape, repair
@@ -28,7 +29,6 @@ from rivya_flows.language.expressions.resolve import (
     whole_reference,
 )
 from rivya_flows.language.expressions.values import ExpressionError
-from rivya_flows.language.final_cut import CutMedium
 from rivya_flows.language.matrix import LOOP_KEYS, LOOPS, MAX_ITEMS, SPECIAL, unequal
 from rivya_flows.language.syntax import media_references
 from rivya_flows.language.syntax.tree import Path
@@ -38,7 +38,7 @@ from rivya_flows.spec.checks.expressions import check_expressions, computed_argu
 from rivya_flows.spec.names import RESERVED, NamesInScope, WrittenSpec
 from rivya_flows.steps.arguments import Arguments, World
 from rivya_flows.steps.branding import Branding
-from rivya_flows.steps.cut_rules import wrong_kind
+from rivya_flows.steps.cut_shapes import wrong_kind
 from rivya_flows.steps.kind import Kind, WrittenStep
 
 _MAX_NAMES = 12

@@ -5,18 +5,20 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
+_PAIRS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩"}
 
-def levels(characters: Sequence[str]) -> list[int]:
+
+def levels(characters: Sequence[str], *, rtl: bool | None = None) -> list[int]:
     """The level of each character of a line: even is left-to-right, odd right-to-left.
 
-    The rules of Unicode UAX #9 for a line without explicit controls. The first letter sets the
-    direction of the line.
+    The rules of Unicode UAX #9 for a line without explicit controls. `rtl` is the direction of its text;
+    None: its first letter sets it.
     """
-    kinds = [_kind(char) for char in characters]
-    base = int(next((kind for kind in kinds if kind in ("L", "R")), "L") == "R")
-    _resolve_numbers(kinds, "R" if base else "L")
+    base = int(right_to_left("".join(characters)) if rtl is None else rtl)
+    kinds, around = [_kind(char) for char in characters], "R" if base else "L"
+    _resolve_numbers(kinds, around)
+    _resolve_brackets(characters, kinds, around)
     sides = ["R" if kind in ("R", "EN", "AN") else kind for kind in kinds]
-    around = "R" if base else "L"
     found: list[int] = []
     for index, kind in enumerate(kinds):
         side = kind
@@ -67,3 +69,23 @@ def _resolve_numbers(kinds: list[str], strong: str) -> None:
             strong = kind
         elif kind == "EN" and strong == "L":
             kinds[index] = "L"
+
+
+def _resolve_brackets(characters: Sequence[str], kinds: list[str], around: str) -> None:
+    """Both of a pair go with the line if a letter between them does, else with those between and before."""
+    opened: list[tuple[str, int]] = []
+    pairs: list[tuple[int, int]] = []
+    for index, char in enumerate(characters):
+        if char in _PAIRS:
+            opened.append((_PAIRS[char], index))
+        elif char in _PAIRS.values() and any(closing == char for closing, _ in opened):
+            while opened[-1][0] != char:
+                opened.pop()
+            pairs.append((opened.pop()[1], index))
+    for first, last in sorted(pairs):
+        strong = ["R" if kind in ("EN", "AN") else kind for kind in kinds[:last]]
+        inside = {kind for kind in strong[first + 1 :] if kind in ("L", "R")}
+        if not inside:
+            continue
+        before = next((kind for kind in reversed(strong[:first]) if kind in ("L", "R")), around)
+        kinds[first] = kinds[last] = around if around in inside else before

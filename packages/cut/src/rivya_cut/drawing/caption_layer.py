@@ -10,8 +10,9 @@ from itertools import accumulate
 from PIL import Image, ImageOps
 
 from rivya_cut.composition import Captions, Look
-from rivya_cut.drawing.colours import INK, WHITE, Colour, colour_of, contrast, readable
+from rivya_cut.drawing.colours import WHITE, Colour, colour_of, ground_of, readable
 from rivya_cut.drawing.parts import (
+    OUTLINE,
     PADDING,
     Layer,
     Part,
@@ -20,9 +21,10 @@ from rivya_cut.drawing.parts import (
     layer_at,
     on_plate,
     safe_area,
+    style_of,
     with_shadow,
 )
-from rivya_cut.drawing.type import Box, Outline, Style, clean, draw_lines, fit_text, word_boxes
+from rivya_cut.drawing.type import Box, Outline, clean, draw_lines, fit_text, word_boxes
 from rivya_cut.drawing.typed import count_letters
 from rivya_cut.line_breaks import GLUE, words_of
 
@@ -31,7 +33,7 @@ _STRONG, _POP = 1.15, 1.8  # of it, where words are coloured, and where a few ar
 _POP_HEIGHT = {"top": 0.25, "middle": 0.5, "bottom": 0.75}  # of their middle, of the safe area
 _FAR = 0.4  # of the safe area: how far a caption moves before it stands beside what it avoids
 _PLATE_OPACITY = 0.74  # white on it has a contrast of 9 or more, whatever is behind
-_OUTLINE, _STRONG_OUTLINE = 0.075, 0.1  # in em
+_STRONG_OUTLINE = 0.1  # in em
 _BEYOND = 0.06  # in em: what tails of letters need below their line
 _ACCENT: Colour = (255, 209, 46)
 _VIVID, _UNLIKE = 80, 80  # of an accent: between its parts, and from the colour of other words
@@ -74,7 +76,8 @@ def caption_picture(
     there is none near. It keeps clear of what other captions `ever` do, too, where there is room.
     """
     area, short = safe_area(size), min(size)
-    style, is_plate = Style(captions.font or look.font), captions.style == "plate"
+    style = style_of(look, captions, language=captions.language)
+    is_plate = captions.style == "plate"
     scale = captions.size * {"highlight": _STRONG, "pop": _POP}.get(captions.style, 1.0)
     padding = 2 * PADDING[0] * _CAPTION * scale * short if is_plate else 0.0
     room = area[2] - area[0] - padding, (area[3] - area[1]) / 2
@@ -83,10 +86,10 @@ def caption_picture(
     lines, em = fit_text(clean(text, style), style, room, sizes, most)
     colour = colour_of(captions.colour) if captions.colour else WHITE
 
-    ground = _ground(colour)
+    ground = ground_of(colour)
 
     is_strong = captions.style in ("highlight", "pop")
-    wide = 0.0 if is_plate else _STRONG_OUTLINE if is_strong else _OUTLINE
+    wide = 0.0 if is_plate else _STRONG_OUTLINE if is_strong else OUTLINE
     outline = Outline(ground, wide) if wide else None
     # As high whatever the letters are, so that captions do not jump; marks reach into the space around.
     beyond = round(PADDING[1] * em)
@@ -138,16 +141,11 @@ def _place(
     return layer_at(part, x, next(near, min(free, key=lambda one: abs(one - y))))
 
 
-def _ground(colour: Colour) -> Colour:
-    """Of the outline or the plate behind letters of a colour."""
-    return INK if contrast(colour, INK) >= contrast(colour, WHITE) else WHITE
-
-
 def _accent(captions: Captions, look: Look, colour: Colour) -> Colour:
     """The colour of a word that is spoken: one that is read, and seen beside the other words."""
     if captions.accent:
         return colour_of(captions.accent)
-    ground = _ground(colour)
+    ground = ground_of(colour)
     brand = (readable(colour_of(code), ground) for code in (*look.colours[1:], *look.colours[:1]))
     seen = (
         one

@@ -28,6 +28,11 @@ def text_on(ground: Colour) -> Colour:
     return WHITE if contrast(WHITE, ground) >= READABLE else readable(INK, ground)
 
 
+def ground_of(colour: Colour) -> Colour:
+    """Near-black or white, of which text in that colour is read better."""
+    return INK if contrast(colour, INK) >= contrast(colour, WHITE) else WHITE
+
+
 def readable(wanted: Colour, ground: Colour, least: float = READABLE) -> Colour:
     """The wanted colour, or as near to it as contrast allows."""
     end = max(((255, 255, 255), (0, 0, 0)), key=lambda end: contrast(end, ground))

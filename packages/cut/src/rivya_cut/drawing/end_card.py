@@ -7,9 +7,26 @@ from collections import Counter
 from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
 from rivya_cut.composition import EndCard, Look
-from rivya_cut.drawing.colours import INK, WHITE, Colour, contrast, mean, mix_colours, text_on
-from rivya_cut.drawing.parts import Size, brand_colours, read_picture, rounded_mask
-from rivya_cut.drawing.type import Style, clean, draw_lines, fit_text
+from rivya_cut.drawing.colours import (
+    INK,
+    WHITE,
+    Colour,
+    colour_of,
+    contrast,
+    mean,
+    mix_colours,
+    readable,
+    text_on,
+)
+from rivya_cut.drawing.parts import (
+    Size,
+    brand_colours,
+    middle,
+    read_picture,
+    rounded_mask,
+    style_of,
+)
+from rivya_cut.drawing.type import clean, draw_lines, fit_text
 
 _PLATE_FILLS = 0.75  # of its box, where a disc fills 0.79 and letters less than 0.6
 _SEEN, _LOST = 1.9, 0.1  # contrast of a logo; the share of its outline that may have less
@@ -19,9 +36,10 @@ _GREY: Colour = (124, 128, 134)
 def end_card_picture(card: EndCard, size: Size, look: Look) -> Image.Image:
     """The card as a whole frame, mode RGB: logo, title and line on the main colour of the brand."""
     main, accent = brand_colours(look)
-    ink, short = text_on(main), min(size)
+    short, letters = min(size), min(size) * card.size
+    ink = readable(colour_of(card.colour), main) if card.colour else text_on(main)
     width = size[0] - 2 * round(size[0] * 0.08)
-    strong, light = Style(look.font), Style(look.font, strong=False)
+    strong, light = style_of(look, card), style_of(look, card, strong=False)
     # Pictures from top to bottom, and the space above each.
     parts: list[tuple[Image.Image, float]] = []
     if card.image is not None:
@@ -31,14 +49,16 @@ def end_card_picture(card: EndCard, size: Size, look: Look) -> Image.Image:
         parts.append((_on_ground(logo, main, short * 0.05), 0))
     if title := clean(card.title or "", strong):
         lines, em = fit_text(
-            title, strong, (width, size[1] * 0.34), (0.135 * short, 0.05 * short), 2
+            title, strong, (width, size[1] * 0.34), (0.135 * letters, 0.05 * letters), 2
         )
         parts.append((draw_lines(lines, strong, em, ink), 0.075 * short))
     if line := clean(card.line or "", light):
         if parts:
             bar = Image.new("RGBA", (round(short * 0.11), max(2, round(short * 0.0075))), accent)
             parts.append((bar, 0.062 * short))
-        lines, em = fit_text(line, light, (width, size[1] * 0.2), (0.052 * short, 0.034 * short), 2)
+        lines, em = fit_text(
+            line, light, (width, size[1] * 0.2), (0.052 * letters, 0.034 * letters), 2
+        )
         parts.append((draw_lines(lines, light, em, ink), 0.058 * short))
     return _stack(parts, size, main)
 
@@ -47,7 +67,7 @@ def _on_ground(logo: Image.Image, ground: Colour, margin: float) -> Image.Image:
     """The logo, on a plate where part of its outline would not be seen on the ground."""
     colour, rim = mean(logo), _rim(logo)
     lost = _invisible_share(rim, ground)
-    if colour is None or lost <= _LOST or (lost >= 1 - _LOST and _has_plate(logo, ground)):
+    if colour is None or lost <= _LOST or _has_plate(logo, ground):
         return logo
     # The grey is for a logo with both light and dark parts.
     plate = min(
@@ -103,7 +123,7 @@ def _stack(parts: list[tuple[Image.Image, float]], size: Size, main: Colour) -> 
         ground, Image.new("RGB", size, edge), glow.point(lambda v: min(255, v * 2))
     )
     gaps = [0, *(round(gap) for _, gap in parts[1:])]
-    y = (size[1] - sum(image.height for image, _ in parts) - sum(gaps)) // 2
+    y = middle(size) - (sum(image.height for image, _ in parts) + sum(gaps) + 1) // 2
     for (image, _), gap in zip(parts, gaps, strict=False):
         y += gap
         ground.paste(image, ((size[0] - image.width) // 2, y), image)

@@ -13,7 +13,7 @@ from PIL import Image, ImageChops
 
 from rivya_cut.composition import Look, Overlay
 from rivya_cut.drawing.bidi import right_to_left
-from rivya_cut.drawing.colours import INK, WHITE, text_on
+from rivya_cut.drawing.colours import INK, WHITE, colour_of, ground_of, readable
 from rivya_cut.drawing.parts import (
     OUTLINE,
     PADDING,
@@ -23,15 +23,17 @@ from rivya_cut.drawing.parts import (
     Size,
     brand_colours,
     clear_top,
+    colours_on,
     layer_at,
     lift,
     on_plate,
     read_picture,
     rounded_mask,
     safe_area,
+    style_of,
     with_shadow,
 )
-from rivya_cut.drawing.type import Align, Box, Style, clean, draw_lines, fit_text
+from rivya_cut.drawing.type import Align, Box, Outline, clean, draw_lines, fit_text
 from rivya_cut.drawing.typed import count_letters
 from rivya_cut.reading import probe
 from rivya_cut.terms import Position
@@ -63,7 +65,7 @@ def overlay_layer(
     elif overlay.media is not None:
         part = lift(read_picture(overlay.media, *_bounds(overlay, size)), min(size))
     elif overlay.position == "lower-third":
-        part = _lower_third(overlay.text or "", size, look, overlay.width, typed)
+        part = _lower_third(overlay, size, look, typed)
     else:
         part = _text(overlay, size, look, typed)
     x, y = _place(part.size, overlay, size)
@@ -107,13 +109,15 @@ def obstacles(boxes: Iterable[Box], size: Size) -> list[Box]:
     return [one for one in boxes if 0 < (one[2] - one[0]) * (one[3] - one[1]) < most]
 
 
-def _lower_third(text: str, size: Size, look: Look, share: float | None, typed: int | None) -> Part:
+def _lower_third(overlay: Overlay, size: Size, look: Look, typed: int | None) -> Part:
     main, accent = brand_colours(look)
-    ink, short = text_on(main), min(size)
+    ink, ground = colours_on(main, overlay)
+    accent, short = readable(accent, ground, 1.8), min(size) * overlay.size
     area = safe_area(size)
+    share = overlay.width
     limit = (area[2] - area[0]) * 0.86 if share is None else size[0] * share
-    strong, light = Style(look.font), Style(look.font, strong=False)
-    title, _, below = clean(text, strong).partition("\n")
+    strong, light = style_of(look, overlay), style_of(look, overlay, strong=False)
+    title, _, below = clean(overlay.text or "", strong).partition("\n")
     rtl = right_to_left(title)
     align: Align = "right" if rtl else "left"
     height = (area[3] - area[1]) * 0.4
@@ -139,7 +143,7 @@ def _lower_third(text: str, size: Size, look: Look, share: float | None, typed: 
     for one in blocks:
         inside.alpha_composite(one, (inside.width - bar - one.width if rtl else bar, max(0, y)))
         y += one.height + step
-    plate = on_plate(inside, em, main, 1.0, radius=0.14, padding=(PADDING[0], 0)).image
+    plate = on_plate(inside, em, ground, 1.0, radius=0.14, padding=(PADDING[0], 0)).image
     # The bar is as high as the plate, at the side where reading begins.
     strip = Image.new("L", plate.size, 0)
     strip.paste(
@@ -150,8 +154,8 @@ def _lower_third(text: str, size: Size, look: Look, share: float | None, typed: 
 
 
 def _text(overlay: Overlay, size: Size, look: Look, typed: int | None) -> Part:
-    area, short = safe_area(size), min(size)
-    style = Style(look.font)
+    area, short = safe_area(size), min(size) * overlay.size
+    style = style_of(look, overlay)
     corner = overlay.position not in ("top", "center", "bottom")
     share = overlay.width or (0.5 if corner else 1 - 2 * SIDE)
     room = min(size[0] * share, area[2] - area[0]), (area[3] - area[1]) * 0.6
@@ -163,10 +167,12 @@ def _text(overlay: Overlay, size: Size, look: Look, typed: int | None) -> Part:
     if "left" in overlay.position or "right" in overlay.position:
         align = "left" if "left" in overlay.position else "right"
     if corner and look.colours:
-        main, _ = brand_colours(look)
-        letters = draw_lines(lines, style, em, text_on(main), align=align, typed=typed)
-        return on_plate(letters, em, main, 1.0, radius=0.5)
-    letters = draw_lines(lines, style, em, WHITE, align=align, outline=OUTLINE, typed=typed)
+        ink, ground = colours_on(brand_colours(look)[0], overlay)
+        letters = draw_lines(lines, style, em, ink, align=align, typed=typed)
+        return on_plate(letters, em, ground, 1.0, radius=0.5)
+    ink = colour_of(overlay.colour) if overlay.colour else WHITE
+    outline = Outline(ground_of(ink), OUTLINE)
+    letters = draw_lines(lines, style, em, ink, align=align, outline=outline, typed=typed)
     return with_shadow(letters, em)
 
 

@@ -8,19 +8,22 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from rivya_cut.composition import Look
+from rivya_cut.composition import Look, TextLook
 from rivya_cut.drawing.colours import (
     INK,
+    READABLE,
     WHITE,
     Colour,
     colour_of,
     contrast,
+    ground_of,
     mean,
     mix_colours,
     readable,
     text_on,
 )
-from rivya_cut.drawing.type import Box as Box, Outline
+from rivya_cut.drawing.type import Box as Box, Style
+from rivya_cut.platforms import Frame
 from rivya_cut.reading import upright
 
 Size = tuple[int, int]
@@ -28,7 +31,7 @@ Size = tuple[int, int]
 SIDE = 0.05  # of the width and height: the graphics safe area of EBU R 95
 # Ours, for films that phones show upright: apps put their names above and their buttons below.
 _TALL, _TALL_TOP, _TALL_BOTTOM = 1.6, 0.12, 0.20
-OUTLINE = Outline(INK, 0.075)
+OUTLINE = 0.075  # of letters, in em
 _SHADOW = 0.16  # in em
 PADDING = (0.55, 0.42)  # of plates, across and along, in em
 _NEUTRAL: Colour = (24, 26, 32)
@@ -50,10 +53,28 @@ class Part:
 def safe_area(size: Size) -> Box:
     """What no app and no screen covers of a frame of that size."""
     width, height = size
+    if isinstance(size, Frame):
+        covered = size.covered
+        # Alike at both sides: captions stand in the middle of the frame.
+        side = round(width * max(covered.left, covered.right))
+        return (
+            side,
+            round(height * covered.top),
+            width - side,
+            height - round(height * covered.bottom),
+        )
     tall = height / width >= _TALL
     top, bottom = (_TALL_TOP, _TALL_BOTTOM) if tall else (SIDE, SIDE)
     side = round(width * SIDE)
     return side, round(height * top), width - side, height - round(height * bottom)
+
+
+def middle(size: Size) -> int:
+    """Height of the middle of a frame, or of what an app leaves of it."""
+    if not isinstance(size, Frame):
+        return size[1] // 2
+    _, top, _, bottom = safe_area(size)
+    return (top + bottom) // 2
 
 
 def clear_top(box: Box, area: Box, taken: Sequence[Box], gap: int) -> int | None:
@@ -174,3 +195,18 @@ def brand_colours(look: Look) -> tuple[Colour, Colour]:
     main = colours[0]
     seen = (one for one in colours[1:] if contrast(one, main) >= 1.8)
     return main, next(seen, readable(mix_colours(main, text_on(main), 0.45), main, 2.0))
+
+
+def style_of(
+    look: Look, text: TextLook, *, strong: bool = True, language: str | None = None
+) -> Style:
+    """The font of a text, its own or that of the film."""
+    return Style(text.font or look.font, strong, language)
+
+
+def colours_on(ground: Colour, text: TextLook) -> tuple[Colour, Colour]:
+    """The colours of a text and of its plate: of another one where its own colour could not be read."""
+    if text.colour is None:
+        return text_on(ground), ground
+    colour = colour_of(text.colour)
+    return colour, ground if contrast(colour, ground) >= READABLE else ground_of(colour)

@@ -70,15 +70,15 @@ def sized(face: Face) -> hb.Font:
 
 
 @lru_cache(maxsize=1024)
-def set_line(line: str, style: Style) -> tuple[tuple[Glyph, ...], float]:
-    """The glyphs of a line from left to right, and its width in em."""
+def set_line(line: str, style: Style, rtl: bool | None = None) -> tuple[tuple[Glyph, ...], float]:
+    """The glyphs of a line from left to right, and its width in em; `rtl` is the direction of its text."""
     codes = [*map(ord, line)]
     found: list[Glyph] = []
     x = 0.0
-    for face, first, count, rtl in _runs(line, style):
+    for face, first, count, backwards in _runs(line, style, rtl):
         buffer = hb.Buffer()
         buffer.add_codepoints(codes, first, count)
-        buffer.direction = "rtl" if rtl else "ltr"
+        buffer.direction = "rtl" if backwards else "ltr"
         if style.language:
             buffer.language = style.language
         buffer.guess_segment_properties()
@@ -91,7 +91,7 @@ def set_line(line: str, style: Style) -> tuple[tuple[Glyph, ...], float]:
     return tuple(found), x
 
 
-def _runs(line: str, style: Style) -> Iterator[tuple[Face, int, int, bool]]:
+def _runs(line: str, style: Style, rtl: bool | None) -> Iterator[tuple[Face, int, int, bool]]:
     """The runs of a line from left to right: face, first character, how many, and if it is right-to-left."""
     characters = graphemes(line)
     fonts: list[tuple[Face, str]] = []
@@ -102,7 +102,7 @@ def _runs(line: str, style: Style) -> Iterator[tuple[Face, int, int, bool]]:
         if fonts and not script and (_stays(char, fonts[-1][0]) or face == fonts[-1][0]):
             face, script = fonts[-1]
         fonts.append((face or _fallback(style), script))
-    of_levels = levels(characters)
+    of_levels = levels(characters, rtl=rtl)
     runs: list[tuple[Face, int, int, int]] = []
     at = 0
     for ((face, _), level), indexes in groupby(

@@ -20,6 +20,7 @@ import uharfbuzz as hb
 from PIL import Image
 
 from rivya_cut.bounds import MAX_DRAWN_CHARACTERS, beyond
+from rivya_cut.drawing.bidi import right_to_left
 from rivya_cut.drawing.colours import Colour
 from rivya_cut.drawing.shaping import (
     Glyph,
@@ -117,15 +118,17 @@ def fit_text(
     size = min(greatest, box[0] / max(widest, 0.01))
     if len(given) <= most and size >= (0.88 * greatest if len(given) > 1 else greatest):
         return given, size
-    words = words_of(text)
+    words, lines = words_of(text), None
     for step in range(100):
         size = greatest * 0.96**step
         inside = size < least
         lines = _break_lines(words, style, box[0] / size, inside=inside)
         room = int(box[1] / size / leading(lines or (), style)) if inside else most
         if lines and len(lines) <= room:
-            return lines, size
-    return lines or given, size
+            break
+    lines = lines or given
+    # One letter may be wider than the box.
+    return lines, min(size, box[0] / max(0.01, *(width(line, style) for line in lines)))
 
 
 @lru_cache(maxsize=64)
@@ -233,12 +236,13 @@ def _place(
     """Where all glyphs go. What is further out than marks are is cut off: fonts may say anything."""
     if style.language is None:
         style = replace(style, language=language_of("".join(lines)))
+    rtl = right_to_left("\n".join(lines))  # lines of one text have one direction
     step = leading(lines, style) * size
     wide = max((width(line, style) for line in lines), default=0.0) * size
     bases = tuple(index * step for index in range(len(lines)))
     placed = []
     for line, base in zip(lines, bases, strict=True):
-        glyphs, length = set_line(line, style)
+        glyphs, length = set_line(line, style, rtl)
         start = (wide - length * size) * {"left": 0.0, "center": 0.5, "right": 1.0}[align]
         placed.append(tuple(_at(glyph, start, base, size) for glyph in glyphs))
     inks = [one.ink for line in placed for one in line if one.ink]

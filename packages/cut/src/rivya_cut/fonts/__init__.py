@@ -111,7 +111,7 @@ def open_font(path: Path) -> hb.Face:
         face = hb.Face(path.read_bytes())
     except OSError as error:
         raise MediaError(f"{path}: {error.strerror or error}", hint) from error
-    outlines = {"glyf", "CFF ", "CFF2"}.intersection(face.table_tags)
+    outlines = any(len(face.reference_table(tag)) for tag in ("glyf", "CFF ", "CFF2"))
     if not (outlines and face.unicodes and 16 <= face.upem <= 16_384):
         raise MediaError(f"{path}: not a font that can be read", hint)
     return face
@@ -130,7 +130,8 @@ def face_for(
     """
     bare = [char for char in characters if not _joins(char)]
     emoji = Face(_EMOJI)
-    if "\ufe0f" in characters and emoji.has(bare):
+    asked = "\ufe0f" in characters and characters[0] > "\x7f"
+    if (asked or "\u20e3" in characters) and emoji.has(bare):
         return emoji
     faces = _faces(family, strong=strong, language=language)
     if _WESTERN.get(str(family), frozenset()).intersection(characters):
@@ -202,6 +203,7 @@ def _faces(family: str | Path, *, strong: bool, language: str | None) -> Iterato
         yield FAMILIES[family][0 if strong else 1]
     for script in SCRIPTS:
         yield noto(script, strong=strong)
+    yield from (pair[0 if strong else 1] for pair in FAMILIES.values())
     first = _region(language or "")
     for region in sorted(_east(), key=lambda one: one != first):
         yield Face(_east()[region], _STRONG if strong else _LIGHT)

@@ -38,7 +38,6 @@ _CAPTION_FADE_SECONDS = 0.2
 _RISE_SECONDS, _RISE = 0.35, 0.04  # the way in shares of the shorter side
 _STEP_SECONDS, _TYPE_SECONDS, _TYPE_SHARE = 0.06, 1.2, 0.4  # of a text that is written
 _POP_SECONDS, _POP_SCALE = 0.12, 0.8  # how long words grow, and from which size
-_POSTER_POSITION = 0.4  # of the picture, as of the small picture of a film
 
 Play = Callable[[Path, Size], Iterator[VideoFrame]]
 """The frames of a film over the film, of that even size and the rate of the timeline."""
@@ -325,27 +324,3 @@ class Drawn:
             x, y = x + (image.width - wide) // 2, y + (image.height - high) // 2
             image = image.resize((wide, high), Image.Resampling.BICUBIC)
         return stamp(image, x, y, self._size)
-
-
-def poster_frame(timeline: Timeline, overlays: list[Appearance]) -> int:
-    """The frame for the poster: in no transition, with as many overlays as can be.
-
-    Of the frames that are as good, that nearest to 0.4 of the picture.
-    """
-    wanted = timeline.picture_frames * _POSTER_POSITION
-    begins = timeline.begins()
-    joins = [
-        range(begin, begin + overlap)
-        for begin, overlap in zip(begins[1:], timeline.overlaps, strict=True)
-    ]
-    # An overlay changes nothing between its ends, so a few frames stand for all of them.
-    step = max(1, timeline.picture_frames // 200)
-    frames = [
-        at for at in range(0, timeline.picture_frames, step) if not any(at in j for j in joins)
-    ]
-
-    def worth(frame: int) -> tuple[float, float]:
-        rest = (one.share(frame) * one.progress(frame) for one in overlays if one.start <= frame)
-        return sum(rest), -abs(frame - wanted)
-
-    return max(frames, key=worth, default=0)

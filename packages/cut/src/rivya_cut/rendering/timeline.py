@@ -11,6 +11,7 @@ from pathlib import Path
 from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_DURATION_SECONDS, MAX_FRAMES, beyond
 from rivya_cut.composition import Clip, Composition, Transition
+from rivya_cut.platforms import fit_rate
 from rivya_cut.terms import STILL_SECONDS, Motion, Split
 
 _STILL_RATE = Fraction(24)  # frames a second of a film made of stills alone
@@ -121,8 +122,8 @@ def arrange(
 ) -> Timeline:
     """The timeline of a composition; `media` are those of each clip.
 
-    Its rate is that of the first film, at most 60, or 24. Clips follow each other, less what
-    they overlap: never more than half of a clip. One with a narration is seen until that ends. If they
+    Its rate is `fps`, or else that of the first film, at most 60, or 24, within what the platforms
+    take. Clips follow each other, less what they overlap: never more than half of a clip. One with a narration is seen until that ends. If they
     must last longer, as the speech of the film does or `length` says, the stills without `seconds` share
     what is missing; without such a still, the last frame of the last clip is held. If they must be
     shorter, the picture ends there. The end card comes after it.
@@ -131,8 +132,7 @@ def arrange(
         lengths: Seconds that each sound is heard, by where it stands, such as ``clips[0].narration``;
             without those that repeat until the end.
     """
-    rates = (one.rate for shared in media for one in shared if one.rate is not None)
-    rate = min(next(rates, _STILL_RATE), Fraction(60))
+    rate = _rate(composition, media)
     clips = composition.clips
     alone = [_shot(clip, shared, rate) for clip, shared in zip(clips, media, strict=True)]
     transitions = tuple(clip.transition or composition.transition for clip in clips[1:])
@@ -159,12 +159,25 @@ def arrange(
     open_ = [at for at, one in enumerate(clips) if one.seconds is None and is_still(media[at])]
     shots = _lengthen(shots, open_, max(0, length - own))
     timeline = replace(timeline, shots=shots, picture_frames=length)
-    films = max(1, len(composition.formats)) * (2 if "clean" in composition.extras else 1)
+    films = max(1, len(composition.formats) + len(composition.platforms)) * (
+        2 if "clean" in composition.extras else 1
+    )
     if timeline.frames * films > MAX_FRAMES:
         raise beyond("the composition", f"{MAX_FRAMES:,} frames in all formats", "MAX_FRAMES")
     if timeline.seconds > MAX_DURATION_SECONDS:
         raise beyond("the composition", f"{MAX_DURATION_SECONDS:,} s", "MAX_DURATION_SECONDS")
     return timeline
+
+
+def _rate(composition: Composition, media: Sequence[Sequence[ClipMedium]]) -> Fraction:
+    if composition.fps is not None:
+        # 29.97 and 59.94 are short for those of television.
+        rate = Fraction(round(composition.fps) * 1000, 1001)
+        near = abs(float(rate) - composition.fps) < 0.005
+        return rate if near else Fraction(composition.fps).limit_denominator(1001)
+    rates = (one.rate for shared in media for one in shared if one.rate is not None)
+    rate = min(next(rates, _STILL_RATE), Fraction(60))
+    return fit_rate(composition.platforms, rate) if composition.platforms else rate
 
 
 def is_still(media: Sequence[ClipMedium]) -> bool:
