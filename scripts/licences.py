@@ -26,6 +26,7 @@ ORDER = (
     "c2pa",
     "otio",
     "voices",
+    "cjk",
     "mcp",
     "build",
     "dev",

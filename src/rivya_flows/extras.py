@@ -38,6 +38,7 @@ EXTRAS: Mapping[str, Extra] = {
     "s3": Extra(("s3fs",), "no media on S3"),
     "c2pa": Extra(("c2pa",), "no signed media, and no `verify`"),
     "otio": Extra(("opentimelineio",), "no `otio` timelines for editing programs"),
+    "cjk": Extra(("justmytype_intl_cjk",), "no Chinese, Japanese and Korean in pictures"),
     "voices": Extra(("espeakng_loader",), "the sandbox speaks English and Hindi only"),
     "mcp": Extra(("rivya_flows_mcp", "mcp"), "no `mcp` for agents"),
 }

@@ -187,7 +187,7 @@ def test_a_composition_is_asked_for_in_the_look_of_the_brand() -> None:
     start = start.model_copy(update={"files": {"look/logo.png": LOGO}})
     state = rehearse(initial_state(start), NOON, lambda _: None)
     film, other, bare = (arguments(state, step) for step in ("film", "other", "bare"))
-    cues = [{"start": 0.0, "end": 1.0, "text": "One lamp", "burned_in": False}]
+    cues = [{"start": 0.0, "end": 1.0, "text": "One lamp", "burned_in": False, "words": []}]
     captions = {"cues": cues, "estimated": False, "language": "hi", "size": 1.0}
     captions |= {"position": "top", "style": "plate"}
     assert film["captions"] == captions

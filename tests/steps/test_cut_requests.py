@@ -84,7 +84,7 @@ def test_short_forms_make_the_same_request_as_whole_ones() -> None:
     assert hashed(**short, **end) == hashed(**whole, **same)
 
 
-CUE = {"start": 0.5, "end": 1.5, "text": "Hello", "burned_in": True}
+CUE = {"start": 0.5, "end": 1.5, "text": "Hello", "burned_in": True, "words": []}
 SPEECH = {"cues": [CUE]}
 
 
@@ -181,7 +181,7 @@ def test_a_part_whose_texts_are_all_empty_is_left_out(nothing: str | None) -> No
 
 
 def test_the_cues_of_a_file_and_the_look_of_a_brand_are_passed_on() -> None:
-    cue = {"start": 0.0, "end": 1.5, "text": "Hello", "burned_in": False}
+    cue = {"start": 0.0, "end": 1.5, "text": "Hello", "burned_in": False, "words": []}
     look = {"colours": ["#112233"], "font": "poppins"}
     made = composed(clips=[FILM], captions={"file": "a.srt", "cues": [cue]}, look=look)
     assert made["captions"]["cues"] == [cue]

@@ -188,4 +188,4 @@ def test_a_timeline_needs_its_library_before_anything_is_rendered(
     cut = rivya_cut.Composition.model_validate({"clips": "gone.png", "extras": ["otio"]})
     with pytest.raises(MediaError, match="`otio` needs OpenTimelineIO") as wrong:
         rivya_cut.render(cut, "out")
-    assert "rivya-cut[otio]" in (wrong.value.hint or "")
+    assert "extra `otio`" in (wrong.value.hint or "")

@@ -224,13 +224,13 @@ def test_a_file_beside_the_spec_must_exist(tmp_path: Any) -> None:
 
 
 def test_characters_that_no_font_has_are_no_mistake_and_are_told(tmp_path: Path) -> None:
-    subtitles = "1\n00:00:01,000 --> 00:00:02,000\nTea 茶\n"
+    subtitles = "1\n00:00:01,000 --> 00:00:02,000\nTea བ\n"
     (tmp_path / "a.srt").write_text(subtitles)
     (tmp_path / "hidden.srt").write_text(subtitles)
     spec = """\
 version: 1
 name: a
-brand: {end_card: {title: Aurora 光}}
+brand: {end_card: {title: Aurora ཟ}}
 inputs: {x: {type: text, default: y}}
 steps:
   film: {uses: generate, with: {model: veo3-1-lite, prompt: a lamp}}
@@ -239,7 +239,7 @@ steps:
     uses: compose
     with:
       clips: ["${{ steps.film.asset }}"]
-      overlays: [{text: "Sale 🔥 ${{ inputs.x | default('日') }}"}]
+      overlays: [{text: "Sale ཀ ${{ inputs.x | default('ང') }}"}]
   plain: {uses: compose, with: {clips: ["${{ steps.film.asset }}"], overlays: [{text: Sale}]}}
   hidden: {uses: compose, with: {clips: ["${{ steps.film.asset }}"], captions: {file: hidden.srt, style: none}}}
 """
@@ -248,8 +248,8 @@ steps:
     assert workflow is not None
     warned = [one for one in lint(spec, file="a.yaml", workflow=workflow) if one.line in (7, 8, 14)]
     assert [(one.code, one.message) for one in warned if one.code == "missing-characters"] == [
-        ("missing-characters", "no font has '茶', '光': left out of the picture"),
-        ("missing-characters", "no font has '🔥': left out of the picture"),
+        ("missing-characters", "no font has 'བ', 'ཟ': left out of the picture"),
+        ("missing-characters", "no font has 'ཀ': left out of the picture"),
     ]
 
 

@@ -46,5 +46,5 @@ def _check_extras(work: Composition) -> None:
     if "otio" in work.extras and find_spec("opentimelineio") is None:
         raise MediaError(
             "extras: `otio` needs OpenTimelineIO, which is not installed",
-            "install rivya-cut[otio], or rivya-flows[otio]",
+            "install its extra `otio`",
         )

@@ -77,9 +77,6 @@ SCRIPTS = (
 """Scripts that have a Noto font of their own; "" is Latin, Greek and Cyrillic."""
 
 
-CJK = "pip install 'rivya-cut[cjk]'"
-"""Installs the fonts of Chinese, Japanese and Korean, which are as large as all others together."""
-
 _EAST = re.compile(
     "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
 )
@@ -160,7 +157,11 @@ def name_characters(characters: str) -> str:
     """Some missing characters, the first few, as a message names them."""
     more = f" and {len(characters) - 8} more" if len(characters) > 8 else ""
     named = ", ".join(f"{one!r}" for one in characters[:8]) + more
-    return f"{named} (`{CJK}` adds fonts)" if _EAST.search(characters) and not _east() else named
+    return (
+        f"{named} (the extra `cjk` has fonts for them)"
+        if _EAST.search(characters) and not _east()
+        else named
+    )
 
 
 def scripts_in(text: str) -> list[str]:
@@ -218,7 +219,7 @@ def _region(language: str) -> str:
 
 
 def _east() -> dict[str, Path]:
-    """The fonts of Chinese, Japanese and Korean by their region, if they are installed."""
+    """The fonts of Chinese, Japanese and Korean by their region, if the extra `cjk` is installed."""
     package = find_spec("justmytype_intl_cjk")
     folders = (
         [*package.submodule_search_locations]

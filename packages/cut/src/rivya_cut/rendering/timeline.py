@@ -123,10 +123,11 @@ def arrange(
     """The timeline of a composition; `media` are those of each clip.
 
     Its rate is `fps`, or else that of the first film, at most 60, or 24, within what the platforms
-    take. Clips follow each other, less what they overlap: never more than half of a clip. One with a narration is seen until that ends. If they
-    must last longer, as the speech of the film does or `length` says, the stills without `seconds` share
-    what is missing; without such a still, the last frame of the last clip is held. If they must be
-    shorter, the picture ends there. The end card comes after it.
+    take. Clips follow each other, less what they overlap: never more than half of a clip. One with a
+    narration is seen until that ends. If they must last longer, as the speech of the film does or
+    `length` says, the stills without `seconds` share what is missing; without such a still, the last
+    frame of the last clip is held. If they must be shorter, the picture ends there. The end card comes
+    after it.
 
     Args:
         lengths: Seconds that each sound is heard, by where it stands, such as ``clips[0].narration``;
