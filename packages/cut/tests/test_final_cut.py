@@ -45,6 +45,7 @@ from support.composed_media import (
     tone,
     turned,
 )
+from support.sounds import voice
 
 _CUES = Captions(cues=(Cue(0.1, 0.5, "Order today"),))
 
@@ -704,3 +705,46 @@ def test_a_transition_shows_no_caption_twice_at_a_time(tmp_path: Path) -> None:
     )
     made = Composition(clips=clips, transition=Transition(kind="fade", seconds=0.4))
     assert _rendered(made, tmp_path / "out").cues == (Cue(0.1, 1.9, "A"), Cue(1.9, 3.5, "B"))
+
+
+def test_a_beat_has_its_own_narration_with_captions_by_its_pauses(tmp_path: Path) -> None:
+    words = ((0.1, 0.9), (2.0, 2.8))
+    narration = voice(tmp_path / "v.wav", words, 3)
+    image = still(tmp_path / "a.png", (96, 64))
+    beats: list[dict[str, Any]] = [
+        {
+            "media": image,
+            "seconds": 1,
+            "captions": {"cues": [{"start": 0.2, "end": 5, "text": "Zero"}]},
+        },
+        {"media": image, "narration": narration, "captions": "One fine word. " * 3},
+        {"media": image, "narration": narration},
+    ]
+    made = {"clips": beats, "transition": {"kind": "fade", "seconds": 0.5}, "extras": ["clean"]}
+    found = _rendered(Composition.model_validate(made), tmp_path / "out")
+    assert seconds(found.media["film.mp4"]) == pytest.approx(7, abs=0.05)
+    first, *spoken = found.cues
+    assert (first.start, first.end) == (0.2, 1.0)
+    assert spoken[0].start == pytest.approx(1.1, abs=0.1)
+    assert spoken[1].start == pytest.approx(3.0, abs=0.1)
+    assert all(cue.end <= 4.0 for cue in spoken)
+    assert _drawn(tmp_path / "out", 12, 34, 110) == [True, True, False]
+    wave = heard(tmp_path / "out" / "film.mp4")
+    levels = [strength(wave[round(at * RATE) :][: RATE // 2], 180) for at in (1.2, 2.2, 4.2, 5.2)]
+    assert min(levels[0], levels[2]) > 50 * max(levels[1], levels[3])
+
+
+def test_what_is_not_heard_as_asked_for_is_said(tmp_path: Path) -> None:
+    image, sound = still(tmp_path / "a.png", (64, 36)), tone(tmp_path / "a.wav", seconds=1)
+    clips = (Clip(media=image, seconds=0.5),)
+    late = Sound(media=sound, at=2, role="effect")
+    found = _rendered(
+        Composition(clips=clips, audio=(late, Sound(media=sound, seconds=3))), tmp_path / "out"
+    )
+    assert found.lost == (
+        "audio[0] is not heard: it begins after the end of the film",
+        "audio[1] lasts 1 s of 3 s: its medium ends",
+    )
+    beyond = Composition(clips=clips, audio=(late, Sound(media=sound, start=1)))
+    with pytest.raises(MediaError, match=r"^audio\[1\]: .*a\.wav: lasts 1\.00 s; `start` is 1 s"):
+        _rendered(beyond, tmp_path / "beyond")

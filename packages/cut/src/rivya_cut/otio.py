@@ -98,10 +98,11 @@ class _Writer:
                 track.extend(self._clips(part) if self._is_heard(part) else [self._gap(length)])
             yield track
         for name, sound in self._made.sounds.items():
-            yield self._sound(name, sound, 0)
+            yield self._sound(name, sound, round(sound.at * self._rate))
         for part in _parts(self._timeline):
             if (spoken := self._made.clips[part.index].narration) is not None:
-                yield self._sound(f"clips[{part.index}].narration", spoken, part.begin - part.lead)
+                begin = part.begin - part.lead + part.shot.narrated
+                yield self._sound(f"clips[{part.index}].narration", spoken, begin)
 
     def chapter(self, chapter: Chapter) -> otio.schema.Marker:
         return self._marker(chapter.title, chapter.start, chapter.end, "PURPLE", "chapter")
@@ -140,10 +141,9 @@ class _Writer:
             held.effects.append(otio.schema.FreezeFrame())
             yield held
 
-    def _sound(self, name: str, sound: Sound, first: int) -> otio.schema.Track:
-        """A sound at its time, to the end of the film at most; `first` is the frame that it counts from."""
+    def _sound(self, name: str, sound: Sound, begin: int) -> otio.schema.Track:
+        """A sound from a frame on, to the end of the film at most."""
         track = otio.schema.Track(name, kind=otio.schema.TrackKind.Audio)
-        begin = first + round(sound.at * self._rate)
         start, end = sound.start * self._rate, self._timeline.frames
         if sound.seconds is not None:
             end = min(end, begin + round(sound.seconds * self._rate))

@@ -50,7 +50,7 @@ _CLOSE_DB = 0.2
 _PAUSE, _ATTACK, _RELEASE = 1.0, 0.25, 0.6
 _WINDOW = 0.7  # of speech, for the distance: the loudest part of the music counts, not the mean
 _TICK = 0.1  # of the meter
-_SHORT = 1.0
+_SHORT = 1.0  # a sound of which the loudest part counts, and not the mean
 
 
 @dataclass(frozen=True)
