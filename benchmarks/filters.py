@@ -16,6 +16,7 @@ import wave
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from av.audio.frame import AudioFrame
@@ -24,13 +25,13 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from PIL import Image, ImageDraw
 
-from rivya_cut.composition import Composition, Sound
 from rivya_cut.graphs import link, ready
+from rivya_cut.placing import PlacedSound
 from rivya_cut.rendering.planes import frame_of, frame_of_image, image_of, planes_of
 from rivya_cut.rendering.reframe import placement
 from rivya_cut.rendering.shots import _place
 from rivya_cut.rendering.transitions import blend
-from rivya_cut.sound import RATE, apply_filters, samples
+from rivya_cut.sound import RATE, Piece, apply_filters, samples
 from rivya_cut.soundtrack import _loudness, soundtrack
 from rivya_cut.speech import find_speech
 from rivya_sandbox.renderers.render import render as generated
@@ -103,7 +104,7 @@ def sound(make: Callable[[], Iterable[AudioFrame]], voice: Path, tone: Path) -> 
     found = _loudness(iter(frames))
     pairs = zip(strength(frames), strength(samples(tone)), strict=False)
     gains = [20 * math.log10(made / given) for made, given in pairs]
-    speech = find_speech(voice)
+    speech = find_speech(samples(voice))
     spans = [(at / 4, at / 4 + 0.25, gain) for at, gain in enumerate(gains)]
     inside = [
         gain
@@ -199,12 +200,17 @@ def main() -> None:
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rivya-flows-bench-") as folder:
         voice, tone = media(Path(folder))
-        film = Composition(
-            narration=Sound(media=voice), music=Sound(media=tone, role="music", repeat=True)
-        )
+        length = round(_SECONDS * RATE)
+        speech, under = (Piece(partial(samples, path), 0, length) for path in (voice, tone))
+        sounds = [
+            PlacedSound(
+                "narration", "speech", speech, -16, None, speech=find_speech(samples(voice))
+            ),
+            PlacedSound("music", "music", under, -20, True),
+        ]
 
         def ours() -> Iterator[AudioFrame]:
-            track = soundtrack(film, {}, _SECONDS)
+            track = soundtrack(sounds, -16, _SECONDS)
             assert track is not None
             return track.frames()
 

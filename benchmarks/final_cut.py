@@ -33,8 +33,8 @@ from rivya_cut.composition import (
     Composition,
     EndCard,
     Overlay,
-    Said,
     Sound,
+    Transcript,
     Transition,
 )
 from rivya_cut.final_cut import render
@@ -74,7 +74,7 @@ def cut(folder: Path, out: Path) -> None:
         motion="pull-out",
         transition=Transition(kind="wipe"),
         narration=Sound(media=folder / "beat.mp3"),
-        captions=Said(text=_BEAT),
+        captions=Transcript(text=_BEAT),
     )
     composition = Composition(
         clips=(

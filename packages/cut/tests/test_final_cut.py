@@ -29,9 +29,7 @@ from rivya_cut.composition import (
 )
 from rivya_cut.final_cut import render
 from rivya_cut.reading import open_media, probe
-from rivya_cut.rendering.timeline import ClipMedium, Pane, Shot, Timeline
 from rivya_cut.results import Rendered
-from rivya_cut.spoken import clip_sounds
 from rivya_cut.stills import lay_out
 from rivya_cut.subtitles import Cue
 from support.composed_media import (
@@ -352,24 +350,6 @@ def test_what_is_too_short_for_a_film_is_said_and_fails_nothing(tmp_path: Path) 
     )
 
 
-def test_a_held_film_is_silent(tmp_path: Path) -> None:
-    medium = ClipMedium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 1.5, has_sound=True)
-    shot = Shot((Pane(medium, 10),), 25, start=0.5)
-    held = Timeline(Fraction(10), (shot,), (), (), 25)
-    [sound] = clip_sounds(held)[medium.path]
-    assert (sound.skip, sound.at, sound.count) == (RATE // 2, 0, RATE)
-
-
-def test_sounds_of_clips_fade_with_their_transition(tmp_path: Path) -> None:
-    medium = ClipMedium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 2, has_sound=True)
-    shots = (Shot((Pane(medium, 20),), 20),) * 2
-    faded = Timeline(Fraction(10), shots, (4,), (Transition(kind="fade"),), 36)
-    one, other = clip_sounds(faded)[medium.path]
-    fade, join = 0.4 * RATE, 0.01 * RATE
-    assert (one.at, one.fade_in, one.fade_out) == (0, join, fade)
-    assert (other.at, other.fade_in, other.fade_out) == (1.6 * RATE, fade, join)
-
-
 @pytest.mark.parametrize(
     ("matrix", "dark"),
     [
@@ -470,7 +450,8 @@ def test_sounds_lie_under_the_voice_and_music_does_not_lengthen_the_film(tmp_pat
     source = film(tmp_path / "a.mp4", sound=0.9)
     voice = tone(tmp_path / "voice.wav", amplitude=0.05, pitch=880)
     music = tone(tmp_path / "music.wav", seconds=3, amplitude=0.8)
-    found = _cut(tmp_path / "out", source, audio=(voice, music))
+    audio = (Sound(media=voice), Sound(media=music, role="music"))
+    found = _cut(tmp_path / "out", source, audio=audio)
     assert seconds(found.media["film.mp4"]) == pytest.approx(1, abs=0.1)
     wave = heard(tmp_path / "out" / "film.mp4")
     assert min(strength(wave, pitch) for pitch in (220, 440)) > 0.005
@@ -711,20 +692,10 @@ def test_captions_without_a_style_to_draw_are_known_and_not_seen(tmp_path: Path)
     assert (found.cues, [*found.media]) == ((Cue(0.5, 1.5, "One"),), ["film.mp4"])
 
 
-@pytest.mark.parametrize("length", [None, "speech"])
-def test_audio_under_clips_that_speak_does_not_decide_the_length(
-    length: Any, tmp_path: Path
-) -> None:
-    audio, silent = tone(tmp_path / "a.wav", seconds=3), film(tmp_path / "a.mp4", seconds=1)
-    spoken = Clip(media=film(tmp_path / "b.mp4", seconds=1, sound=0.2), speaks=True)
-    for clip, lost in (
-        (spoken, ()),
-        (Clip(media=silent, speaks=True), ("clips[0] does not speak: it has no sound",)),
-    ):
-        made = Composition(clips=(clip,), audio=(audio,), length=length)
-        found = _rendered(made, tmp_path / f"out{len(lost)}")
-        assert seconds(found.media["film.mp4"]) == pytest.approx(1, abs=0.1)
-        assert found.lost == lost
+def test_a_clip_that_shall_speak_and_has_no_sound_is_named(tmp_path: Path) -> None:
+    silent = Clip(media=film(tmp_path / "a.mp4", seconds=0.5), speaks=True)
+    found = _rendered(Composition(clips=(silent,)), tmp_path / "out")
+    assert found.lost == ("clips[0] does not speak: it has no sound",)
 
 
 def test_a_transition_shows_no_caption_twice_at_a_time(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rivya_client.errors import MediaError
+from rivya_cut.sound import samples
 from rivya_cut.speech import find_speech
 from support.composed_media import film, still, tone
 from support.sounds import Words, voice
@@ -40,7 +41,9 @@ def close(
 def test_words_are_found(
     words: Words, seconds: float, options: dict[str, Any], tmp_path: Path
 ) -> None:
-    assert close(find_speech(voice(tmp_path / "v.wav", words, seconds, **options)), tuple(words))
+    assert close(
+        find_speech(samples(voice(tmp_path / "v.wav", words, seconds, **options))), tuple(words)
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,7 @@ def test_words_are_found(
     ids=["a short gap is no pause", "a click is no speech"],
 )
 def test_what_is_very_short_is_left_out(words: Words, expected: Any, tmp_path: Path) -> None:
-    assert close(find_speech(voice(tmp_path / "v.wav", words, 2.5)), expected)
+    assert close(find_speech(samples(voice(tmp_path / "v.wav", words, 2.5))), expected)
 
 
 @pytest.mark.parametrize(
@@ -60,11 +63,14 @@ def test_what_is_very_short_is_left_out(words: Words, expected: Any, tmp_path: P
 def test_a_tone_speaks_all_the_time_and_silence_never(
     seconds: float, amplitude: float, expected: Any, tmp_path: Path
 ) -> None:
-    assert find_speech(tone(tmp_path / "v.wav", seconds=seconds, amplitude=amplitude)) == expected
+    assert (
+        find_speech(samples(tone(tmp_path / "v.wav", seconds=seconds, amplitude=amplitude)))
+        == expected
+    )
 
 
 def test_what_has_no_sound_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="holds no sound"):
-        find_speech(film(tmp_path / "a.mp4"))
+        find_speech(samples(film(tmp_path / "a.mp4")))
     with pytest.raises(MediaError, match="not a film or a sound"):
-        find_speech(still(tmp_path / "a.png", (8, 8)))
+        find_speech(samples(still(tmp_path / "a.png", (8, 8))))

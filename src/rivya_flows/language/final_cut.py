@@ -24,7 +24,16 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
-from rivya_cut.composition import Captions, Clip, Cues, EndCard, Overlay, Said, Sound, Transition
+from rivya_cut.composition import (
+    Captions,
+    Clip,
+    Cues,
+    EndCard,
+    Overlay,
+    Sound,
+    Transcript,
+    Transition,
+)
 from rivya_cut.fields import DrawnText
 from rivya_cut.subtitles import Cue
 from rivya_flows.language.cut_places import CUT, Slot
@@ -162,9 +171,9 @@ _CAPTION_FIELDS: Mapping[str, Any] = {
     "estimated": SkipJsonSchema[Flag],
     "language": Annotated[Language | None, COMPUTABLE],
 }
-SaidWith = computable(
-    Said,
-    "SaidWith",
+TranscriptWith = computable(
+    Transcript,
+    "TranscriptWith",
     "What is said in a clip of `compose`: `text` or `file`. Only its text: write that without a map.",
     **_CAPTION_FIELDS,
 )
@@ -190,7 +199,12 @@ ClipWith = computable(
     Clip,
     "ClipWith",
     "A clip of `compose`, with what belongs to it. Only its media: write them without a map.",
-    parts={Transition: TransitionWith, Sound: SoundWith, Said: SaidWith, Overlay: OverlayWith},
+    parts={
+        Transition: TransitionWith,
+        Sound: SoundWith,
+        Transcript: TranscriptWith,
+        Overlay: OverlayWith,
+    },
     more="\n    zip: Lists by keys of a clip, all of one length: a clip for each place of them, in order. An item of a\n"
     "        step stands for its asset.",
     media=(Value, None),
@@ -202,7 +216,7 @@ MODEL_OF: Mapping[Any, type[SpecModel]] = {
     Clip: ClipWith,
     Transition: TransitionWith,
     Sound: SoundWith,
-    Said: SaidWith,
+    Transcript: TranscriptWith,
     Captions: CaptionsWith,
     Overlay: OverlayWith,
     EndCard: EndCardWith,

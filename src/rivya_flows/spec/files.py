@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from rivya_cut.composition import Captions, Said
+from rivya_cut.composition import Captions, Transcript
 from rivya_cut.subtitles import parse_subtitles
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.answers import UNREAD
@@ -245,7 +245,9 @@ class SpecFiles:
             for step in spec.steps
             if step.kind is not None and step.kind.takes_brand
             for place, captions, slot in values_in(whole_forms(step.arguments or {}))
-            if slot.model in (Said, Captions) and isinstance(captions, dict) and "file" in captions
+            if slot.model in (Transcript, Captions)
+            and isinstance(captions, dict)
+            and "file" in captions
         ]
         at: Path
         for at, written in named:

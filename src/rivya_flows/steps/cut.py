@@ -345,7 +345,7 @@ _CONTENTS: Mapping[type[BaseModel] | None, Collection[str]] = {
     composition.Clip: ("media",),
     composition.Sound: ("media",),
     composition.Overlay: ("media", "text"),
-    composition.Said: ("text", "file", "cues"),
+    composition.Transcript: ("text", "file", "cues"),
     composition.Captions: ("text", "file", "cues"),
     composition.EndCard: CARD_KEYS,
 }

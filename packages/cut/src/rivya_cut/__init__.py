@@ -25,8 +25,8 @@ if TYPE_CHECKING:
         Layout as Layout,
         Look as Look,
         Overlay as Overlay,
-        Said as Said,
         Sound as Sound,
+        Transcript as Transcript,
         Transition as Transition,
     )
     from rivya_cut.results import Loudness as Loudness, Probe as Probe, Rendered as Rendered
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "api": "load probe render",
-    "composition": "Captions Clip Composition EndCard Layout Look Overlay Said Sound Transition",
+    "composition": "Captions Clip Composition EndCard Layout Look Overlay Transcript Sound Transition",
     "results": "Loudness Probe Rendered",
     "subtitles": "Cue",
 }

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -25,6 +26,7 @@ from rivya_cut.composition import (
     Look,
     Overlay,
     Sound,
+    Transcript,
     Transition,
 )
 from rivya_cut.results import Probe, Rendered
@@ -32,6 +34,7 @@ from rivya_cut.sources import sources_of
 from rivya_cut.subtitles import Cue, parse_subtitles
 
 SRT = "captions.srt"
+_Transcript = TypeVar("_Transcript", bound=Transcript)
 _PARTS: dict[str, type] = {
     "clips": Clip,
     "transition": Transition,
@@ -94,9 +97,7 @@ def render(
             _check_opens(path)
         if isinstance(cut, Layout):
             return stills.lay_out(cut, made)
-        if cut.captions is not None and cut.captions.file is not None:
-            cut = cut.model_copy(update={"captions": _with_cues(cut.captions, cut.captions.file)})
-        rendered = final_cut.render(cut, made, progress or (lambda _: None))
+        rendered = final_cut.render(_with_files(cut), made, progress or (lambda _: None))
         if "srt" not in cut.extras or not rendered.cues:
             return rendered
         (made / SRT).write_text(srt(rendered.cues), "utf-8")
@@ -139,18 +140,33 @@ def _check_opens(path: Path) -> None:
         raise MediaError(f"{path}: cannot be read: it is a URL", "download it first")
 
 
-def _with_cues(captions: Captions, file: Path) -> Captions:
-    if captions.text or captions.cues:
-        raise MediaError("captions: expected `text`, `file` or `cues`, one of them", "remove one")
+def _with_files(cut: Composition) -> Composition:
+    """The cut with the cues of its subtitle files."""
+    captions = cut.captions and _with_cues("captions", cut.captions)
+    clips = tuple(
+        clip.model_copy(update={"captions": _with_cues(f"clips[{index}].captions", clip.captions)})
+        if clip.captions
+        else clip
+        for index, clip in enumerate(cut.clips)
+    )
+    return cut.model_copy(update={"captions": captions, "clips": clips})
+
+
+def _with_cues(name: str, transcript: _Transcript) -> _Transcript:
+    file = transcript.file
+    if file is None:
+        return transcript
+    if transcript.text or transcript.cues:
+        raise MediaError(f"{name}: expected `text`, `file` or `cues`, one of them", "remove one")
     _check_opens(file)
     try:
         cues = parse_subtitles(file.read_text("utf-8"))
     except OSError as error:
-        raise MediaError(f"captions.file: {file}: cannot be read: {error.strerror}") from error
+        raise MediaError(f"{name}.file: {file}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        message = f"captions.file: {file}: {error}"
+        message = f"{name}.file: {file}: {error}"
         raise MediaError(message, "give SRT or WebVTT in UTF-8") from error
-    return captions.model_copy(update={"cues": cues, "file": None})
+    return transcript.model_copy(update={"cues": cues, "file": None})
 
 
 def _mistakes(error: ValidationError, kind: type[Composition | Layout]) -> Iterator[str]:

@@ -145,7 +145,7 @@ class TextLook(_Part):
     font: Font | None = None
 
 
-class Said(_Part):
+class Transcript(_Part):
     """What is said: `text`, `file` or `cues`. Only its text: write that without a map.
 
     Attributes:
@@ -163,7 +163,7 @@ class Said(_Part):
     language: str | None = None
 
 
-class Captions(TextLook, Said):
+class Captions(TextLook, Transcript):
     """Captions that are drawn into the picture: `text`, `file` or `cues`; without one, what the
     clips say. Only their text: write that without a map.
 
@@ -249,7 +249,7 @@ class Clip(_Part):
     motion: Motion = "none"
     transition: Annotated[Transition, Alone("kind")] | None = None
     narration: Annotated[Sound, Alone("media")] | None = None
-    captions: Annotated[Said, Alone("text")] | None = None
+    captions: Annotated[Transcript, Alone("text")] | None = None
     overlays: Overlays = ()
     chapter: Annotated[str | None, Field(max_length=MAX_CARD_TEXT)] = None
     speaks: Flag | None = None

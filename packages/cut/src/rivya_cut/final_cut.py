@@ -6,7 +6,7 @@ Frames are streamed: a film is decoded, reframed, joined and drawn on while it i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -16,11 +16,12 @@ from av.video.frame import VideoFrame
 
 from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_PIXELS
-from rivya_cut.composition import Clip, Composition
+from rivya_cut.composition import Captions, Clip, Composition
 from rivya_cut.drawing.end_card import end_card_picture
 from rivya_cut.encoding import Chapter, FilmWriter, Package, write_loop, write_poster, write_sound
 from rivya_cut.languages import iso_639_2
 from rivya_cut.metadata import collect_tags, lost_metadata
+from rivya_cut.placing import PlacedSound, find_unheard, heard_seconds, place, sounds_of
 from rivya_cut.platforms import bit_rate, too_fast, too_large, too_long
 from rivya_cut.reading import probe
 from rivya_cut.rendering.overlays import Drawn, of_overlay, overlays_of
@@ -28,7 +29,7 @@ from rivya_cut.rendering.planes import draw_stamps, frame_of_image
 from rivya_cut.rendering.posters import poster_frames
 from rivya_cut.rendering.reframe import Size, even
 from rivya_cut.rendering.shots import card, pace, picture_frames, still_size
-from rivya_cut.rendering.timeline import ClipMedium, Shot, Timeline, arrange, wanted_overlap
+from rivya_cut.rendering.timeline import ClipMedium, Timeline, arrange, wanted_overlap
 from rivya_cut.results import (
     GIF,
     TIMELINE,
@@ -42,8 +43,7 @@ from rivya_cut.results import (
 from rivya_cut.rules import check
 from rivya_cut.soundtrack import measure_loudness, soundtrack
 from rivya_cut.sources import check_images, drawn_texts, losses, naming, own_folder, sources_of
-from rivya_cut.speech import Intervals, find_speech
-from rivya_cut.spoken import FilmCaptions, captions_of, clip_sounds, clip_speech
+from rivya_cut.spoken import FilmCaptions, captions_of
 from rivya_cut.subtitles import Cue
 
 # Formats at a time. More than there are cores in a small machine: the last one is not left alone.
@@ -54,10 +54,9 @@ _MAX_SIDE = 16_384  # pixels that the encoder takes
 def render(composition: Composition, folder: Path, progress: Callable[[float], object]) -> Rendered:
     """Render the films of a composition, and its poster and loop, into a folder.
 
-    Clips follow each other as `rendering.timeline.arrange` says. The narration leads, else the clips
-    that speak, else the first `audio`. If a narration or an `audio` that leads is longer than the clips,
-    these last as long, and the end card comes after it, unless `length` says otherwise. Overlays end
-    where the end card begins.
+    Clips follow each other as `rendering.timeline.arrange` says, and sounds are heard as `placing.place`
+    says. If speech over the film is longer than the clips, these last as long, and the end card comes
+    after it, unless `length` says otherwise. Overlays end where the end card begins.
 
     `progress` is called with the share that is done, from 0 to 1, never less than before; one call at a
     time, from several threads.
@@ -96,15 +95,13 @@ def _cut(
 ) -> tuple[dict[str, Probe], FilmCaptions, list[str]]:
     """The media in `work`, films first, the captions, and what is not as it was asked for."""
     check_images(composition)
-    sounds = {name: one.media for name, one in composition.sounds.items()}
+    if composition.captions is None and any(clip.captions for clip in composition.clips):
+        composition = composition.model_copy(update={"captions": Captions()})
     media = [_media(index, clip) for index, clip in enumerate(composition.clips)]
-    talks = composition.narration is None and any(clip.speaks for clip in composition.clips)
-    leads = ("narration",) if talks else ("narration", "audio[0]")
-    lead = next((name for name in leads if name in sounds), None)
-    lengths = {name: _sound_seconds(name, path, name == lead) for name, path in sounds.items()}
-    timeline = arrange(composition, media, lengths[lead] if lead else None)
-    speech = clip_speech(timeline) if talks else ()
-    captions = captions_of(composition, find_speech(sounds[lead]) if lead else speech, timeline)
+    lengths = dict(_sound_lengths(composition))
+    timeline = arrange(composition, media, lengths)
+    sounds = place(composition, timeline, lengths)
+    captions = captions_of(composition, sounds, timeline)
     targets = targets_of(
         composition.formats,
         lambda: _own_size(media[0][0]),
@@ -118,7 +115,9 @@ def _cut(
     shared = max(len(one) for one in media)
     with ThreadPoolExecutor(max(1, _WORKERS + 1 - shared)) as pool:
         first = targets[0]
-        sound = pool.submit(_write_sound, composition, timeline, speech, work / "sound.mp4")
+        sound = pool.submit(
+            _write_sound, sounds, composition.loudness, timeline, work / "sound.mp4"
+        )
         frames = _Progress(progress, timeline, len(targets))
         track = captions.cues if "subtitles" in composition.extras else ()
         package = Package(
@@ -149,6 +148,7 @@ def _cut(
 
         write_timeline(composition, timeline, captions.cues, chapters, work / TIMELINE, folder)
     lost = [*_short_transitions(timeline), *_unseen(composition, timeline)]
+    lost += find_unheard(composition, timeline, lengths)
     if doubled := [cue.start for cue in captions.drawn if cue.burned_in]:
         lost.append(f"captions lie on those of a clip from {doubled[0]:g} s on")
     lost += [*_beyond_platforms(composition, timeline, targets, work), *sorted(crowded)]
@@ -238,25 +238,24 @@ def _own_size(medium: ClipMedium) -> Size:
     return even(medium.size[0]), even(medium.size[1])
 
 
-def _sound_seconds(name: str, path: Path, leads: bool) -> float:
-    with naming(name):
-        found = probe(path)
-        if not found.has_audio or (leads and found.kind != "audio"):
-            raise MediaError(f"{path}: not a sound", "give mp3, wav, m4a, aac, ogg or flac")
-        return found.duration_seconds or 0.0
+def _sound_lengths(composition: Composition) -> Iterator[tuple[str, float]]:
+    """How long each sound is heard, without those that repeat until the end."""
+    for name, sound in sounds_of(composition).items():
+        with naming(name):
+            found = probe(sound.media)
+            if not found.has_audio:
+                hint = "give mp3, wav, m4a, aac, ogg or flac"
+                raise MediaError(f"{sound.media}: not a sound", hint)
+            seconds = heard_seconds(sound, found.duration_seconds or 0.0)
+        if seconds is not None:
+            yield name, seconds
 
 
 def _write_sound(
-    composition: Composition, timeline: Timeline, speech: Intervals, path: Path
+    sounds: Sequence[PlacedSound], loudness: float, timeline: Timeline, path: Path
 ) -> Path | None:
-    """Encode the sound once for all formats; `speech` is that of the clips."""
-
-    def leads(shot: Shot) -> bool:
-        return bool(speech) and shot.speaks
-
-    talking = clip_sounds(timeline, leads)
-    rest = clip_sounds(timeline, lambda shot: not leads(shot))
-    sound = soundtrack(composition, rest, timeline.seconds, talking, speech)
+    """Encode the sound once for all formats."""
+    sound = soundtrack(sounds, loudness, timeline.seconds)
     if sound is None:
         return None
     write_sound(sound.frames(), path)

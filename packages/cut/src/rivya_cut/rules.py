@@ -27,7 +27,8 @@ def check(work: Composition | Layout) -> None:
 def _check_picture(work: Composition) -> None:
     if not work.clips:
         raise MediaError("there is no picture: `clips` has no medium", "give one")
-    speaks = work.narration or work.audio or any(clip.speaks for clip in work.clips)
+    speaks = any(one.role == "speech" for one in work.sounds.values())
+    speaks = speaks or any(clip.speaks or clip.narration for clip in work.clips)
     if work.length == "speech" and not speaks:
         raise MediaError("length: there is no speech", "give a `narration`")
 

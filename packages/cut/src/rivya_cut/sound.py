@@ -37,8 +37,8 @@ _FORMAT, _LAYOUT = "fltp", "stereo"
 _BLOCK = 4096  # samples
 _MAX_STEPS = 2_400  # of one fade
 
-_SHAPE: Step = ("aformat", f"sample_fmts={_FORMAT}:channel_layouts={_LAYOUT}:sample_rates={RATE}")
-"""Gives what `_source` takes."""
+SHAPE: Step = ("aformat", f"sample_fmts={_FORMAT}:channel_layouts={_LAYOUT}:sample_rates={RATE}")
+"""Gives what `apply_filters` and `mix` take."""
 _SINK: Step = ("abuffersink", "")
 # A sound below one block of 0.4 s has no loudness; silence after it is not counted.
 METER: tuple[Step, ...] = (("apad", "whole_dur=0.5"), ("ebur128", "metadata=1"))
@@ -175,7 +175,7 @@ def mix(buses: Sequence[Bus], total: int, *steps: Step) -> Iterator[AudioFrame]:
             starts.append(change_gain(begin, _points(lane())))
         end = link(graph, sum_of(starts), bus.steps)
         ends.append(change_gain(end, bus.points) if bus.points else end)
-    sink = link(graph, sum_of(ends), [*steps, _SHAPE, _SINK])
+    sink = link(graph, sum_of(ends), [*steps, SHAPE, _SINK])
     graph.configure()
     yield from _pump(sources, sink)
 
@@ -199,7 +199,7 @@ def _cut_lane(lane: Lane, total: int) -> Iterator[AudioFrame]:
         yield from _silence(piece.at - now, now)
         now = piece.at
         end = min(piece.at + piece.count, total)
-        for block in _part(piece, end - now):
+        for block in part(piece, end - now):
             block.pts, block.time_base = now, Fraction(1, RATE)
             now += block.samples
             yield block
@@ -208,7 +208,8 @@ def _cut_lane(lane: Lane, total: int) -> Iterator[AudioFrame]:
     yield from _silence(total - now, now)
 
 
-def _part(piece: Piece, count: int) -> Iterator[AudioFrame]:
+def part(piece: Piece, count: int) -> Iterator[AudioFrame]:
+    """Up to so many samples of a piece without its gains, in blocks."""
     fifo, skipped, given = AudioFifo(), 0, 0
     for frame in piece.sound():
         if given >= count:

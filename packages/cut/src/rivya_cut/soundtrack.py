@@ -1,29 +1,26 @@
-"""The sound of a composition: narration, sounds of clips, and music under both.
+"""The sound of a composition: speech, and all that gives way to it.
 
-The narration leads, or else the clips that speak. While it speaks, everything else is at least `UNDER_DB` below it: one gain for
-each passage of speech, from the loudness of both, so that nothing pumps at each syllable. The whole
-has the loudness of the composition, and its true peak is measured behind the AAC encoder.
+While somebody speaks, what gives way is at least `UNDER_DB` below: one gain for each passage of speech,
+from the loudness of both, so that nothing pumps at each syllable. The whole has the loudness of the
+composition, and its true peak is measured behind the AAC encoder.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
-from itertools import chain, repeat
+from itertools import chain
 from pathlib import Path
-from types import MappingProxyType
 
 from av.audio.codeccontext import AudioCodecContext
-from av.audio.fifo import AudioFifo
 from av.audio.format import AudioFormat
 from av.audio.frame import AudioFrame
 
-from rivya_cut.composition import Composition, Sound
 from rivya_cut.encoding import AUDIO_BIT_RATE
 from rivya_cut.graphs import Step
+from rivya_cut.placing import PlacedSound
 from rivya_cut.results import Loudness
 from rivya_cut.sound import (
     MAX_GAIN_DB,
@@ -32,7 +29,6 @@ from rivya_cut.sound import (
     SILENT_LUFS,
     UNDER_DB,
     Bus,
-    Lane,
     Piece,
     Point,
     apply_filters,
@@ -40,26 +36,21 @@ from rivya_cut.sound import (
     mix,
     samples,
 )
-from rivya_cut.speech import Intervals, find_speech
+from rivya_cut.speech import Intervals, union
 
 # In dB and LUFS. The first is room for what differs between two ways to measure a distance.
 _SPARE_DB = 1.0
 _MOST_RAISED_DB = 12.0  # a clip; more would bring up its noise
-_MOST_LIFTED_DB = 2.0  # the narration over its level, so that the music keeps its own
+_MOST_LIFTED_DB = 2.0  # the speech over its level, so that the music keeps its own
 _PEAK_DBTP, _CEILING_DBTP = -1.0, -2.0
 _NO_PEAK_DBTP = -120.0
 _CLOSE_DB = 0.2
 
 # In seconds. Speech that pauses for less than the first is one passage, so the music rests there.
 _PAUSE, _ATTACK, _RELEASE = 1.0, 0.25, 0.6
-_WINDOW = 1.5  # of speech, for the distance: the loudest part of the music counts, not the mean
-_FADE, _MUSIC_IN, _MUSIC_OUT, _LOOP = 0.5, 0.3, 1.5, 2.0
-_SLACK = 1 / 8  # a sound that is longer by less is not faded
-_HELD = 10.0  # music up to this length is decoded once for all its repetitions
-_LEAST_LOOP = (
-    0.25  # shorter music is repeated as it is until it lasts as long: each loop costs time
-)
+_WINDOW = 0.7  # of speech, for the distance: the loudest part of the music counts, not the mean
 _TICK = 0.1  # of the meter
+_SHORT = 1.0
 
 
 @dataclass(frozen=True)
@@ -76,46 +67,65 @@ class Soundtrack:
         return mix(self.buses, self.samples, *self.steps, *whole)
 
 
-def soundtrack(
-    composition: Composition,
-    clips: Mapping[Path, Sequence[Piece]],
-    seconds: float,
-    talking: Mapping[Path, Sequence[Piece]] = MappingProxyType({}),
-    speech: Intervals = (),
-) -> Soundtrack | None:
+def soundtrack(sounds: Sequence[PlacedSound], loudness: float, seconds: float) -> Soundtrack | None:
     """Measure all sounds and set their gains; None without any sound.
 
-    The clips that are `talking`, which `speech` says when, else the narration, else the first of
-    `audio`, lead; narration and audio are heard from second 0, and those that do not lead lie 12 dB
-    under what does. The sound of a clip has the loudness of the composition without speech, and the
-    music its `level`; these give way where the whole would miss its loudness.
+    What gives way lies 12 dB under the speech: other speech under that which leads, the rest under both.
+    The levels of the sounds give way where the whole would miss its loudness.
     """
     total = round(seconds * RATE)
-    given = (composition.narration, *composition.audio)
-    voices = [one.media for one in given if one is not None]
-    if total < 1 or not (voices or clips or talking or composition.music):
+    if total < 1 or not sounds:
         return None
-    goal, music = composition.loudness, composition.music
-    lead = Bus(lanes_of(_clips(talking, goal, total))) if talking else None
-    if lead is None and voices:
-        first, *voices = voices
-        lead, speech = _level(_voice(first, total), goal, total), find_speech(first)
-    speech = _clip_intervals(speech, seconds)
-    under = [_level(_voice(one, total), goal - UNDER_DB, total) for one in voices]
-    if pieces := _clips(clips, goal, total):
-        under.append(Bus(lanes_of(pieces)))
-    over: list[Bus] = []
-    if music is not None:
-        (over if music.duck is False else under).append(_music(music, total, seconds))
-    if lead is None or not speech or not under:
-        return _finish(lead, lambda lift: (*under, *over), goal, total)
-    loud, quiet = _meter([lead], total)[1], _meter(under, total)[1]
+    pieces = _at_levels(sounds)
+
+    def bus_of(speaks: bool, gives_way: bool) -> list[Bus]:
+        wanted = [
+            piece
+            for one, piece in zip(sounds, pieces, strict=True)
+            if (one.speaks, one.gives_way) == (speaks, gives_way)
+        ]
+        return [Bus(lanes_of(wanted))] if wanted else []
+
+    lead, second = bus_of(True, False), bus_of(True, True)
+    if lead and second:
+        times = union(one.speech for one in sounds if one.speaks and not one.gives_way)
+        loud, quiet = _meter(lead, total)[1], _meter(second, total)[1]
+        second = [replace(bus, points=_duck(loud, quiet, times)) for bus in second]
+    speech, under, over = [*lead, *second], bus_of(False, True), bus_of(False, False)
+    times = union(one.speech for one in sounds if one.speaks)
+    if not times or not under:
+        return _finish(speech, lambda lift: (*under, *over), loudness, total)
+    loud, quiet = _meter(speech, total)[1], _meter(under, total)[1]
 
     def other_buses(lift: float) -> Sequence[Bus]:
-        points = _duck([power * 10 ** (lift / 10) for power in loud], quiet, speech)
+        points = _duck([power * 10 ** (lift / 10) for power in loud], quiet, times)
         return (*(replace(bus, points=points) for bus in under), *over)
 
-    return _finish(lead, other_buses, goal, total)
+    return _finish(speech, other_buses, loudness, total)
+
+
+def _at_levels(sounds: Sequence[PlacedSound]) -> list[Piece]:
+    """The piece of each sound at its level; those of one clip have one gain, by all that is heard of it."""
+    takes: dict[str | Path, list[Piece]] = {}
+    for one in sounds:
+        takes.setdefault(one.clip or one.name, []).append(replace(one.piece, gain=1.0))
+    found = {take: _measure(pieces) for take, pieces in takes.items()}
+    made = []
+    for one in sounds:
+        lufs, most = found[one.clip or one.name], _MOST_RAISED_DB if one.clip else MAX_GAIN_DB
+        gain_db = 0.0 if lufs is None else min(one.level - lufs, most)
+        made.append(replace(one.piece, gain=one.piece.gain * 10 ** (gain_db / 20)))
+    return made
+
+
+def _measure(pieces: Sequence[Piece]) -> float | None:
+    """LUFS of pieces after each other: integrated, or of the loudest 0.4 s of a short sound."""
+    row, total = [], 0
+    for piece in pieces:
+        row.append(replace(piece, at=total))
+        total += piece.count
+    lufs, ticks = _meter([Bus(lanes_of(row))], total)
+    return lufs if lufs is None or total > _SHORT * RATE else 10 * math.log10(max(ticks))
 
 
 def measure_loudness(path: Path) -> Loudness:
@@ -140,95 +150,6 @@ def _meter(buses: Sequence[Bus], total: int, *steps: Step) -> tuple[float | None
         if "lavfi.r128.M" in frame.metadata:
             ticks.append(10 ** (float(frame.metadata["lavfi.r128.M"]) / 10))
     return (lufs if lufs > SILENT_LUFS else None), ticks
-
-
-def _voice(path: Path, total: int) -> Bus:
-    """A sound from second 0, with a fade where it is cut off."""
-    length = _length(path, total + round(_SLACK * RATE))
-    fade = round(_FADE * RATE) if length >= total + round(_SLACK * RATE) else 0
-    piece = Piece(partial(samples, path), 0, total, fade_out=min(fade, total))
-    return Bus(lanes_of([piece]))
-
-
-def _level(bus: Bus, goal: float, total: int, most: float = MAX_GAIN_DB) -> Bus:
-    """The bus with a gain that brings it to `goal` LUFS, and raises it by at most `most` dB."""
-    lufs = _meter([bus], total)[0]
-    return bus if lufs is None else _change_gain(bus, min(goal - lufs, most))
-
-
-def _change_gain(bus: Bus, gain_db: float) -> Bus:
-    return replace(bus, steps=(*bus.steps, ("volume", f"{gain_db:.2f}dB")))
-
-
-def _clips(clips: Mapping[Path, Sequence[Piece]], goal: float, total: int) -> list[Piece]:
-    """The pieces of each file at one gain."""
-    placed = []
-    for pieces in clips.values():
-        lufs = _meter([Bus(lanes_of(pieces))], total)[0]
-        gain_db = 0.0 if lufs is None else min(goal - lufs, _MOST_RAISED_DB)
-        placed += [replace(piece, gain=10 ** (gain_db / 20)) for piece in pieces]
-    return placed
-
-
-def _music(music: Sound, total: int, seconds: float) -> Bus:
-    """Music at its level over the whole length, repeated by crossfades, faded at both ends."""
-    bus = _level(
-        Bus(_repeat(music.media, total)), -20.0 if music.level is None else music.level, total
-    )
-    begin, end = min(_MUSIC_IN, seconds / 4), min(_MUSIC_OUT, seconds / 4)
-    fades = (
-        ("afade", f"t=in:d={begin:.3f}"),
-        ("afade", f"t=out:st={seconds - end:.3f}:d={end:.3f}"),
-    )
-    return replace(bus, steps=(*bus.steps, *fades))
-
-
-def _repeat(path: Path, total: int) -> Sequence[Lane]:
-    length = _length(path, total)
-    sound: Callable[[], Iterable[AudioFrame]] = partial(samples, path)
-    if length >= total:
-        return lanes_of([Piece(sound, 0, total)])
-    if length <= _HELD * RATE:
-        times = -(-round(_LEAST_LOOP * RATE) // length)
-        sound = _join_short_frames(sound(), times).__iter__
-        length *= times
-    cross = min(round(_LOOP * RATE), length // 4)
-    period = length - cross
-
-    def passes(first: int) -> Iterator[Piece]:
-        for at in range(first * period, total, 2 * period):
-            yield Piece(sound, at, length, 0, 1.0, cross if at else 0, cross)
-
-    # Every second repetition, so that neither lane overlaps itself.
-    return (partial(passes, 0), partial(passes, 1))
-
-
-def _join_short_frames(frames: Iterable[AudioFrame], times: int) -> Sequence[AudioFrame]:
-    """The frames as they are; so many times in one frame if they are shorter than a loop."""
-    held = tuple(frames)
-    if times == 1:
-        return held
-    fifo = AudioFifo()
-    for frame in chain.from_iterable(repeat(held, times)):
-        frame.pts = None
-        fifo.write(frame)
-    whole = fifo.read(fifo.samples)
-    assert whole is not None
-    return (whole,)
-
-
-def _length(path: Path, most: int) -> int:
-    """Samples of a sound, counted up to `most`."""
-    count = 0
-    for frame in samples(path):
-        count += frame.samples
-        if count >= most:
-            break
-    return count
-
-
-def _clip_intervals(speech: Intervals, seconds: float) -> Intervals:
-    return tuple((begin, min(end, seconds)) for begin, end in speech if begin < seconds)
 
 
 def _duck(lead: Sequence[float], under: Sequence[float], speech: Intervals) -> tuple[Point, ...]:
@@ -278,19 +199,19 @@ def _room(lead: Sequence[float], under: Sequence[float], ticks: Sequence[int]) -
 
 
 def _finish(
-    lead: Bus | None, other_buses: Callable[[float], Sequence[Bus]], goal: float, total: int
+    speech: Sequence[Bus], other_buses: Callable[[float], Sequence[Bus]], goal: float, total: int
 ) -> Soundtrack:
     """The mix at `goal` LUFS, with a true peak that the encoder keeps.
 
-    `other_buses` gives the other buses for a lead that is raised by so many dB.
+    `other_buses` gives the other buses for speech that is raised by so many dB.
     """
     lift = gain = 0.0
 
     def plan_at(ceiling: float) -> Soundtrack:
         limit = f"limit={10 ** (ceiling / 20):.4f}:level=disabled:latency=1"
         steps = (("volume", f"{gain:.2f}dB"), ("alimiter", limit))
-        buses = (*(() if lead is None else (_change_gain(lead, lift),)), *other_buses(lift))
-        return Soundtrack(buses, steps, total)
+        lifted = (replace(bus, steps=(("volume", f"{lift:.2f}dB"),)) for bus in speech)
+        return Soundtrack((*lifted, *other_buses(lift)), steps, total)
 
     # The limiter takes loudness, so the gains are found by trial.
     for _ in range(5):
@@ -299,7 +220,7 @@ def _finish(
         missing = 0.0 if lufs is None else goal - lufs
         if abs(missing) < _CLOSE_DB:
             break
-        if lead is not None:
+        if speech:
             lifted = max(-1.0, min(lift + missing, _MOST_LIFTED_DB))
             lift, missing = lifted, missing - (lifted - lift)
         gain = min(gain + missing, MAX_GAIN_DB)

@@ -15,6 +15,7 @@ from rivya_cut.composition import Composition, Layout, Overlay
 from rivya_cut.encoding import unwritable
 from rivya_cut.fonts import missing_characters, name_characters, open_font
 from rivya_cut.metadata import MAX_LOST
+from rivya_cut.placing import sounds_of
 from rivya_cut.reading import probe
 
 
@@ -92,5 +93,5 @@ def sources_of(work: Composition | Layout) -> list[Path]:
     if isinstance(work, Layout):
         return [*dict.fromkeys([work.image, *images_of(work).values()])]
     clips = (path for clip in work.clips for path in clip.media)
-    sounds = (one.media for one in work.sounds.values())
+    sounds = (one.media for one in sounds_of(work).values())
     return [*dict.fromkeys([*clips, *images_of(work).values(), *sounds])]

@@ -1,15 +1,16 @@
-"""Finds where a narration speaks, by its energy."""
+"""Finds when a sound speaks, by its energy."""
 
 from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain
 from operator import mul
-from pathlib import Path
 
-from rivya_cut.sound import apply_filters, samples
+from av.audio.frame import AudioFrame
+
+from rivya_cut.sound import apply_filters
 
 _RATE = 16_000
 _WINDOW = 160  # samples: 0.01 s
@@ -27,13 +28,18 @@ Intervals = tuple[tuple[float, float], ...]
 """Begin and end in seconds, in order, apart from each other."""
 
 
-def find_speech(narration: Path) -> Intervals:
-    """Where the narration speaks.
+def union(intervals: Iterable[Intervals]) -> Intervals:
+    """When one of several speaks; some of these may overlap."""
+    return tuple(sorted(chain.from_iterable(intervals)))
+
+
+def find_speech(sound: Iterator[AudioFrame]) -> Intervals:
+    """When a sound speaks, as `sound.samples` gives it.
 
     Silence is not speech; a steady sound without pauses is. A pause below 0.15 s belongs to the
     speech around it, so there are at most five intervals a second.
     """
-    powers = [*_powers(narration)]
+    powers = [*_powers(sound)]
     syllables = _moving_average(powers, _SYLLABLE)
     peak = _decibels(max(syllables, default=0.0))
     if peak < _SILENT_DB:
@@ -44,11 +50,11 @@ def find_speech(narration: Path) -> Intervals:
     return _intervals(loud)
 
 
-def _powers(path: Path) -> Iterator[float]:
+def _powers(sound: Iterator[AudioFrame]) -> Iterator[float]:
     """Mean square of each window, 1 at full scale, without the hum below a voice."""
     shape = f"sample_fmts=s16:channel_layouts=mono:sample_rates={_RATE}"
     windows = ("asetnsamples", f"n={_WINDOW}:p=0")
-    for frame in apply_filters(samples(path), ("highpass", "f=110"), ("aformat", shape), windows):
+    for frame in apply_filters(sound, ("highpass", "f=110"), ("aformat", shape), windows):
         wave = array("h", bytes(frame.planes[0])[: 2 * frame.samples])
         yield sum(map(mul, wave, wave)) / (len(wave) * 32_768**2)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rivya_client.errors import MediaError
-from rivya_cut.composition import Clip, Composition, EndCard, Transition
+from rivya_cut.composition import Clip, Composition, EndCard, Sound, Transition
 from rivya_cut.fields import Part
 from rivya_cut.rendering.timeline import ClipMedium, Timeline, arrange
 from rivya_cut.terms import Format
@@ -40,8 +41,10 @@ def _arranged(
         length=length,
         end_card=end_card,
         formats=formats,
+        narration=None if lead is None else Sound(media=Path("voice")),
     )
-    return arrange(composition, [tuple(media) for _, *media in given], lead)
+    lengths = {} if lead is None else {"narration": lead}
+    return arrange(composition, [tuple(media) for _, *media in given], lengths)
 
 
 def _clip(seconds: float | None = None, start: float = 0.0) -> Clip:
@@ -69,7 +72,7 @@ def test_the_rate_is_as_asked_for_or_one_that_the_platforms_take(
     given: dict[str, object], rate: Fraction
 ) -> None:
     composition = Composition.model_validate({"clips": "a.mp4"} | given)
-    assert arrange(composition, [(_film(2),)], None).rate == rate
+    assert arrange(composition, [(_film(2),)], {}).rate == rate
 
 
 @pytest.mark.parametrize(("rate", "shown"), [(Fraction(120), 60), (Fraction(30000, 1001), None)])
@@ -189,3 +192,34 @@ def test_frames_of_all_formats_are_bounded() -> None:
     assert _arranged(long, formats=("1:1",)).frames == 72_000
     with pytest.raises(MediaError, match="MAX_FRAMES"):
         _arranged(long, formats=("1:1", "9:16", "16:9", "4:5"))
+
+
+def _narrated(**options: Any) -> Clip:
+    return Clip(media=Path("a"), narration=Sound(media=Path("voice"), **options))
+
+
+def test_a_clip_is_seen_as_long_as_its_narration_and_a_transition_makes_no_pause() -> None:
+    clips = (_narrated(), _narrated(), _narrated(at=1))
+    composition = Composition(clips=clips, transition=Transition(kind="fade", seconds=0.4))
+    lengths = {f"clips[{at}].narration": seconds for at, seconds in enumerate((5, 4.05, 2))}
+    made = arrange(composition, [(_still(),), (_film(2),), (_film(2),)], lengths)
+    assert made.overlaps == (4, 4)
+    assert [(shot.frames, shot.narrated) for shot in made.shots] == [(50, 0), (45, 4), (30, 10)]
+    assert made.begins()[1] + 4 == 50
+
+
+@pytest.mark.parametrize(("length", "frames"), [(None, 60), ("speech", 60), ("picture", 40)])
+def test_a_film_is_as_long_as_all_speech_over_it_and_as_no_other_sound(
+    length: Part | None, frames: int
+) -> None:
+    audio = (Sound(media=Path("a"), at=4), Sound(media=Path("b"), at=5, role="effect"))
+    made = Composition(clips=(_clip(4),), audio=audio, music=Sound(media=Path("c"), role="music"))
+    lengths = {"audio[0]": 2.0, "audio[1]": 3.0, "music": 9.0}
+    arranged = arrange(made.model_copy(update={"length": length}), [(_film(9),)], lengths)
+    assert arranged.picture_frames == frames
+
+
+def test_speech_alone_ends_with_that_of_the_last_clip() -> None:
+    composition = Composition(clips=(_clip(2), _narrated(), _clip(2)), length="speech")
+    lengths = {"clips[1].narration": 1.5}
+    assert arrange(composition, [(_film(9),)] * 3, lengths).picture_frames == 35

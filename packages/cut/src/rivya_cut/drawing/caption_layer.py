@@ -95,7 +95,7 @@ def caption_picture(
     beyond = round(PADDING[1] * em)
     spare = 0 if is_plate else beyond - round((wide + _BEYOND) * em)
 
-    def drawn(in_colour: Colour) -> Part:
+    def draw(in_colour: Colour) -> Part:
         letters = draw_lines(lines, style, em, in_colour, outline=outline, beyond=beyond)
         if is_plate:
             padding = PADDING[0], 0.0
@@ -103,7 +103,7 @@ def caption_picture(
         found = with_shadow(ImageOps.expand(letters, (spare, 0)), em)
         return replace(found, edge=found.edge + spare)
 
-    part = drawn(colour)
+    part = draw(colour)
     layer = _place(part, size, captions, em, avoid, ever)
     if not is_strong:
         return CaptionPicture(layer, layer.image, ())
@@ -113,7 +113,7 @@ def caption_picture(
     parts = word_boxes(lines, style, em, outline=outline, beyond=beyond)
     words = (clean(word.removeprefix(GLUE), style) for word in words_of(text))
     boxes = _of_words(words, parts, (part.edge - lost[0], part.edge - spare - lost[1]))
-    accented = drawn(_accent(captions, look, colour)).image.crop((*lost, *whole))
+    accented = draw(_accent(captions, look, colour)).image.crop((*lost, *whole))
     return CaptionPicture(layer, accented, boxes)
 
 

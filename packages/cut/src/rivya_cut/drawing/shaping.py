@@ -62,7 +62,7 @@ class Glyph(NamedTuple):
 
 
 @cache
-def sized(face: Face) -> hb.Font:
+def font_of(face: Face) -> hb.Font:
     """A face as HarfBuzz shapes it, with the units of its font."""
     font = hb.Font(open_font(face.path))
     font.set_variations({"wght": face.weight})
@@ -82,7 +82,7 @@ def set_line(line: str, style: Style, rtl: bool | None = None) -> tuple[tuple[Gl
         if style.language:
             buffer.language = style.language
         buffer.guess_segment_properties()
-        hb.shape(sized(face), buffer, _FEATURES)
+        hb.shape(font_of(face), buffer, _FEATURES)
         em = open_font(face.path).upem
         for info, place in zip(buffer.glyph_infos, buffer.glyph_positions, strict=True):
             at = (x + place.x_offset / em, place.y_offset / em)
@@ -134,7 +134,7 @@ def face_of(characters: str, style: Style) -> Face | None:
 
 def ink_of(glyph: Glyph) -> Ink | None:
     """The box of what is drawn of a glyph, from its origin and downwards; None if that is nothing."""
-    box = sized(glyph.face).get_glyph_extents(glyph.number)
+    box = font_of(glyph.face).get_glyph_extents(glyph.number)
     if box is None or not box.width or not box.height:
         return None
     em = open_font(glyph.face.path).upem
@@ -146,7 +146,7 @@ def ink_of(glyph: Glyph) -> Ink | None:
 def outline_of(face: Face, glyph: int) -> str:
     """The outline of a glyph as SVG writes it, in units of the font, upwards."""
     parts: list[str] = []
-    sized(face).draw_glyph(glyph, _PEN, parts)
+    font_of(face).draw_glyph(glyph, _PEN, parts)
     path = "".join(parts)
     return path if len(path) <= _MAX_OUTLINE else ""
 

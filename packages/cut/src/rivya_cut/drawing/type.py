@@ -27,10 +27,10 @@ from rivya_cut.drawing.shaping import (
     Ink,
     Style as Style,
     face_of,
+    font_of,
     ink_of,
     outline_of,
     set_line,
-    sized,
 )
 from rivya_cut.drawing.typed import ends_of
 from rivya_cut.fonts import language_of, open_font
@@ -305,7 +305,7 @@ def _paint(image: Image.Image, emoji: _Placed, x: int, y: int, size: float) -> N
     # Its rows go upwards.
     painter.transform = (scale, 0, 0, scale, emoji.x - x - left, bottom - (emoji.y - y))
     painter.extents = hb.RasterExtents(0, 0, right - left, bottom - top, 0)
-    painter.paint_glyph(sized(emoji.glyph.face), emoji.glyph.number)
+    painter.paint_glyph(font_of(emoji.glyph.face), emoji.glyph.number)
     if painted := painter.render():
         shape = painted.extents
         area = shape.width, shape.height

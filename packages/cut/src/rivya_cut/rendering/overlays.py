@@ -156,7 +156,7 @@ class Sight:
     def stamp_on(self, frame: int, drawn: Stamp | Iterator[Stamp]) -> Stamp:
         one = drawn if isinstance(drawn, Stamp) else next(drawn)
         below = self.rise * (1 - self.on.progress(frame)) ** 3
-        return one.lowered(2 * round(below / 2)).with_opacity(self.on.share(frame))
+        return one.move_down(2 * round(below / 2)).with_opacity(self.on.share(frame))
 
 
 def sights(

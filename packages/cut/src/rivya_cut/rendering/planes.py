@@ -70,7 +70,7 @@ class Stamp:
     planes: Planes
     masks: Planes
 
-    def lowered(self, step: int) -> Stamp:
+    def move_down(self, step: int) -> Stamp:
         """The stamp, an even number of pixels further down."""
         return replace(self, y=self.y + step) if step else self
 

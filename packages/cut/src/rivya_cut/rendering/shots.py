@@ -271,15 +271,15 @@ def _hold_frames(pane: Pane, shot: Shot, rate: Fraction, place: Placement) -> It
     """Frames of a film on the canvas; at its end the last is held."""
     path, part = pane.medium.path, _part(pane.medium, shot, rate, place)
     frames = film_frames(path, place.canvas, rate, shot.start, part, shot.speed)
-    shown, last = 0, None
+    count, last = 0, None
     for frame in islice(frames, min(pane.own, shot.frames)):
         last = frame
-        shown += 1
+        count += 1
         yield frame
     frames.close()  # type: ignore[attr-defined]  # a generator
     if last is None:
         raise MediaError(f"{path}: has no frame at {shot.start:g} s")
-    yield from repeat(last, shot.frames - shown)
+    yield from repeat(last, shot.frames - count)
 
 
 def _part(medium: ClipMedium, shot: Shot, rate: Fraction, place: Placement) -> _Part:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 from rivya_client.errors import MediaError
@@ -57,6 +56,7 @@ class Shot:
         panes: What shares the frame.
         frames: Shown ones, with those that overlap.
         speaks: Whether its sound is speech.
+        narrated: The frame of it with which its narration begins.
     """
 
     panes: tuple[Pane, ...]
@@ -66,19 +66,20 @@ class Shot:
     speaks: bool = False
     speed: float = 1.0
     split: Split = "row"
+    narrated: int = 0
 
     @property
     def medium(self) -> ClipMedium:
         """The first that has a sound, which is heard, or else the first."""
-        return self._heard.medium
+        return self._audible.medium
 
     @property
     def own(self) -> int:
         """Frames until this medium ends."""
-        return self._heard.own or self.frames
+        return self._audible.own or self.frames
 
     @property
-    def _heard(self) -> Pane:
+    def _audible(self) -> Pane:
         return next((one for one in self.panes if one.medium.has_sound), self.panes[0])
 
 
@@ -117,34 +118,39 @@ class Timeline:
 
 
 def arrange(
-    composition: Composition, media: Sequence[tuple[ClipMedium, ...]], lead_seconds: float | None
+    composition: Composition, media: Sequence[tuple[ClipMedium, ...]], lengths: Mapping[str, float]
 ) -> Timeline:
     """The timeline of a composition; `media` are those of each clip.
 
     Its rate is `fps`, or else that of the first film, at most 60, or 24, within what the platforms
-    take. Clips follow each other, less what
-    they overlap: never more than half of a clip. If they must last longer, as the leading sound
-    does or `length` says, the stills without `seconds` share what is missing; without such a still,
-    the last frame of the last clip is held. If they must be shorter, the picture ends there. The
-    end card comes after it. `lead_seconds` is None without a leading sound.
+    take. Clips follow each other, less what they overlap: never more than half of a clip. One with a
+    narration is seen until that ends. If they must last longer, as the speech of the film does or
+    `length` says, the stills without `seconds` share what is missing; without such a still, the last
+    frame of the last clip is held. If they must be shorter, the picture ends there. The end card comes
+    after it.
+
+    Args:
+        lengths: Seconds that each sound is heard, by where it stands, such as ``clips[0].narration``;
+            without those that repeat until the end.
     """
     rate = _rate(composition, media)
     clips = composition.clips
-    shots = tuple(_shot(clip, shared, rate) for clip, shared in zip(clips, media, strict=True))
+    alone = [_shot(clip, shared, rate) for clip, shared in zip(clips, media, strict=True)]
     transitions = tuple(clip.transition or composition.transition for clip in clips[1:])
-    overlaps = tuple(
-        min(wanted_overlap(how, rate), one.frames // 2, other.frames // 2)
-        for how, (one, other) in zip(transitions, pairwise(shots), strict=True)
-    )
+    shots, overlaps = _join(alone, clips, transitions, lengths, rate)
     own = sum(shot.frames for shot in shots) - sum(overlaps)
     card = composition.end_card
     card_frames = 0 if card is None else _count(card.seconds, rate)
-    spoken = own if lead_seconds is None else max(1, math.ceil(lead_seconds * rate - 1e-6))
+    timeline = Timeline(rate, shots, overlaps, transitions, own, card_frames)
+    over_all = max(
+        (math.ceil(end * rate - 1e-6) for end in _speech_ends(composition, lengths)), default=0
+    )
+    spoken = max(over_all, *_clip_speech_ends(timeline, lengths))
     match composition.length:
         case None:
-            length = max(own, spoken)
+            length = max(own, over_all)
         case "speech":
-            length = spoken
+            length = spoken or own
         case "picture":
             length = own
         case seconds:
@@ -153,7 +159,7 @@ def arrange(
         raise MediaError("the end card is as long as the film", "make `length` longer")
     open_ = [at for at, one in enumerate(clips) if one.seconds is None and is_still(media[at])]
     shots = _lengthen(shots, open_, max(0, length - own))
-    timeline = Timeline(rate, shots, overlaps, transitions, length, card_frames)
+    timeline = replace(timeline, shots=shots, picture_frames=length)
     films = max(1, len(composition.formats) + len(composition.platforms)) * (
         2 if "clean" in composition.extras else 1
     )
@@ -210,6 +216,52 @@ def _count(seconds: float, rate: Fraction) -> int:
 def wanted_overlap(transition: Transition, rate: Fraction) -> int:
     """The frames that a transition takes where both clips are long enough."""
     return 0 if transition.kind == "cut" else _count(transition.seconds, rate)
+
+
+def _join(
+    shots: Sequence[Shot],
+    clips: Sequence[Clip],
+    transitions: Sequence[Transition],
+    lengths: Mapping[str, float],
+    rate: Fraction,
+) -> tuple[tuple[Shot, ...], tuple[int, ...]]:
+    """The shots, as long as their narrations, and what they overlap.
+
+    A narration begins when its clip alone is seen. The one before it may last until then, so that a
+    transition makes no pause between them.
+    """
+    made: list[Shot] = []
+    overlaps: list[int] = []
+    for index, (clip, shot) in enumerate(zip(clips, shots, strict=True)):
+        spoken = math.ceil(lengths.get(f"clips[{index}].narration", 0.0) * rate - 1e-6)
+        begin = 0 if clip.narration is None else round(clip.narration.at * rate)
+        if made:
+            most = max(shot.frames // 2, spoken and max(spoken, (begin + spoken) // 2))
+            wanted = wanted_overlap(transitions[index - 1], rate)
+            overlaps.append(min(wanted, made[-1].frames // 2, most))
+            begin = max(begin, overlaps[-1])
+        frames = max(shot.frames, spoken and begin + spoken)
+        made.append(replace(shot, frames=frames, narrated=begin))
+    return tuple(made), tuple(overlaps)
+
+
+def _speech_ends(composition: Composition, lengths: Mapping[str, float]) -> Iterator[float]:
+    """When each speech over the whole film ends, in seconds."""
+    for name, sound in composition.sounds.items():
+        if sound.role == "speech" and name in lengths:
+            yield sound.at + lengths[name]
+
+
+def _clip_speech_ends(timeline: Timeline, lengths: Mapping[str, float]) -> Iterator[int]:
+    """The frame at which the speech of each clip ends; 0 without any."""
+    for index, (shot, begin) in enumerate(zip(timeline.shots, timeline.begins(), strict=True)):
+        spoken = lengths.get(f"clips[{index}].narration")
+        own = begin + min(shot.own, shot.frames) if shot.speaks else 0
+        yield (
+            own
+            if spoken is None
+            else max(own, begin + shot.narrated + math.ceil(spoken * timeline.rate - 1e-6))
+        )
 
 
 def _lengthen(shots: tuple[Shot, ...], stills: Sequence[int], missing: int) -> tuple[Shot, ...]:
