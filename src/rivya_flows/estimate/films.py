@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from rivya_client.catalogue.catalogue import Model
 from rivya_cut.composition import MAX_TRANSITION
-from rivya_cut.fonts import missing_characters
+from rivya_cut.platforms import too_long
 from rivya_flows.language.common_params import asked_seconds
 from rivya_flows.language.cut_places import each_of
 from rivya_flows.language.expressions.output_types import has_unknown
@@ -35,7 +35,7 @@ from rivya_flows.steps.cut_lengths import (
     span_of,
     start_problems,
 )
-from rivya_flows.steps.cut_rules import drawn_texts
+from rivya_flows.steps.cut_rules import drawn_texts, platforms_in
 from rivya_flows.steps.cut_speech import clip_speech, is_speech, sounds_in, speech_in
 
 _SPOKEN = 15.0  # characters in a second
@@ -79,7 +79,7 @@ def films(state: State) -> dict[tuple[str, str], Film]:
             arguments, _ = known_arguments(planned.step, scope)
             if kind.takes_brand:
                 drawn = plan.world_of(planned).branding.complete_arguments(arguments)
-                left_out = missing_characters("".join(drawn_texts(drawn)))
+                left_out = plan.world_of(planned).branding.missing_characters(drawn_texts(drawn))
                 film = _film(drawn) if kind.media == "video" else Film()
                 found[name, item.key] = replace(film, left_out=left_out)
                 lasts = kind.media == "video" and film.least == film.most  # a picture does not
@@ -130,7 +130,7 @@ def _film(given: Mapping[str, Any]) -> Film:
         least, most = least + card_length[0], most + card_length[1]
     if length not in (None, "speech", "picture"):
         (least, most), about = span_of(length), False
-    wrong = tuple(one.sentence for one in problems)
+    wrong = (*(one.sentence for one in problems), *too_long(platforms_in(given), least))
     return Film(round(least, 2), None if most == inf else round(most, 2), narrated, about, wrong)
 
 

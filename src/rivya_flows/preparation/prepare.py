@@ -28,6 +28,7 @@ from rivya_flows.errors import (
 )
 from rivya_flows.estimate.estimate import Estimate, LookUp, estimate, greatest, rehearse
 from rivya_flows.estimate.preflight import certain_callbacks, certain_failures, failing_outputs
+from rivya_flows.extras import need
 from rivya_flows.language.canonical import digest
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.evaluation import evaluated_together
@@ -252,6 +253,7 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
         refuse_known_failures(state, spec)
         if place.executes is not None:
             refuse_unsendable(state, place.executes)
+            refuse_without_extras(state)
         priced = estimate(state, market.balance, market.usual, place.pools(frozen.labels))
     work.check()  # a price whose expression fails is one that is not known
     document = priced.as_json()
@@ -330,6 +332,14 @@ def refuse_unsendable(state: State, settings: Settings) -> None:
             )
             hint = "give a public one; RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY=true allows it for a trial"
             raise UsageError(message, hint)
+
+
+def refuse_without_extras(state: State) -> None:
+    """Refuses a run of which a step needs an extra that this machine lacks."""
+    for name, planned in state.plan.steps.items():
+        extras = planned.step.with_.model_dump().get("extras")
+        if isinstance(extras, list | tuple) and "otio" in extras and not planned.skipped:
+            need("otio", f"{name}: `otio` in `extras`", "remove it")
 
 
 def verdict(found: Estimate) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, reduce
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from rivya_client.catalogue.catalogue import Model
+from rivya_cut.fonts import missing_characters
 from rivya_cut.subtitles import parse_subtitles
 from rivya_flows.assets import Asset
 from rivya_flows.language.brand import Brand, with_words
-from rivya_flows.language.cut_places import whole_forms
+from rivya_flows.language.cut_places import maps_in, whole_forms
 from rivya_flows.language.syntax.media_references import is_font, is_url
 
 T = TypeVar("T")
@@ -58,6 +59,8 @@ class Branding:
         if captions is not None:
             made["captions"] = captions
         if isinstance(clips := made.get("clips"), list):
+            if captions is None and any(one.get("captions") for _, one in maps_in(clips)):
+                captions = made["captions"] = {}  # that of the film says how they look
             made["clips"] = [
                 {**one, "captions": self._with_cues(one["captions"])}
                 if isinstance(one, Mapping) and "captions" in one
@@ -77,6 +80,12 @@ class Branding:
         if isinstance(captions, Mapping):
             made["captions"] = values.get("captions", {}) | _without_none(captions)
         return made
+
+    def missing_characters(self, drawn: Iterable[str]) -> str:
+        """The characters of drawn texts that no font has; what a font file has, only a rendering reads."""
+        if self.brand is not None and is_font(self.brand.font):
+            return ""
+        return missing_characters("".join(drawn))
 
     def _with_cues(self, captions: Any) -> Any:
         """What is said with the cues of its file, if it has one."""

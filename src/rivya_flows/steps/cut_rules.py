@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import inf
-from typing import Any
+from typing import Any, get_args
 
 from rivya_cut import composition
+from rivya_cut.platforms import too_fast
+from rivya_cut.terms import Platform
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.cut_places import (
     Slot,
     Values,
+    each_of,
     is_medium,
     maps_in,
     members_of,
@@ -92,6 +95,9 @@ def idle_problems(given: Values) -> Iterator[Diagnostic]:
             yield _missing((*path, "captions", "text"), _UNTIMED, hint)
     if given.get("audio") in ([], ()):
         yield _missing(("audio",), "'audio' is empty", "add an item, or remove it")
+    if is_number(fps := given.get("fps")):
+        for message in too_fast(platforms_in(given), fps):
+            yield _wrong(("fps",), message, "write a lower rate, or remove it")
     extras = given.get("extras")
     plain = not has_unknown(extras) and "poster" not in members_of(extras)
     if given.get("posters") is not None and plain:
@@ -225,6 +231,11 @@ def end_card_problems(given: Values) -> Iterator[Diagnostic]:
     if card is True or (isinstance(card, Mapping) and not any(map(card.get, CARD_KEYS))):
         message = "an end card needs 'title', 'line' or 'image', and the spec has no brand with one"
         yield _missing(("end_card", "title"), message, "write `title: …`")
+
+
+def platforms_in(given: Values) -> list[Platform]:
+    """The platforms that a film is for, as far as they are known."""
+    return [one for one in get_args(Platform) if one in each_of(given.get("for"))]
 
 
 def drawn_texts(given: Values) -> Iterator[str]:

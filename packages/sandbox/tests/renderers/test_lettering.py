@@ -39,9 +39,7 @@ def test_the_emoji_font_has_its_licence_beside_it() -> None:
 def test_every_font_is_used() -> None:
     used = {file for file, _ in lettering._FILES.values()}
     used |= {f"{family}[wght].ttf" for _, _, family in lettering._SCRIPTS}
-    used.add(
-        "FlowsFigures[wght].ttf"
-    )  # of rivya-flows: figures of its films, which are not lettered here
+    used.add("NotoColorEmoji-Regular.ttf")  # of rivya-cut, whose films have emoji in colour
     assert {path.name for folder in FOLDERS for path in folder.glob("*.ttf")} == used
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from rivya_cut.fonts import missing_characters, name_characters
+from rivya_cut.fonts import name_characters
 from rivya_flows.language.answers import AnswerField, read_expect
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, suggest
 from rivya_flows.language.expressions.evaluation import PartlyKnown, holds, name_of
@@ -373,8 +373,11 @@ def _check_fonts(workflow: Workflow, step: WrittenStep, report: DiagnosticCollec
     if not (step.kind and step.kind.takes_brand):
         return
     arguments = workflow.all_steps[step.id].with_.model_dump()
-    drawn = Branding(workflow.branding, workflow.texts).complete_arguments(arguments)
-    if missing := missing_characters(_EXPRESSION.sub("", "".join(drawn_texts(drawn)))):
+    branding = Branding(workflow.branding, workflow.texts)
+    written = (
+        _EXPRESSION.sub("", one) for one in drawn_texts(branding.complete_arguments(arguments))
+    )
+    if missing := branding.missing_characters(written):
         message = f"no font has {name_characters(missing)}: left out of the picture"
         hint = "write other characters, or draw these in an image"
         report.add(step.path, "missing-characters", message, hint, key=True)
