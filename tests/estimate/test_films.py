@@ -183,3 +183,21 @@ def test_characters_that_no_font_has_are_known_before(tmp_path: Path) -> None:
     film = found.steps[-1].items[0].film
     assert film is not None
     assert film.left_out == "ཀབོད"
+
+
+def test_a_film_that_a_platform_does_not_take_is_refused_before_anything_is_bought(
+    tmp_path: Path,
+) -> None:
+    given = {"clips": {"media": STILL, "seconds": "${{ inputs.shown }}"}, "for": ["shorts"]}
+    planned(tmp_path, given, {}, shown=180)
+    with pytest.raises(SpecError, match=r"shorts takes at most 180 s: this film has 181\.0"):
+        planned(tmp_path, given, {}, shown=181)
+
+
+def test_captions_of_a_clip_are_drawn_as_the_film_says(tmp_path: Path) -> None:
+    clip = {"media": STILL, "narration": VOICE, "captions": "ཀ"}
+    for captions, missing in (({}, "ཀ"), ({"captions": {"style": "none"}}, "")):
+        found = planned(tmp_path, {"clips": [clip], **captions}, {})
+        [film] = [item.film for step in found.steps for item in step.items if step.id == "spot"]
+        assert film is not None
+        assert film.left_out == missing

@@ -96,3 +96,15 @@ def test_the_command_says_so_before_it_buys(
     assert "rows.csv:4" in said.err
     assert not bought(sandbox)
     assert call("plan", "spec.yaml").code == 0
+
+
+def test_an_extra_that_a_film_needs_is_missing_before_anything_is_bought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = "film: {uses: compose, with: {clips: '${{ steps.still.asset }}', extras: [otio]}}"
+    spec = SPEC.split("finally")[0] + f"  {film}\n"
+    start(spec, tmp_path)
+    monkeypatch.setattr("rivya_flows.extras.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="film: `otio` in `extras` needs the extra 'otio'"):
+        start(spec, tmp_path)
+    start(spec, tmp_path, here=False)
