@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 from pydantic_core import to_jsonable_python
 
@@ -423,11 +424,14 @@ def _with_copies(timeline: str, folder: Path, copies: Mapping[str, Path]) -> str
             part["name"] = copy.stem
         digest = PurePosixPath(str(part.get("target_url"))).stem
         if (copy := copies.get(digest)) is not None:
-            near = copy.relative_to(folder, walk_up=True).as_posix()
+            near = Path(os.path.relpath(copy, folder)).as_posix()
             part |= {"target_url": quote(near), "metadata": {"rivya": {"sha256": digest}}}
         return part
 
-    return json.dumps(json.loads(timeline, object_hook=locate), indent=1) + "\n"
+    try:
+        return json.dumps(json.loads(timeline, object_hook=locate)) + "\n"
+    except RecursionError:  # what no editing program reads is no reason to have no receipt
+        return timeline
 
 
 def write_whole(path: Path, text: Iterable[str], mode: int | None = None) -> None:

@@ -99,8 +99,8 @@ class _Writer:
     def sounds(self) -> Iterator[otio.schema.Track]:
         """The sounds of the clips, and a track for each other sound."""
         parts = [*_parts(self._timeline)]
-        if any(map(self._heard, parts)):
-            yield self._track("clips", "Audio", self._heard)
+        if any(map(self._audible, parts)):
+            yield self._track("clips", "Audio", self._audible)
         for name, sound in self._made.sounds.items():
             yield self._sound(name, sound, round(sound.at * self._rate), self._timeline.frames)
         for part in parts:
@@ -116,9 +116,9 @@ class _Writer:
         start, end = cue.start * self._rate, cue.end * self._rate
         return self._marker(" ".join(cue.text.split()), start, end, "CYAN", "caption")
 
-    def _heard(self, part: _Part) -> Pane | None:
-        is_heard = part.shot.medium.has_sound and self._made.clips[part.index].volume > 0
-        return part.shot.audible if is_heard else None
+    def _audible(self, part: _Part) -> Pane | None:
+        is_audible = part.shot.medium.has_sound and self._made.clips[part.index].volume > 0
+        return part.shot.audible if is_audible else None
 
     def _track(
         self, name: str, kind: str, pane_of: Callable[[_Part], Pane | None]
@@ -129,7 +129,7 @@ class _Writer:
             pane = pane_of(part)
             items = [*self._clips(part, pane, kind)] if pane else [self._gap(part.end - part.begin)]
             overlap = self._timeline.overlaps[part.index - 1] if part.index else 0
-            if overlap and not all(isinstance(one, otio.schema.Gap) for one in (track[-1], items[0])):
+            if overlap and (pane or isinstance(track[-1], otio.schema.Clip)):
                 transition = self._made.clips[part.index].transition or self._made.transition
                 before, after = track[-1].duration().value, items[0].duration().value
                 half = overlap // 2
@@ -181,19 +181,19 @@ class _Writer:
             end = min(end, begin + round(sound.seconds * self._rate))
         whole = round((probe(sound.media).duration_seconds or 0) * RATE)
         once = whole - round(sound.start * RATE)
-        repeats = sound.repeat and once / RATE * self._rate < end - begin
+        rate = self._rate / RATE
+        repeats = sound.repeat and once * rate < end - begin
         fade = crossfade(once) if repeats else 0
+        step = (once - fade) * rate
         available = TimeRange(RationalTime(0, RATE), RationalTime(whole, RATE))
         for number in count() if repeats else range(1):
-            at, until = (
-                begin + round(one * (once - fade) / RATE * self._rate) for one in (number, number + 1)
-            )
-            length = min(until, end) - at
+            at = begin + round(number * step)
+            length = min(begin + round((number + 1) * step), end) - at
             if length < 1 or self._passes < 1:
                 break
             if number:
                 self._passes -= 1
-                track.append(self._transition(0, min(round(fade / RATE * self._rate), length), True))
+                track.append(self._transition(0, min(round(fade * rate), length), True))
             track.append(self._clip(sound.media, sound.start * self._rate, length, available))
         return track
 
