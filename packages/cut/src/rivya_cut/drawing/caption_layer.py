@@ -127,7 +127,7 @@ def _place(
         y = {"top": area[1], "middle": (size[1] - height) // 2, "bottom": area[3] - height}[
             captions.position
         ]
-    x, y = (size[0] - width) // 2, max(0, min(y, size[1] - height))
+    x, y = (size[0] - width) // 2, max(area[1], min(y, area[3] - height))
     gap = round(em * 0.7)
     # At one height whatever its width, so that captions do not jump beside a logo in a corner.
     rows = [(0, upper, size[0], lower) for _, upper, _, lower in (*avoid, *ever)]

@@ -35,14 +35,7 @@ from rivya_cut.drawing.shaping import (
 )
 from rivya_cut.drawing.typed import ends_of
 from rivya_cut.fonts import language_of, open_font
-from rivya_cut.line_breaks import (
-    GLUE,
-    SENTENCE_END,
-    graphemes,
-    join_words,
-    pieces,
-    words_of,
-)
+from rivya_cut.line_breaks import GLUE, SENTENCE_END, graphemes, join_words, pieces, words_of
 
 Align = Literal["left", "center", "right"]
 
