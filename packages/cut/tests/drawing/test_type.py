@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from PIL import Image
 
 from rivya_client.errors import MediaError
 from rivya_cut.drawing.bidi import levels, right_to_left, visual_order
 from rivya_cut.drawing.type import Outline, Style, clean, draw_lines, fit_text, width, word_boxes
-from rivya_cut.fonts import FAMILIES
+from rivya_cut.fonts import FAMILIES, invisible, missing_characters
 
 POPPINS, NOTO = Style("poppins"), Style("noto")
 WHITE = (255, 255, 255)
@@ -63,6 +63,14 @@ def test_what_cannot_be_drawn_is_left_out() -> None:
     assert clean("Tea \U00012000 \x00\u202eand\ud800 <b>\u200b&", POPPINS) == "Tea and <b>&"
     assert clean(" one\r\n\n two\tthree ", POPPINS) == "one\ntwo three"
     assert line(clean("\U00012000", POPPINS)).getbbox() is None
+
+
+@given(st.characters())
+@example("\U0001fae8")  # newer than the Unicode of Python 3.11
+@example("\u212b")
+def test_what_is_left_out_is_what_is_said_to_be_missing(char: str) -> None:
+    left_out = not invisible(char) and not clean(char, POPPINS)
+    assert left_out == bool(missing_characters(char))
 
 
 def test_a_flood_of_marks_stays_on_its_line() -> None:

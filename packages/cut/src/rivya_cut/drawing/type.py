@@ -44,6 +44,7 @@ Box = tuple[int, int, int, int]
 
 _MAX_MARKS = 4  # in a row; a flood of marks would cover the lines above
 _JOINERS = "\u200c\u200d"
+_UNSEEN = ("Cc", "Cf", "Zl", "Zp", "Zs")  # a font may have private and new characters
 _DIRECTIONS = "\u200e\u200f\u061c"  # marks of Unicode that order signs beside letters
 _TAGS = range(0xE0020, 0xE0080)  # of the flags of England, Scotland and Wales
 _TALL_LEADING, _LEADING = 1.45, 1.27  # of a line, in em, with and without marks above and below
@@ -213,10 +214,10 @@ def _drawable(one: str, style: Style) -> str:
         return one
     text, row = "", 0
     for char in one:
-        category = unicodedata.category(char)[0]
-        row = row + 1 if category == "M" else 0
+        category = unicodedata.category(char)
+        row = row + 1 if category[0] == "M" else 0
         is_tag = ord(char) in _TAGS and text.startswith("\U0001f3f4")
-        if char in _JOINERS or is_tag or (category not in "CZ" and row <= _MAX_MARKS):
+        if char in _JOINERS or is_tag or (category not in _UNSEEN and row <= _MAX_MARKS):
             text += char
     while text and face_of(text, style) is None:
         text = text[:-1]
