@@ -207,7 +207,7 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
         pools,
         sentence,
         troubles,
-        unmet,
+        shortfalls,
     )
 
     show(f"{made.run_id}  {': '.join(filter(None, (made.title or made.name, made.subject)))}")
@@ -234,7 +234,7 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
     show("")
     show(f"credits {wallet(made)}", bold=True)
     show(
-        *pools(made), *unmet(made), *troubles(made), f"folder {folder or '–; --out DIR writes one'}"
+        *pools(made), *shortfalls(made), *troubles(made), f"folder {folder or '–; --out DIR writes one'}"
     )
 
 

@@ -47,7 +47,7 @@ from rivya_flows.receipt.summary import (
     run_json,
     sentence,
     troubles,
-    unmet,
+    shortfalls,
 )
 from rivya_flows.runs.execution import Caller
 from rivya_flows.steps.review import CHANGES
@@ -227,15 +227,16 @@ def _result_lines(report: RunReport) -> Iterator[str]:
         lines = [str(report.receipt_path.with_name(file))] if file else _output_lines(value)
         if value is None and report.status == "suspended":
             lines = ["not yet"]
+        # Further lines of a text are indented, so that none passes for a line of ours.
+        lines = "\n".join(lines).replace("\r\n", "\n").split("\n")
         if len(lines) > _MANY:
             lines[_MANY - 1 :] = [f"and {len(lines) - _MANY + 1} more"]
-        # Further lines of a text are indented, so that none passes for a line of ours.
-        for index, line in enumerate("\n".join(lines).replace("\r\n", "\n").split("\n")):
+        for index, line in enumerate(lines):
             yield f"  {'' if index else name:<14}{line}"
     yield f"  {'contact sheet':<14}{report.sheet_path}"
     yield f"  {'receipt':<14}{report.receipt_path}"
     yield f"  {'credits':<14}{wallet(receipt)}"
-    for line in (*unmet(receipt), *pools(receipt, soft_passed=True), *troubles(receipt)):
+    for line in (*shortfalls(receipt), *pools(receipt, soft_passed=True), *troubles(receipt)):
         yield f"  {line}"
 
 

@@ -147,13 +147,22 @@ def notes(receipt: Receipt) -> list[str]:
     """
     differences = receipt.agreement.differences if receipt.agreement else ()
     shared = [one.words for one in differences if one.kind == "wallet"]
-    return [*unmet(receipt), *shared, *pools(receipt, soft_passed=True)]
+    return [*shortfalls(receipt), *shared, *pools(receipt, soft_passed=True)]
 
 
-def unmet(receipt: Receipt) -> list[str]:
-    """A line for the steps whose last round was taken though `until` was not true."""
+def shortfalls(receipt: Receipt) -> list[str]:
+    """A line for the steps whose last round was taken though `until` was not true, and for all that a film lacks."""
     reasons = (one for one in receipt.each() if one[1].status in DONE and one[1].reason)
-    return [f"{name_alike(same)}: {same[0][1].reason}" for same in alike(reasons)]
+    return [f"{name_alike(same)}: {same[0][1].reason}" for same in alike(reasons)] + _lacks(receipt)
+
+
+def _lacks(receipt: Receipt) -> list[str]:
+    """What is not in a film or still as it was asked for."""
+    return [
+        f"{label(step.id, item.key)}: lost: {one}"
+        for step, item in receipt.each()
+        for one in item.lost or ()
+    ]
 
 
 def account_line(receipt: Receipt) -> str:

@@ -30,6 +30,7 @@ WRONG = {
     'quote of two lines': ('title: ☞"a\nb" c\n', 'yaml-syntax', 'the quoted text that starts here ends on line 2', 'end it with " where it should end'),
     'bad escape': ('title: "C:☞\\path"\nsteps: {}\n', 'yaml-syntax', 'this is not a valid escape in double quotes', 'write \\\\ for a backslash, or use single quotes'),
     'unclosed flow map': ('budget: ☞{credits: 5\nsteps: {}\n', 'yaml-syntax', 'this { is never closed', 'end it with }'),
+    'a colour that is a comment': ('look: ☞{accent: #f2c14e}\nsteps: {}\n', 'yaml-syntax', 'this { is never closed', 'quote what begins with #, which is a comment here'),
     'unclosed flow seq': ('inputs: {a: {type: enum, values: [a, b☞}}\nsteps: {}\n', 'yaml-syntax', 'missing ] before this }', 'close the [ first'),
     'extra close': ('budget: {credits: 5}☞}\nsteps: {}\n', 'yaml-syntax', 'this } has no opening bracket', 'remove it'),
     'missing comma': ('budget: {credits: 5 warn_at☞: 0.5}\nsteps: {}\n', 'yaml-syntax', 'missing a comma or } before this', 'separate entries with commas, and quote text that contains `: `'),

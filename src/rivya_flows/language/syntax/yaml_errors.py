@@ -193,7 +193,10 @@ def _open_bracket(at: _ParserError) -> Diagnostic:
     if at.letter in ("}", "]"):
         return at.wrong(f"missing {end} before this {at.letter}", f"close the {opener} first")
     if at.mark.line > at.context.line and at.letter in ("", ":"):
-        return at.wrong(f"this {opener} is never closed", f"end it with {end}", at.context)
+        hint, line = f"end it with {end}", at.text[at.context.index :].split("\n", 1)[0]
+        if re.search(r"\s#", line):
+            hint = "quote what begins with #, which is a comment here"
+        return at.wrong(f"this {opener} is never closed", hint, at.context)
     hint = "separate entries with commas, and quote text that contains `: `"
     return at.wrong(f"missing a comma or {end} before this", hint)
 
