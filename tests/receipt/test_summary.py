@@ -20,6 +20,7 @@ from rivya_flows.receipt.summary import (
     pools,
     run_json,
     sentence,
+    shortfalls,
     troubles,
 )
 from support.campaigns import a_set, until
@@ -229,7 +230,9 @@ def test_a_film_is_told_by_its_formats_sound_captions_and_losses() -> None:
         "lost": ["the GPS position"],
     }
     other = {"key": "b", "captions": {"cues": [], "estimated": False, "language": "en"}}
-    assert films(parsed({"steps": [{"id": "spot", "items": [item, other]}]})) == [
+    made = parsed({"steps": [{"id": "spot", "items": [item, other]}]})
+    assert shortfalls(made) == ["spot: lost: the GPS position"]
+    assert films(made) == [
         "spot 16:9: 1920 × 1080, 6.0 s, 2.3 MB",
         "spot: 10 × 20",
         "spot: -16.0 LUFS, true peak -1.5 dBTP; captions: 2, estimated timing",

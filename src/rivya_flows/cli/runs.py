@@ -234,7 +234,10 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
     show("")
     show(f"credits {wallet(made)}", bold=True)
     show(
-        *pools(made), *shortfalls(made), *troubles(made), f"folder {folder or '–; --out DIR writes one'}"
+        *pools(made),
+        *shortfalls(made),
+        *troubles(made),
+        f"folder {folder or '–; --out DIR writes one'}",
     )
 
 
