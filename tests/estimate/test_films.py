@@ -83,18 +83,18 @@ FADE = {"kind": "fade", "seconds": 0.5}
         ({"clips": MADE, "transition": FADE, "end_card": {"title": "Hi"}}, "11.5 s"),
         ({"clips": [FREE] * 2, "transition": FADE}, "a time known in the run"),
         ({"clips": [STILL, "${{ steps.films.by['a'].asset }}"]}, "8 s"),
-        ({"clips": [{"media": FREE, "seconds": "${{ inputs.shown }}"}]}, "2 s"),
+        ({"clips": [{"media": FREE, "seconds": "${{ inputs.shown }}"}]}, "at most 2 s"),
         ({"clips": [FREE, STILL]}, "at least 3 s"),
         ({"clips": FREE}, "a time known in the run"),
         ({"clips": [STILL] * 2}, "6 s"),
         ({"clips": [STILL], "narration": VOICE}, "as long as the narration, about 10 s"),
         ({"clips": [STILL], "narration": "${{ steps.said.asset }}"}, "as long as the narration, at least 3 s"),
-        ({"clips": [STILL] * 4, "narration": VOICE}, "12 s"),
+        ({"clips": [STILL] * 4, "narration": VOICE}, "about 12 s"),
         ({"clips": STILL, "audio": VOICE}, "as long as the narration, about 10 s"),
         ({"clips": STILL, "narration": VOICE, "length": "picture"}, "3 s"),
         ({"clips": [STILL] * 4, "narration": VOICE, "length": "speech"}, "as long as the narration, about 10 s"),
         ({"clips": {"media": FREE, "seconds": 4, "speaks": True}, "audio": VOICE}, "as long as the narration, about 10 s"),
-        ({"clips": {"media": FREE, "seconds": 4, "speaks": True}, "length": "speech"}, "4 s"),
+        ({"clips": {"media": FREE, "seconds": 4, "speaks": True}, "length": "speech"}, "at most 4 s"),
         ({"clips": {"media": BEST, "seconds": 4}, "audio": VOICE}, "as long as the narration, about 10 s"),
         ({"clips": {"media": BEST, "seconds": 4, "speaks": True}, "audio": VOICE}, "as long as the narration, about 10 s"),
         ({"clips": [STILL, MADE, STILL]}, "16 s"),
@@ -201,3 +201,20 @@ def test_captions_of_a_clip_are_drawn_as_the_film_says(tmp_path: Path) -> None:
         [film] = [item.film for step in found.steps for item in step.items if step.id == "spot"]
         assert film is not None
         assert film.left_out == missing
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"clips": {"media": STILL, "narration": VOICE}, "overlays": [{"text": "a", "start": 12}]},
+        {"clips": {"media": STILL, "narration": VOICE}, "end_card": {"title": "a", "seconds": 60}, "for": "shorts"},
+        {"clips": STILL, "audio": [{"media": VOICE, "role": "effect", "at": 9}], "length": "15s"},
+        {"clips": STILL, "audio": [{"media": VOICE, "role": "effect", "at": 4}], "end_card": {"title": "a"}},
+        {"clips": {"zip": {"media": MADE}, "seconds": 2}, "overlays": [{"text": "a", "start": 3}]},
+        {"clips": {"zip": {"media": "${{ steps.free.assets }}"}, "seconds": 2}, "overlays": [{"text": "a", "start": 1.5}]},
+    ],
+)  # fmt: skip
+def test_no_film_is_refused_for_a_length_that_is_an_estimate_or_has_room(
+    given: dict[str, Any], tmp_path: Path
+) -> None:
+    planned(tmp_path, given, {}, line="a" * 2_000 if "for" in given else "a" * 150)

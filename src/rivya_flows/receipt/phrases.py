@@ -59,14 +59,16 @@ def measures(asset: Asset) -> list[str]:
 
 
 def film_length(films: Sequence[Film]) -> str:
-    """``6.2 s``, ``6 to 8 s``, ``at least 6 s``, or as long as the narration, of one film or several."""
+    """``6.2 s``, ``6 to 8 s``, ``at least 6 s``, ``at most 8 s``, or as long as the narration, of one film or several."""
     least, tops = min(one.least for one in films), [one.most for one in films]
     most = None if None in tops else max(one for one in tops if one is not None)
     about = "about " if any(one.about for one in films) else ""
     if most is None:
         seconds = f"at least {about}{least:g} s" if least else "a time known in the run"
+    elif least == most or not least:
+        seconds = f"{'' if least else 'at most '}{about}{most:g} s"
     else:
-        seconds = f"{about}{least:g} s" if least == most else f"{about}{least:g} to {most:g} s"
+        seconds = f"{about}{least:g} to {most:g} s"
     narrated = any(one.narrated for one in films)
     return (
         f"as long as the narration, {seconds}" if narrated and (most is None or about) else seconds

@@ -299,7 +299,7 @@ def _checked_medium(medium: CutMedium, files: Mapping[str, Asset]) -> Any:
 
 def _own_arguments(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a spec says, without nulls; and the look, which is that of its brand."""
-    whole: dict[str, Any] = _without_nulls(whole_forms(arguments))
+    whole: dict[str, Any] = without_nulls(whole_forms(arguments))
     given = {key: value for key, value in whole.items() if value is not None}
     if isinstance(clips := given.get("clips"), list):
         given["clips"] = [*map(_with_speech, clips)]
@@ -325,16 +325,16 @@ def _with_speech(clip: Any) -> Any:
     return {**clip, "media": bare, **speech}
 
 
-def _without_nulls(value: Any, slot: Slot = CUT) -> Any:
+def without_nulls(value: Any, slot: Slot = CUT) -> Any:
     """A list without nulls; null for a map of which all that it shows is null or an empty text."""
     if slot.member is not None and isinstance(value, list | tuple):
-        members = (_without_nulls(one, slot.member) for one in value)
+        members = (without_nulls(one, slot.member) for one in value)
         return [one for one in members if one is not None]
     if not slot.fields or not isinstance(value, Mapping) or is_medium(value):
         return value
     shows = {*_CONTENTS.get(slot.model, ())} & value.keys()
     given = {
-        key: _without_nulls(one, slot.fields[key]) if key in slot.fields else one
+        key: without_nulls(one, slot.fields[key]) if key in slot.fields else one
         for key, one in value.items()
     }
     blank = {key for key in shows if _is_blank(given[key])}

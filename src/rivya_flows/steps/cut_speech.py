@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rivya_flows.language.cut_places import Values, each_of
@@ -20,19 +20,23 @@ class Speech(NamedTuple):
 def speech_in(given: Values) -> Speech:
     """Whether the clips or the sounds of a film speak, and whether the text is known before its own captions."""
     found = [*map(clip_speech, each_of(given.get("clips")))]
-    leads = given.get("narration") is not None or any(map(is_speech, sounds_in(given)))
+    leads = any(map(is_speech, sounds_in(given)))
     return Speech(leads or any(one.speaks for one in found), any(one.has_text for one in found))
 
 
-def sounds_in(given: Values) -> Sequence[Any]:
-    """The sounds of `audio`, of which an unknown list is one."""
-    return [one for one in each_of(given.get("audio")) if one is not None]
+def sounds_in(given: Values) -> list[Any]:
+    """The sounds of the whole film, of which an unknown list is one."""
+    music = given.get("music")
+    # Music repeats, unless it says that it does not.
+    music = {"repeat": True, **music} if isinstance(music, Mapping) and "role" in music else None
+    found = [given.get("narration"), music, *each_of(given.get("audio"))]
+    return [one for one in found if one is not None]
 
 
 def is_speech(sound: Any) -> bool:
-    """Whether a sound of `audio` is speech, or may be."""
-    role = sound.get("role", "speech") if isinstance(sound, Mapping) else "speech"
-    return role == "speech" or isinstance(role, Unknown)
+    """Whether a sound is speech, or may be."""
+    role = sound.get("role") if isinstance(sound, Mapping) else None
+    return role in (None, "speech") or isinstance(role, Unknown)
 
 
 def clip_speech(clip: Any) -> Speech:

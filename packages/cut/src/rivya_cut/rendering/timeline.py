@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_DURATION_SECONDS, MAX_FRAMES, beyond
 from rivya_cut.composition import Clip, Composition, Transition
+from rivya_cut.fields import Part
 from rivya_cut.platforms import fit_rate
 from rivya_cut.terms import STILL_SECONDS, Motion, Split
 
@@ -118,6 +120,85 @@ class Timeline:
         return tuple(found)
 
 
+class Beat(NamedTuple):
+    """What decides when a clip is seen, in frames or any other unit.
+
+    Attributes:
+        length: How long it is shown for its own sake.
+        overlap: What its transition takes of it and of the clip before it.
+        at: When its narration begins, from its begin.
+        narration: How long that is heard; 0 without any.
+        speech: When its own sound ends, from its begin, if that is speech; or else 0.
+    """
+
+    length: int
+    overlap: int = 0
+    at: int = 0
+    narration: int = 0
+    speech: int = 0
+
+
+class Slot(NamedTuple):
+    """When a clip is seen, as long as its narration, and when that begins, from its begin."""
+
+    begin: int
+    length: int
+    overlap: int
+    narrated: int
+
+    @property
+    def end(self) -> int:
+        return self.begin + self.length
+
+
+def join(beats: Iterable[Beat]) -> list[Slot]:
+    """Clips after each other, less what they overlap: never more than half of a clip.
+
+    A narration begins when its clip alone is seen. The one before it may last until then, so that a
+    transition makes no pause between them.
+    """
+    made: list[Slot] = []
+    for length, overlap, at, narration, _ in beats:
+        begin = 0
+        if made:
+            most = max(length // 2, narration and max(narration, (at + narration) // 2))
+            overlap = min(overlap, made[-1].length // 2, most)
+            begin = made[-1].end - overlap
+        else:
+            overlap = 0
+        narrated = max(at, overlap)
+        length = max(length, narration and narrated + narration)
+        made.append(Slot(begin, length, overlap, narrated))
+    return made
+
+
+def picture_length(
+    beats: Sequence[Beat], speech: int, card: int, length: Part | int | None = None
+) -> int:
+    """When the picture of a film ends, without its end card.
+
+    Args:
+        speech: When the last speech over the whole film ends; 0 without any.
+        length: Of the film, with the end card.
+    """
+    slots = join(beats)
+    own = slots[-1].end if slots else 0
+    match length:
+        case None:
+            return max(own, speech)
+        case "speech":
+            ends = (
+                slot.begin + max(beat.speech, beat.narration and slot.narrated + beat.narration)
+                for beat, slot in zip(beats, slots, strict=True)
+                if beat.speech or beat.narration
+            )
+            return max(speech, *ends, 0) or own
+        case "picture":
+            return own
+        case _:
+            return length - card
+
+
 def arrange(
     composition: Composition, media: Sequence[tuple[ClipMedium, ...]], lengths: Mapping[str, float]
 ) -> Timeline:
@@ -136,31 +217,26 @@ def arrange(
     """
     rate = _rate(composition, media)
     clips = composition.clips
-    alone = [_shot(clip, shared, rate) for clip, shared in zip(clips, media, strict=True)]
+    shots = [_shot(clip, shared, rate) for clip, shared in zip(clips, media, strict=True)]
     transitions = tuple(clip.transition or composition.transition for clip in clips[1:])
-    shots, overlaps = _join(alone, clips, transitions, lengths, rate)
-    own = sum(shot.frames for shot in shots) - sum(overlaps)
-    card = composition.end_card
-    card_frames = 0 if card is None else _count(card.seconds, rate)
-    timeline = Timeline(rate, shots, overlaps, transitions, own, card_frames)
-    over_all = max(
-        (math.ceil(end * rate - 1e-6) for end in _speech_ends(composition, lengths)), default=0
+    beats = [*_beats(clips, shots, (Transition(), *transitions), lengths, rate)]
+    slots = join(beats)
+    shots = [
+        replace(shot, frames=slot.length, narrated=slot.narrated)
+        for shot, slot in zip(shots, slots, strict=True)
+    ]
+    overlaps = tuple(slot.overlap for slot in slots[1:])
+    card = 0 if composition.end_card is None else _count(composition.end_card.seconds, rate)
+    speech = max(_speech_ends(composition, lengths, rate), default=0)
+    asked = composition.length
+    length = picture_length(
+        beats, speech, card, _count(asked, rate) if isinstance(asked, float) else asked
     )
-    spoken = max(over_all, *_clip_speech_ends(timeline, lengths))
-    match composition.length:
-        case None:
-            length = max(own, over_all)
-        case "speech":
-            length = spoken or own
-        case "picture":
-            length = own
-        case seconds:
-            length = _count(seconds, rate) - card_frames
     if length < 1:
         raise MediaError("the end card is as long as the film", "make `length` longer")
     open_ = [at for at, one in enumerate(clips) if one.seconds is None and is_still(media[at])]
-    shots = _lengthen(shots, open_, max(0, length - own))
-    timeline = replace(timeline, shots=shots, picture_frames=length)
+    shots = _lengthen(shots, open_, max(0, length - slots[-1].end))
+    timeline = Timeline(rate, tuple(shots), overlaps, transitions, length, card)
     films = max(1, len(composition.formats) + len(composition.platforms)) * (
         2 if "clean" in composition.extras else 1
     )
@@ -219,56 +295,43 @@ def wanted_overlap(transition: Transition, rate: Fraction) -> int:
     return 0 if transition.kind == "cut" else _count(transition.seconds, rate)
 
 
-def _join(
-    shots: Sequence[Shot],
+def _beats(
     clips: Sequence[Clip],
+    shots: Sequence[Shot],
     transitions: Sequence[Transition],
     lengths: Mapping[str, float],
     rate: Fraction,
-) -> tuple[tuple[Shot, ...], tuple[int, ...]]:
-    """The shots, as long as their narrations, and what they overlap.
-
-    A narration begins when its clip alone is seen. The one before it may last until then, so that a
-    transition makes no pause between them.
-    """
-    made: list[Shot] = []
-    overlaps: list[int] = []
-    for index, (clip, shot) in enumerate(zip(clips, shots, strict=True)):
-        spoken = math.ceil(lengths.get(f"clips[{index}].narration", 0.0) * rate - 1e-6)
-        begin = 0 if clip.narration is None else round(clip.narration.at * rate)
-        if made:
-            most = max(shot.frames // 2, spoken and max(spoken, (begin + spoken) // 2))
-            wanted = wanted_overlap(transitions[index - 1], rate)
-            overlaps.append(min(wanted, made[-1].frames // 2, most))
-            begin = max(begin, overlaps[-1])
-        frames = max(shot.frames, spoken and begin + spoken)
-        made.append(replace(shot, frames=frames, narrated=begin))
-    return tuple(made), tuple(overlaps)
-
-
-def _speech_ends(composition: Composition, lengths: Mapping[str, float]) -> Iterator[float]:
-    """When each speech over the whole film ends, in seconds."""
-    for name, sound in composition.sounds.items():
-        if sound.role == "speech" and name in lengths:
-            yield sound.at + lengths[name]
-
-
-def _clip_speech_ends(timeline: Timeline, lengths: Mapping[str, float]) -> Iterator[int]:
-    """The frame at which the speech of each clip ends; 0 without any."""
-    for index, (shot, begin) in enumerate(zip(timeline.shots, timeline.begins(), strict=True)):
-        spoken = lengths.get(f"clips[{index}].narration")
-        own = begin + min(shot.own, shot.frames) if shot.speaks else 0
-        yield (
-            own
-            if spoken is None
-            else max(own, begin + shot.narrated + math.ceil(spoken * timeline.rate - 1e-6))
+) -> Iterator[Beat]:
+    for index, (clip, shot, transition) in enumerate(zip(clips, shots, transitions, strict=True)):
+        at = 0.0 if clip.narration is None else clip.narration.at
+        spoken = lengths.get(f"clips[{index}].narration", 0.0)
+        yield Beat(
+            shot.frames,
+            wanted_overlap(transition, rate),
+            round(at * rate),
+            _until(spoken, rate),
+            min(shot.own, shot.frames) if shot.speaks else 0,
         )
 
 
-def _lengthen(shots: tuple[Shot, ...], stills: Sequence[int], missing: int) -> tuple[Shot, ...]:
+def _speech_ends(
+    composition: Composition, lengths: Mapping[str, float], rate: Fraction
+) -> Iterator[int]:
+    """The frame at which each speech over the whole film ends."""
+    for name, sound in composition.sounds.items():
+        if sound.role == "speech" and name in lengths:
+            yield _until(sound.at + lengths[name], rate)
+
+
+def _until(seconds: float, rate: Fraction) -> int:
+    """The frames that are needed to hear so many seconds."""
+    return math.ceil(seconds * rate - 1e-6)
+
+
+def _lengthen(shots: Sequence[Shot], stills: Sequence[int], missing: int) -> list[Shot]:
     """The shots with as many more frames: shared by some stills, or else of the last shot."""
     made, longer = [*shots], stills or (len(shots) - 1,)
     for place, at in enumerate(longer):
         more = missing * (place + 1) // len(longer) - missing * place // len(longer)
         made[at] = replace(made[at], frames=made[at].frames + more)
-    return tuple(made)
+    return made
