@@ -43,7 +43,7 @@ from rivya_flows.media.content_credentials import Credentials
 from rivya_flows.media.decoder import DecoderCall
 
 MAX_LOST_CHARACTERS = 500
-_MAX_TIMELINE_BYTES = 1 << 20
+_MAX_TIMELINE_BYTES = 8 << 20  # 2,000 captions of 500 characters, and 3 MB around them
 _PROBE = TypeAdapter(Probe)
 _RENDERED = TypeAdapter(Rendered)
 _CREDENTIALS = TypeAdapter(Credentials | None)
