@@ -172,7 +172,8 @@ class Cut(Kind):
         return given_fields(fields, lacks)
 
     def files(self, arguments: Mapping[str, Any]) -> Iterator[CutMedium]:
-        return media_in(whole_forms(arguments))
+        for one in media_in(whole_forms(arguments)):
+            yield one._replace(path=written_path(one.path, arguments))
 
     def elsewhere(self, keys: Collection[str]) -> Mapping[str, str]:
         own = keys_of(self.takes)
