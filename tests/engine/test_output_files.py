@@ -10,6 +10,7 @@ from PIL import Image
 
 from rivya_flows.receipt.report import write_report
 from rivya_flows.runs.results import receipt_of
+from rivya_flows.store.assets import file_hash
 from support.engine_runs import Bomb, Studio
 
 SPEC = """\
@@ -145,3 +146,42 @@ outputs:
         write_report(context.journal.entries("run-1"), tmp_path / "out", context.assets)
     assert (tmp_path / "out/spot.srt").read_text("utf-8") == "all that is said"
     assert "Wake up" in (tmp_path / "out/spot-2.srt").read_text("utf-8")
+
+
+def test_a_timeline_beside_its_film_names_the_copies_of_the_run(
+    studio: Studio, tmp_path: Path
+) -> None:
+    otio = pytest.importorskip("opentimelineio", reason="needs the extra otio")
+    Image.new("RGB", (96, 64), "teal").save(tmp_path / "given.png")
+    spec = """\
+version: 1
+name: spot
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: lamp}
+  film:
+    uses: compose
+    with:
+      clips:
+        - {media: "${{ steps.still.asset }}", seconds: 0.5}
+        - {media: given.png, seconds: 0.5}
+      formats: ["1:1"]
+      extras: [otio]
+outputs:
+  film: ${{ steps.film.asset }}
+"""
+    assert studio.started(spec, folder=tmp_path)["status"] == "completed"
+    with studio.context(Bomb()) as context:
+        entries = context.journal.entries("run-1")
+        write_report(entries, tmp_path / "out", context.assets)
+    [written] = (tmp_path / "out").rglob("*.otio")
+    read = otio.adapters.read_from_file(str(written))
+    made, given = read.find_clips()
+    medium = made.media_reference
+    copy = written.parent / medium.target_url
+    assert copy.parent.name == "media"
+    assert made.name == copy.stem
+    assert medium.metadata["rivya"]["sha256"] == file_hash(copy)
+    # What a run was given has no copy there: its name is its hash.
+    assert given.media_reference.target_url == file_hash(tmp_path / "given.png")

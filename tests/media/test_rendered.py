@@ -64,6 +64,10 @@ def test_a_timeline_is_taken_only_where_it_was_asked_for(tmp_path: Path) -> None
     asked = WORK.model_copy(update={"extras": ("otio",)})
     assert checked_rendered(found, asked, tmp_path / "out").timeline == "timeline.otio"
     assert (tmp_path / "out" / "timeline.otio").is_file()
+    for text in ("[" * 100_000, "no JSON", "[]", '{"a": "\udcff"}'):
+        (tmp_path / "out" / "timeline.otio").write_text(text, errors="surrogateescape")
+        with pytest.raises(ValueError, match=r"no JSON object|Expecting value|can't decode"):
+            checked_rendered(found, asked, tmp_path / "out")
     with pytest.raises(ValueError, match="a timeline"):
         checked_rendered({**found, "timeline": "9x16.mp4"}, asked, tmp_path / "out")
 

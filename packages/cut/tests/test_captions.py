@@ -95,6 +95,11 @@ def test_without_pauses_the_time_is_shared_by_characters() -> None:
     assert second.start == 1.0
 
 
+def test_a_chinese_character_takes_as_long_as_two_letters() -> None:
+    first, second = time_captions(["新鲜咖啡每天送到", "b" * 16], [], 4.0)
+    assert (first.start, second.start) == (0.0, 2.0)
+
+
 def test_a_short_word_stays_for_reading() -> None:
     first, second = time_captions(["Oh", "b" * 60], [(0.0, 0.2), (2.0, 6.0)], 6.0)
     assert first.end - first.start >= MIN_SECONDS
@@ -145,6 +150,17 @@ def test_words_that_are_read_at_a_glance_are_few_and_do_not_pass_a_pause() -> No
     ]
     assert all(a.end == b.start for a, b in pairwise(parts))
     assert (parts[0].start, parts[-1].end) == (0.0, 6.0)
+
+
+def test_a_part_of_a_right_to_left_caption_is_read_from_the_right() -> None:
+    cue = time_words(Cue(0.0, 4.0, "באפליקציית, Aurora (גרסה"), [])
+    assert [one.text for one in part_cue(cue)] == ["באפליקציית,", "\u200fAurora (גרסה"]
+
+
+@pytest.mark.parametrize("text", ["یہ چائے ہے۔ گرم", "这是茶。 很热", "ဒါလက်ဖက်ရည်။ ပူ"])
+def test_a_glance_ends_with_a_sentence_of_any_script(text: str) -> None:
+    parts = part_cue(time_words(Cue(0.0, 4.0, text), []))
+    assert parts[-1].text == text.split()[-1]
 
 
 @given(WORDS, st.floats(0.1, 9))

@@ -66,6 +66,15 @@ def test_thai_lines_break_between_words() -> None:
     assert (lines, size) == (("ขอขอบคุณลูกค้าทุกท่าน", "ที่ไว้วางใจเราเสมอมา"), 50)
 
 
+def test_a_word_that_no_dictionary_has_is_parted_between_syllables() -> None:
+    assert words_of("အက်ပ်အသစ်") == ["အက်ပ်", f"{GLUE}အသစ်"]
+    assert words_of("ថ្មីៗតាម") == ["ថ្មីៗ", f"{GLUE}តាម"]
+
+
+def test_a_number_stands_beside_its_unit() -> None:
+    assert words_of("价格只要25元") == ["价格", f"{GLUE}只要", f"{GLUE}25元"]
+
+
 def test_what_stands_beside_thai_is_not_parted_from_it() -> None:
     assert words_of("ราคา1,200บาท sale!") == ["ราคา1,200บาท", "sale!"]
 

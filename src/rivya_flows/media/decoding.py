@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import contextvars
+import json
 import math
 import os
 import shutil
@@ -43,7 +44,7 @@ from rivya_flows.media.content_credentials import Credentials
 from rivya_flows.media.decoder import DecoderCall
 
 MAX_LOST_CHARACTERS = 500
-_MAX_TIMELINE_BYTES = 8 << 20  # 2,000 captions of 500 characters, and 3 MB around them
+_MAX_TIMELINE_BYTES = 8 << 20  # with as many captions, clips and repetitions as there may be
 _PROBE = TypeAdapter(Probe)
 _RENDERED = TypeAdapter(Rendered)
 _CREDENTIALS = TypeAdapter(Credentials | None)
@@ -188,6 +189,12 @@ def checked_rendered(found: object, work: Composition | Layout, folder: Path) ->
             or about.st_size > _MAX_TIMELINE_BYTES
         ):
             raise ValueError("a timeline that was not asked for, or out of bounds")
+        try:
+            is_map = isinstance(json.loads((folder / timeline).read_text("utf-8")), dict)
+        except RecursionError:
+            is_map = False
+        if not is_map:
+            raise ValueError("a timeline that is no JSON object")
     for path in folder.iterdir():
         if path.name not in (*rendered.media, timeline):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 from pydantic_core import to_jsonable_python
 
@@ -403,11 +404,34 @@ def _write_subtitles(
         labels = item.formats[item.media[0].sha256]
         formats = [file_stem(one) for one in labels if one != item.key]
         stem = film.stem.removesuffix("".join(f"-{one}" for one in formats))
+        if ".otio" in texts:
+            texts[".otio"] = _with_copies(texts[".otio"], film.parent, copies)
         for suffix, text in texts.items():
             path = film.with_name(free_name(f"{stem}{suffix}", taken))
             if written.get(path) != text or not path.is_file():
                 write_whole(path, text)
                 written[path] = text
+
+
+def _with_copies(timeline: str, folder: Path, copies: Mapping[str, Path]) -> str:
+    """A timeline that names media by their copies, seen from its folder, with their hashes.
+
+    In the store, whose names it has, a medium is called by its hash; what has no copy keeps that.
+    """
+
+    def locate(part: dict[str, Any]) -> dict[str, Any]:
+        if (copy := copies.get(str(part.get("name")))) is not None:
+            part["name"] = copy.stem
+        digest = PurePosixPath(str(part.get("target_url"))).stem
+        if (copy := copies.get(digest)) is not None:
+            near = Path(os.path.relpath(copy, folder)).as_posix()
+            part |= {"target_url": quote(near), "metadata": {"rivya": {"sha256": digest}}}
+        return part
+
+    try:
+        return json.dumps(json.loads(timeline, object_hook=locate)) + "\n"
+    except RecursionError:  # what no editing program reads is no reason to have no receipt
+        return timeline
 
 
 def write_whole(path: Path, text: Iterable[str], mode: int | None = None) -> None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
-from rivya_cut.line_breaks import GLUE, graphemes, join_words, pieces, words_of
+from rivya_cut.drawing.bidi import in_direction_of
+from rivya_cut.line_breaks import (
+    GLUE,
+    PHRASE_END,
+    SENTENCE_END,
+    graphemes,
+    join_words,
+    pieces,
+    words_of,
+)
 from rivya_cut.subtitles import Cue
 
 MAX_LINE, MAX_LINES = 42, 2
@@ -28,9 +38,8 @@ MAX_GLANCE, MAX_GLANCE_WORDS = 16, 3
 
 # Of Unicode: of one character with its marks, where floods of marks are cut; and on average.
 _MOST_CODES, _MEAN_CODES = 12, 5
+_MOST_JOINED = 5  # words at a glance where no spaces part them
 _LINGER_SECONDS = 0.25  # after its last word
-_SENTENCE_END = re.compile(r"[.!?…।॥؟。][\"'”’»)\]]*$")
-_PHRASE_END = re.compile(r"[,;:،؛—–-][\"'”’»)\]]*$")
 _ABBREVIATION = re.compile(r"(?:\b[A-Za-z]|\b(?:Mr|Mrs|Ms|Dr|St|No|vs|approx|डॉ))\.$")
 
 # A line breaks well before conjunctions, and badly after them, after words that lean on the next one,
@@ -90,7 +99,7 @@ def time_captions(
     gap = min(GAP_SECONDS, room / 5)
     least = min(MIN_SECONDS, room - gap)
     speech = _clip_intervals(spoken, seconds) or [(0.0, seconds)]
-    starts, ends = _align([len(graphemes(text)) for text in texts], speech)
+    starts, ends = _align([*map(_count, texts)], speech)
     latest = seconds - least
     for index in range(1, len(starts)):
         starts[index] = max(starts[index], starts[index - 1] + least + gap)
@@ -101,9 +110,7 @@ def time_captions(
     for text, start, end, following in zip(
         texts, starts, ends, [*(start - gap for start in starts[1:]), seconds], strict=True
     ):
-        wanted = max(
-            end + _LINGER_SECONDS, start + MIN_SECONDS, start + len(graphemes(text)) / MAX_PACE
-        )
+        wanted = max(end + _LINGER_SECONDS, start + MIN_SECONDS, start + _count(text) / MAX_PACE)
         end = min(wanted, following, start + MAX_SECONDS)
         cues.append(Cue(round(start, 3), min(round(end, 3), seconds), text))
     return tuple(cue for cue in cues if cue.start < cue.end)
@@ -138,6 +145,7 @@ def part_cue(cue: Cue) -> list[Cue]:
         if (
             not parts
             or len(apart) > MAX_GLANCE_WORDS
+            or len(parts[-1]) == _MOST_JOINED
             or _length([*parts[-1], word]) > MAX_GLANCE
             or _pauses(parts[-1][-1])
         ):
@@ -148,7 +156,8 @@ def part_cue(cue: Cue) -> list[Cue]:
     for words in parts:
         times, at = cue.words[at : at + len(words)], at + len(words)
         end = cue.words[at] if at < len(cue.words) else cue.end
-        found.append(replace(cue, start=times[0], end=end, text=join_words(words), words=times))
+        text = in_direction_of(cue.text, join_words(words))
+        found.append(replace(cue, start=times[0], end=end, text=text, words=times))
     return [one for one in found if one.start < one.end]
 
 
@@ -178,21 +187,23 @@ def _length(words: Sequence[str]) -> int:
 
 @lru_cache(maxsize=4096)
 def _count(word: str) -> int:
+    """Characters as they are read and spoken: one of Chinese, Japanese or Korean is two letters."""
     word = word.removeprefix(GLUE)
-    return max(len(graphemes(word)), -(-len(word) // _MEAN_CODES))
+    wide = (1 + (unicodedata.east_asian_width(one[0]) in "WF") for one in graphemes(word))
+    return max(sum(wide), -(-len(word) // _MEAN_CODES))
 
 
 def _weight(word: str) -> int:
     """How long a word is spoken."""
-    return _count(word) + 1 + bool(_PHRASE_END.search(word)) + 2 * bool(_SENTENCE_END.search(word))
+    return _count(word) + 1 + bool(PHRASE_END.search(word)) + 2 * bool(SENTENCE_END.search(word))
 
 
 def _pauses(word: str) -> bool:
-    return bool(_PHRASE_END.search(word) or _SENTENCE_END.search(word))
+    return bool(PHRASE_END.search(word) or SENTENCE_END.search(word))
 
 
 def _ends(words: Sequence[str]) -> bool:
-    return bool(_SENTENCE_END.search(words[-1]))
+    return bool(SENTENCE_END.search(words[-1]))
 
 
 def _split_long(words: Iterable[str]) -> Iterable[str]:
@@ -205,7 +216,7 @@ def _sentences(words: Iterable[str]) -> Iterable[list[str]]:
     sentence: list[str] = []
     for word in words:
         sentence.append(word)
-        if _SENTENCE_END.search(word) and not _ABBREVIATION.search(word):
+        if SENTENCE_END.search(word) and not _ABBREVIATION.search(word):
             yield sentence
             sentence = []
     if sentence:
@@ -214,7 +225,7 @@ def _sentences(words: Iterable[str]) -> Iterable[list[str]]:
 
 def _break_cost(before: str, after: str, conjunctions: frozenset[str]) -> float:
     """How much a break between two words disturbs reading, 0 to 1."""
-    if _SENTENCE_END.search(before) or _PHRASE_END.search(before):
+    if SENTENCE_END.search(before) or PHRASE_END.search(before):
         return 0.0
     if after.startswith(GLUE):
         return 0.9

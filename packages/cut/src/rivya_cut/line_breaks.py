@@ -16,6 +16,11 @@ from icu4py.breakers import BaseBreaker, CharacterBreaker, LineBreaker, WordBrea
 GLUE = "\u200b"
 """Begins a word before which no space stands: Unicode's own sign of a place to break."""
 
+_CLOSING = "[\"'”’»)\\]」』）】》]*$"
+SENTENCE_END = re.compile("[.!?…।॥؟۔։።။។。．！？]" + _CLOSING)
+PHRASE_END = re.compile("[,;:،؛՝፣፤၊៖、，；：—–-]" + _CLOSING)
+"""What ends a word that ends a sentence, or a part of one."""
+
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\ua9e0-\ua9ff\uaa60-\uaa7f"
     "\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
@@ -81,12 +86,15 @@ def _segments(text: str) -> Iterator[str]:
     """The text from each place where a line may begin to the next."""
     kana = _KANA.search(text)
     words = {*accumulate(map(len, _parts(WordBreaker, text)))}
+    # Dictionaries part words that they do not know inside syllables.
+    syllables = {*accumulate(map(len, _syllables(text)))}
     open_part, at = "", 0
     for part in _parts(LineBreaker, text, "ja-u-lw-phrase" if kana else "en"):
         open_part += part
         at += len(part)
         # Others break without a space, too: after hyphens, in addresses, inside a word of Hangul.
-        beside = _UNSPACED.search(text[at - 1 : at + 1]) and (kana or at in words)
+        beside = _UNSPACED.search(text[at - 1 : at + 1]) and (kana or at in words & syllables)
+        beside = beside and not text[at - 1].isdigit()  # nor between a number and its unit
         if part[-1].isspace() or part[-1] == GLUE or beside:
             yield open_part
             open_part = ""

@@ -6,8 +6,10 @@ It needs the extra `otio`, and is imported only where a timeline is asked for.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,11 +18,13 @@ from opentimelineio.opentime import RationalTime, TimeRange
 
 from rivya_cut.composition import Composition, Sound
 from rivya_cut.encoding import Chapter
+from rivya_cut.placing import crossfade
 from rivya_cut.reading import probe
-from rivya_cut.rendering.timeline import Shot, Timeline
+from rivya_cut.rendering.timeline import Pane, Shot, Timeline
+from rivya_cut.sound import RATE
 from rivya_cut.subtitles import Cue
 
-_MAX_REPEATS = 1_000  # of one sound
+_MAX_PASSES = 1_000  # of all sounds that repeat: each takes a KiB
 
 
 def write_timeline(
@@ -33,16 +37,16 @@ def write_timeline(
 ) -> None:
     """Write the clips, transitions, sounds, captions and chapters of a film.
 
-    Of clips that share the frame the first is in it, and the end card is a gap. Media are named by their
+    Each medium that shares the frame has a track, and the end card is a gap. Media are named by their
     paths from `folder`, in which the timeline will be, or by their names if they are elsewhere.
     """
     writer = _Writer(composition, timeline, folder)
     film = otio.schema.Timeline("film", global_start_time=writer.time(0))
-    film.tracks.append(writer.pictures())
+    film.tracks.extend(writer.pictures())
     film.tracks.extend(writer.sounds())
     film.tracks.markers.extend([*map(writer.chapter, chapters), *map(writer.caption, cues)])
     # Not by an adapter: these look for plugins in the environment.
-    destination.write_text(otio.core.serialize_json_to_string(film, indent=2), "utf-8")
+    destination.write_text(otio.core.serialize_json_to_string(film, indent=-1), "utf-8")
 
 
 @dataclass(frozen=True)
@@ -71,38 +75,39 @@ def _parts(timeline: Timeline) -> Iterator[_Part]:
             yield _Part(index, shot, lead, first + lead, end)
 
 
+def _pane(at: int, part: _Part) -> Pane | None:
+    return part.shot.panes[at] if at < len(part.shot.panes) else None
+
+
 class _Writer:
     def __init__(self, composition: Composition, timeline: Timeline, folder: Path) -> None:
         self._made, self._timeline, self._folder = composition, timeline, folder
-        self._rate = float(timeline.rate)
+        self._rate, self._passes = float(timeline.rate), _MAX_PASSES
 
     def time(self, frames: float) -> RationalTime:
         return RationalTime(round(frames), self._rate)
 
-    def pictures(self) -> otio.schema.Track:
-        track = otio.schema.Track("pictures", kind=otio.schema.TrackKind.Video)
-        for part in _parts(self._timeline):
-            if part.index and self._timeline.overlaps[part.index - 1]:
-                track.append(self._transition(part.index))
-            track.extend(self._clips(part))
-        if self._timeline.card_frames:
-            track.append(self._gap(self._timeline.card_frames, "end card"))
-        return track
+    def pictures(self) -> Iterator[otio.schema.Track]:
+        """A track for each medium that shares the frame."""
+        for at in range(max(len(shot.panes) for shot in self._timeline.shots)):
+            name = f"pictures {at + 1}" if at else "pictures"
+            track = self._track(name, "Video", partial(_pane, at))
+            if self._timeline.card_frames:
+                track.append(self._gap(self._timeline.card_frames, "end card"))
+            yield track
 
     def sounds(self) -> Iterator[otio.schema.Track]:
         """The sounds of the clips, and a track for each other sound."""
-        if any(map(self._is_heard, _parts(self._timeline))):
-            track = otio.schema.Track("clips", kind=otio.schema.TrackKind.Audio)
-            for part in _parts(self._timeline):
-                length = part.end - part.begin
-                track.extend(self._clips(part) if self._is_heard(part) else [self._gap(length)])
-            yield track
+        parts = [*_parts(self._timeline)]
+        if any(map(self._audible, parts)):
+            yield self._track("clips", "Audio", self._audible)
         for name, sound in self._made.sounds.items():
-            yield self._sound(name, sound, round(sound.at * self._rate))
-        for part in _parts(self._timeline):
+            yield self._sound(name, sound, round(sound.at * self._rate), self._timeline.frames)
+        for part in parts:
             if (spoken := self._made.clips[part.index].narration) is not None:
                 begin = part.begin - part.lead + part.shot.narrated
-                yield self._sound(f"clips[{part.index}].narration", spoken, begin)
+                name = f"clips[{part.index}].narration"
+                yield self._sound(name, spoken, begin, self._timeline.picture_frames)
 
     def chapter(self, chapter: Chapter) -> otio.schema.Marker:
         return self._marker(chapter.title, chapter.start, chapter.end, "PURPLE", "chapter")
@@ -111,61 +116,91 @@ class _Writer:
         start, end = cue.start * self._rate, cue.end * self._rate
         return self._marker(" ".join(cue.text.split()), start, end, "CYAN", "caption")
 
-    def _is_heard(self, part: _Part) -> bool:
-        return part.shot.medium.has_sound and self._made.clips[part.index].volume > 0
+    def _audible(self, part: _Part) -> Pane | None:
+        is_audible = part.shot.medium.has_sound and self._made.clips[part.index].volume > 0
+        return part.shot.audible if is_audible else None
 
-    def _transition(self, index: int) -> otio.schema.Transition:
-        overlap = self._timeline.overlaps[index - 1]
-        kind = (self._made.clips[index].transition or self._made.transition).kind
+    def _track(
+        self, name: str, kind: str, pane_of: Callable[[_Part], Pane | None]
+    ) -> otio.schema.Track:
+        """One medium of each shot, or a gap, joined by their transitions."""
+        track = otio.schema.Track(name, kind=kind)
+        for part in _parts(self._timeline):
+            pane = pane_of(part)
+            items = [*self._clips(part, pane, kind)] if pane else [self._gap(part.end - part.begin)]
+            overlap = self._timeline.overlaps[part.index - 1] if part.index else 0
+            if overlap and (pane or isinstance(track[-1], otio.schema.Clip)):
+                transition = self._made.clips[part.index].transition or self._made.transition
+                before, after = track[-1].duration().value, items[0].duration().value
+                half = overlap // 2
+                fades = kind == "Audio" or transition.kind == "fade"
+                made = self._transition(min(half, before), min(overlap - half, after), fades)
+                made.name = transition.kind
+                track.append(made)
+            track.extend(items)
+        return track
+
+    def _transition(self, before: float, after: float, fades: bool) -> otio.schema.Transition:
+        """One that takes as many frames before the cut and after it: no more than its neighbours have."""
         return otio.schema.Transition(
-            kind,
-            "SMPTE_Dissolve" if kind == "fade" else "Custom_Transition",
-            in_offset=self.time(overlap // 2),
-            out_offset=self.time(overlap - overlap // 2),
+            transition_type="SMPTE_Dissolve" if fades else "Custom_Transition",
+            in_offset=self.time(before),
+            out_offset=self.time(after),
         )
 
-    def _clips(self, part: _Part) -> Iterator[otio.schema.Clip]:
-        """A shot, and what its last frame is held for."""
-        shot, speed = part.shot, self._made.clips[part.index].speed
-        length = part.end - part.begin
-        moving = min(length, shot.own - part.lead)
+    def _clips(self, part: _Part, pane: Pane, kind: str) -> Iterator[otio.schema.Item]:
+        """A medium of a shot, and what its last frame is held for, which is silent."""
+        shot, medium, speed = part.shot, pane.medium, self._made.clips[part.index].speed
+        length, own = part.end - part.begin, pane.own or part.shot.frames
+        available = None
+        if medium.rate is not None:
+            rate = float(medium.rate)
+            end = RationalTime(round(medium.seconds * rate), rate)
+            available = TimeRange(RationalTime(0, rate), end)
+        moving = max(0, min(length, own - part.lead))
         start = shot.start * self._rate + part.lead * speed
-        if moving > 0:
-            made = self._clip(shot.medium.path, start, moving, shot)
-            if speed != 1:
+        if moving:
+            made = self._clip(medium.path, start, moving, available)
+            if speed != 1 and pane.own:
                 made.effects.append(otio.schema.LinearTimeWarp(time_scalar=speed))
             yield made
-        if moving < length:
-            last = shot.start * self._rate + (shot.own - 1) * speed
-            held = self._clip(shot.medium.path, last, length - max(0, moving), shot)
+        if moving < length and kind == "Audio":
+            yield self._gap(length - moving)
+        elif moving < length:
+            last = shot.start * self._rate + (own - 1) * speed
+            held = self._clip(medium.path, last, length - moving, available)
             held.effects.append(otio.schema.FreezeFrame())
             yield held
 
-    def _sound(self, name: str, sound: Sound, begin: int) -> otio.schema.Track:
-        """A sound from a frame on, to the end of the film at most."""
+    def _sound(self, name: str, sound: Sound, begin: int, end: int) -> otio.schema.Track:
+        """A sound from a frame to another at most; its repetitions begin by crossfades, as they are heard."""
         track = otio.schema.Track(name, kind=otio.schema.TrackKind.Audio)
-        start, end = sound.start * self._rate, self._timeline.frames
+        if begin:
+            track.append(self._gap(min(begin, end)))
         if sound.seconds is not None:
             end = min(end, begin + round(sound.seconds * self._rate))
-        whole = round(((probe(sound.media).duration_seconds or 0) - sound.start) * self._rate)
-        if begin:
-            track.append(self._gap(min(begin, self._timeline.frames)))
-        for _ in range(_MAX_REPEATS if sound.repeat else 1):
-            length = min(whole, end - begin)
-            if length < 1:
+        whole = round((probe(sound.media).duration_seconds or 0) * RATE)
+        once = whole - round(sound.start * RATE)
+        rate = self._rate / RATE
+        repeats = sound.repeat and once * rate < end - begin
+        fade = crossfade(once) if repeats else 0
+        step = (once - fade) * rate
+        available = TimeRange(RationalTime(0, RATE), RationalTime(whole, RATE))
+        for number in count() if repeats else range(1):
+            at = begin + round(number * step)
+            length = min(begin + round((number + 1) * step), end) - at
+            if length < 1 or self._passes < 1:
                 break
-            track.append(self._clip(sound.media, start, length))
-            begin += length
+            if number:
+                self._passes -= 1
+                track.append(self._transition(0, min(round(fade * rate), length), True))
+            track.append(self._clip(sound.media, sound.start * self._rate, length, available))
         return track
 
     def _clip(
-        self, path: Path, start: float, frames: int, shot: Shot | None = None
+        self, path: Path, start: float, frames: int, available: TimeRange | None
     ) -> otio.schema.Clip:
-        medium = otio.schema.ExternalReference(target_url=self._url(path))
-        if shot is not None and shot.medium.rate is not None:
-            rate = float(shot.medium.rate)
-            count = RationalTime(round(shot.medium.seconds * rate), rate)
-            medium.available_range = TimeRange(RationalTime(0, rate), count)
+        medium = otio.schema.ExternalReference(self._url(path), available)
         return otio.schema.Clip(path.stem, medium, TimeRange(self.time(start), self.time(frames)))
 
     def _gap(self, frames: int, name: str = "") -> otio.schema.Gap:

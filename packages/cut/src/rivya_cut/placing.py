@@ -239,6 +239,11 @@ def _cut_out(sound: Sound, begin: int, end: int, seconds: float | None, memory: 
     return _repeat(piece, memory) if sound.repeat and count else memory.hold(piece)
 
 
+def crossfade(length: int) -> int:
+    """The samples that a sound of so many shares with its repetition."""
+    return min(round(_LOOP * RATE), length // 4)
+
+
 def _repeat(piece: Piece, memory: _Memory) -> Piece:
     """The piece with a sound that begins again by crossfades, wherever it ends before."""
     length = sum(frame.samples for frame in part(piece, piece.count))
@@ -248,7 +253,7 @@ def _repeat(piece: Piece, memory: _Memory) -> Piece:
     sound, skip = once.sound, once.skip
     if length < _LEAST_LOOP:
         sound, skip, length = _join(part(once, length), -(-_LEAST_LOOP // length)), 0, _LEAST_LOOP
-    cross = min(round(_LOOP * RATE), length // 4)
+    cross = crossfade(length)
     period = length - cross
 
     def passes(first: int) -> Iterator[Piece]:

@@ -70,6 +70,24 @@ def test_captions_are_whole_inside_the_safe_area(style: Any, size: tuple[int, in
         assert abs(left + right - size[0]) <= 2
 
 
+@pytest.mark.parametrize("size", MORE_SIZES, ids=str)
+@pytest.mark.parametrize("style", ["plain", "plate", "highlight", "pop"])
+def test_large_captions_stay_inside_with_their_outline(style: Any, size: tuple[int, int]) -> None:
+    for text in ("से आप केवल", "ഞങ്ങളുടെ പുതിയ ആപ്പിലൂടെ", "Donaudampfschifffahrt"):
+        box = caption_picture(text, size, Captions(style=style, size=3), Look()).layer.box
+        assert inside(box, safe_area(size))
+
+
+@pytest.mark.parametrize("size", MORE_SIZES, ids=str)
+@pytest.mark.parametrize("position", get_args(Position))
+def test_large_texts_stay_inside_with_their_plate(
+    position: Position, size: tuple[int, int]
+) -> None:
+    text = "Maria Schmidt is Head of Coffee\nAutumn collection 2026 is here"
+    overlay = Overlay(text=text, position=position, size=3, width=1)
+    assert inside(overlay_layer(overlay, size, BRAND).box, safe_area(size))
+
+
 def test_tall_frames_keep_free_what_apps_cover() -> None:
     assert safe_area((1080, 1920)) == (54, 230, 1026, 1536)
     assert safe_area((1920, 1080)) == (96, 54, 1824, 1026)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from PIL import Image
 
 from rivya_client.errors import MediaError
 from rivya_cut.drawing.bidi import levels, right_to_left, visual_order
 from rivya_cut.drawing.type import Outline, Style, clean, draw_lines, fit_text, width, word_boxes
-from rivya_cut.fonts import FAMILIES
+from rivya_cut.fonts import FAMILIES, invisible, missing_characters
 
 POPPINS, NOTO = Style("poppins"), Style("noto")
 WHITE = (255, 255, 255)
@@ -63,6 +63,14 @@ def test_what_cannot_be_drawn_is_left_out() -> None:
     assert clean("Tea \U00012000 \x00\u202eand\ud800 <b>\u200b&", POPPINS) == "Tea and <b>&"
     assert clean(" one\r\n\n two\tthree ", POPPINS) == "one\ntwo three"
     assert line(clean("\U00012000", POPPINS)).getbbox() is None
+
+
+@given(st.characters())
+@example("\U0001fae8")  # newer than the Unicode of Python 3.11
+@example("\u212b")
+def test_what_is_left_out_is_what_is_said_to_be_missing(char: str) -> None:
+    left_out = not invisible(char) and not clean(char, POPPINS)
+    assert left_out == bool(missing_characters(char))
 
 
 def test_a_flood_of_marks_stays_on_its_line() -> None:
@@ -144,6 +152,9 @@ def seen(text: str) -> str:
         ("אב 12:30 ג", "ג 12:30 בא"),
         ("אב ₹1,000", "₹1,000 בא"),
         ("tea 12 אב 34", "tea 12 34 בא"),
+        ("אב 50% ג", "ג 50% בא"),
+        ("اب 50% ج", "ج %50 با"),
+        ("اب 31/12 ج", "ج 31/12 با"),
         ("אב tea (12) ג", "ג tea (12) בא"),
         ("אב (tea) ג", "ג )tea( בא"),
         ("tea (אב) x", "tea (בא) x"),
@@ -170,3 +181,17 @@ def test_lines_of_one_text_have_one_direction() -> None:
     assert alone[0][1][0] < alone[1][1][0]
     boxes = dict(word_boxes(("שלום עולם", "Tea שלומי"), style, 60))
     assert boxes["Tea"][0] > boxes["שלומי"][0]
+
+
+def test_a_number_at_the_begin_of_a_line_belongs_to_the_arabic_letters_before_it() -> None:
+    def percent(lines: tuple[str, ...]) -> Image.Image:
+        return draw_lines(lines, NOTO, 60, (255, 255, 255), align="right").crop((0, 50, 400, 120))
+
+    assert percent(("سعر", "50% الآن")) != percent(("50% الآن",) * 2)
+
+
+@pytest.mark.parametrize(
+    "text", ["🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f", "שלום C++\u200f!"]
+)
+def test_flags_and_marks_of_direction_are_whole(text: str) -> None:
+    assert clean(text, POPPINS) == text

@@ -108,6 +108,17 @@ def test_captions_at_the_bottom_give_way_only_while_an_overlay_is_there() -> Non
     assert second[1] < first[0]
 
 
+def test_large_captions_get_smaller_before_they_lie_on_an_overlay() -> None:
+    captions = Captions(cues=_CUES, size=3)
+    overlay = Overlay(text="Autumn collection 2026 is here", position="center", size=2.5)
+    spans = _spans(overlay, captions)
+    drawn = Drawn(Composition(captions=captions, overlays=(overlay,)), _CUES, _LONG, _SIZE)
+    assert [*drawn.captions.stamps(20)]
+    assert [*drawn.find_collisions("film.mp4")] == []
+    alone = _spans(overlay.model_copy(update={"start": 9.0}), captions)
+    assert spans[0][1] - spans[0][0] < alone[0][1] - alone[0][0]
+
+
 def _stamps(made: Composition, cues: Sequence[Cue], frame: int, play: Play | None = None) -> Any:
     """The stamps of overlays and those of captions on a frame."""
     drawn = Drawn(made, cues, _LONG, _SIZE, play)

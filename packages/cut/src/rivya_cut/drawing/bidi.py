@@ -1,4 +1,4 @@
-"""The order in which a line with right-to-left letters is seen."""
+"""The order in which a text with right-to-left letters is seen."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from collections.abc import Sequence
 _PAIRS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩"}
 
 
-def levels(characters: Sequence[str], *, rtl: bool | None = None) -> list[int]:
-    """The level of each character of a line: even is left-to-right, odd right-to-left.
+def levels(characters: Sequence[str]) -> list[int]:
+    """The level of each character of a text: even is left-to-right, odd right-to-left.
 
-    The rules of Unicode UAX #9 for a line without explicit controls. `rtl` is the direction of its text;
-    None: its first letter sets it.
+    The rules of Unicode UAX #9 for a paragraph without embeddings and isolates.
     """
-    base = int(right_to_left("".join(characters)) if rtl is None else rtl)
+    base = int(right_to_left("".join(characters)))
     kinds, around = [_kind(char) for char in characters], "R" if base else "L"
     _resolve_numbers(kinds, around)
     _resolve_brackets(characters, kinds, around)
@@ -46,24 +45,40 @@ def visual_order(of_levels: Sequence[int]) -> list[int]:
 
 def right_to_left(text: str) -> bool:
     """Whether a text is read from the right: its first letter says so."""
-    return next((kind for kind in map(_kind, text) if kind in ("L", "R")), "L") == "R"
+    return next((kind for kind in map(_kind, text) if kind in ("L", "R", "AL")), "L") != "L"
+
+
+def in_direction_of(text: str, part: str) -> str:
+    """A part of a text, with a mark where its own first letter would turn it round."""
+    rtl = right_to_left(text)
+    return part if right_to_left(part) == rtl else "\u200e\u200f"[rtl] + part
 
 
 def _kind(char: str) -> str:
-    kind = unicodedata.bidirectional(char[0])
-    return "R" if kind == "AL" else kind
+    return unicodedata.bidirectional(char[0])
 
 
-def _resolve_numbers(kinds: list[str], strong: str) -> None:
-    """Signs that touch a number belong to it; a number after left-to-right letters does too."""
+def _resolve_numbers(kinds: list[str], around: str) -> None:
+    """A number after Arabic letters is an Arabic one, and after left-to-right ones belongs to them.
+
+    Signs that touch other numbers belong to them, and separators to both kinds.
+    """
+    strong = around
+    for index, kind in enumerate(kinds):
+        if kind in ("L", "R", "AL"):
+            strong, kinds[index] = kind, "R" if kind == "AL" else kind
+        elif kind == "EN" and strong == "AL":
+            kinds[index] = "AN"
     for index in range(1, len(kinds) - 1):
-        if kinds[index] in ("CS", "ES") and kinds[index - 1] == kinds[index + 1] == "EN":
-            kinds[index] = "EN"
+        before, kind, after = kinds[index - 1 : index + 2]
+        if before == after and (kind, before) in (("CS", "EN"), ("ES", "EN"), ("CS", "AN")):
+            kinds[index] = before
     for order in (range(1, len(kinds)), range(len(kinds) - 2, -1, -1)):
         step = -1 if order.step > 0 else 1
         for index in order:
             if kinds[index] == "ET" and kinds[index + step] == "EN":
                 kinds[index] = "EN"
+    strong = around
     for index, kind in enumerate(kinds):
         if kind in ("L", "R"):
             strong = kind

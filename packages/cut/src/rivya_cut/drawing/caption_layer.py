@@ -79,17 +79,17 @@ def caption_picture(
     style = style_of(look, captions, language=captions.language)
     is_plate = captions.style == "plate"
     scale = captions.size * {"highlight": _STRONG, "pop": _POP}.get(captions.style, 1.0)
-    padding = 2 * PADDING[0] * _CAPTION * scale * short if is_plate else 0.0
-    room = area[2] - area[0] - padding, (area[3] - area[1]) / 2
+    is_strong = captions.style in ("highlight", "pop")
+    wide = 0.0 if is_plate else _STRONG_OUTLINE if is_strong else OUTLINE
     sizes = _CAPTION * scale * short, _LEAST_CAPTION * captions.size * short
+    around = 2 * (PADDING[0] if is_plate else wide) * sizes[0]
+    room = area[2] - area[0] - around, (area[3] - area[1]) / 2
     most = 1 if captions.style == "pop" else 2
     lines, em = fit_text(clean(text, style), style, room, sizes, most)
     colour = colour_of(captions.colour) if captions.colour else WHITE
 
     ground = ground_of(colour)
 
-    is_strong = captions.style in ("highlight", "pop")
-    wide = 0.0 if is_plate else _STRONG_OUTLINE if is_strong else OUTLINE
     outline = Outline(ground, wide) if wide else None
     # As high whatever the letters are, so that captions do not jump; marks reach into the space around.
     beyond = round(PADDING[1] * em)
@@ -127,7 +127,7 @@ def _place(
         y = {"top": area[1], "middle": (size[1] - height) // 2, "bottom": area[3] - height}[
             captions.position
         ]
-    x, y = (size[0] - width) // 2, max(0, min(y, size[1] - height))
+    x, y = (size[0] - width) // 2, max(area[1], min(y, area[3] - height))
     gap = round(em * 0.7)
     # At one height whatever its width, so that captions do not jump beside a logo in a corner.
     rows = [(0, upper, size[0], lower) for _, upper, _, lower in (*avoid, *ever)]

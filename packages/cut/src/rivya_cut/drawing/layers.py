@@ -38,7 +38,8 @@ from rivya_cut.drawing.typed import count_letters
 from rivya_cut.reading import probe
 from rivya_cut.terms import Position
 
-_TITLE, _LEAST = 0.066, 0.034
+_TITLE, _LOWER, _LEAST = 0.066, 0.06, 0.034
+_BAR = 0.17  # of a lower third, in em
 _LOGO = (0.18, 0.14)  # greatest width and height of a picture without `width`, of the frame
 _INSET = (0.32, 0.32)  # the same of a film
 _CORNER = 0.07  # of its shorter side
@@ -116,12 +117,14 @@ def _lower_third(overlay: Overlay, size: Size, look: Look, typed: int | None) ->
     area = safe_area(size)
     share = overlay.width
     limit = (area[2] - area[0]) * 0.86 if share is None else size[0] * share
+    # The plate, too, stays inside.
+    limit = min(limit, area[2] - area[0] - (2 * PADDING[0] + _BAR) * _LOWER * short)
     strong, light = style_of(look, overlay), style_of(look, overlay, strong=False)
     title, _, below = clean(overlay.text or "", strong).partition("\n")
     rtl = right_to_left(title)
     align: Align = "right" if rtl else "left"
     height = (area[3] - area[1]) * 0.4
-    lines, em = fit_text(title, strong, (limit, height), (0.06 * short, _LEAST * short), most=2)
+    lines, em = fit_text(title, strong, (limit, height), (_LOWER * short, _LEAST * short), most=2)
     # Letters reach into the space around the lines, which is as high whatever they are: plates of one
     # film do not differ.
     space = round(em * PADDING[1])
@@ -131,7 +134,7 @@ def _lower_third(overlay: Overlay, size: Size, look: Look, typed: int | None) ->
         lines, small = fit_text(clean(below, light), light, (limit, height), size_below, most=2)
         left = None if typed is None else max(0, typed - count_letters(title))
         blocks.append(draw_lines(lines, light, small, ink, align=align, beyond=space, typed=left))
-    step, bar = round(em * 0.25) - 2 * space, max(3, round(em * 0.17))
+    step, bar = round(em * 0.25) - 2 * space, max(3, round(em * _BAR))
     inside = Image.new(
         "RGBA",
         (
@@ -158,15 +161,17 @@ def _text(overlay: Overlay, size: Size, look: Look, typed: int | None) -> Part:
     style = style_of(look, overlay)
     corner = overlay.position not in ("top", "center", "bottom")
     share = overlay.width or (0.5 if corner else 1 - 2 * SIDE)
-    room = min(size[0] * share, area[2] - area[0]), (area[3] - area[1]) * 0.6
     greatest = _TITLE * (0.72 if corner else 1.0) * short
+    on_ground = corner and look.colours
+    around = 2 * (PADDING[0] if on_ground else OUTLINE) * greatest
+    room = min(size[0] * share, area[2] - area[0] - around), (area[3] - area[1]) * 0.6
     lines, em = fit_text(
         clean(overlay.text or "", style), style, room, (greatest, _LEAST * short), most=3
     )
     align: Align = "center"
     if "left" in overlay.position or "right" in overlay.position:
         align = "left" if "left" in overlay.position else "right"
-    if corner and look.colours:
+    if on_ground:
         ink, ground = colours_on(brand_colours(look)[0], overlay)
         letters = draw_lines(lines, style, em, ink, align=align, typed=typed)
         return on_plate(letters, em, ground, 1.0, radius=0.5)

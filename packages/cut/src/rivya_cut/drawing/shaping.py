@@ -6,7 +6,7 @@ It shapes each run of characters that share font, script and direction.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import groupby
@@ -70,12 +70,17 @@ def font_of(face: Face) -> hb.Font:
 
 
 @lru_cache(maxsize=1024)
-def set_line(line: str, style: Style, rtl: bool | None = None) -> tuple[tuple[Glyph, ...], float]:
-    """The glyphs of a line from left to right, and its width in em; `rtl` is the direction of its text."""
+def set_line(
+    line: str, style: Style, of_levels: tuple[int, ...] | None = None
+) -> tuple[tuple[Glyph, ...], float]:
+    """The glyphs of a line from left to right, and its width in em.
+
+    `of_levels` are those that its characters have in the whole text; None: the line is the text.
+    """
     codes = [*map(ord, line)]
     found: list[Glyph] = []
     x = 0.0
-    for face, first, count, backwards in _runs(line, style, rtl):
+    for face, first, count, backwards in _runs(line, style, of_levels):
         buffer = hb.Buffer()
         buffer.add_codepoints(codes, first, count)
         buffer.direction = "rtl" if backwards else "ltr"
@@ -91,7 +96,9 @@ def set_line(line: str, style: Style, rtl: bool | None = None) -> tuple[tuple[Gl
     return tuple(found), x
 
 
-def _runs(line: str, style: Style, rtl: bool | None) -> Iterator[tuple[Face, int, int, bool]]:
+def _runs(
+    line: str, style: Style, of_levels: Sequence[int] | None
+) -> Iterator[tuple[Face, int, int, bool]]:
     """The runs of a line from left to right: face, first character, how many, and if it is right-to-left."""
     characters = graphemes(line)
     fonts: list[tuple[Face, str]] = []
@@ -102,7 +109,7 @@ def _runs(line: str, style: Style, rtl: bool | None) -> Iterator[tuple[Face, int
         if fonts and not script and (_stays(char, fonts[-1][0]) or face == fonts[-1][0]):
             face, script = fonts[-1]
         fonts.append((face or _fallback(style), script))
-    of_levels = levels(characters, rtl=rtl)
+    of_levels = of_levels or levels(characters)
     runs: list[tuple[Face, int, int, int]] = []
     at = 0
     for ((face, _), level), indexes in groupby(

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from typing import Literal, NamedTuple
 
 import resvg_py
@@ -20,7 +21,7 @@ import uharfbuzz as hb
 from PIL import Image
 
 from rivya_cut.bounds import MAX_DRAWN_CHARACTERS, beyond
-from rivya_cut.drawing.bidi import right_to_left
+from rivya_cut.drawing.bidi import levels
 from rivya_cut.drawing.colours import Colour
 from rivya_cut.drawing.shaping import (
     Glyph,
@@ -34,7 +35,7 @@ from rivya_cut.drawing.shaping import (
 )
 from rivya_cut.drawing.typed import ends_of
 from rivya_cut.fonts import language_of, open_font
-from rivya_cut.line_breaks import GLUE, graphemes, join_words, pieces, words_of
+from rivya_cut.line_breaks import GLUE, SENTENCE_END, graphemes, join_words, pieces, words_of
 
 Align = Literal["left", "center", "right"]
 
@@ -43,6 +44,9 @@ Box = tuple[int, int, int, int]
 
 _MAX_MARKS = 4  # in a row; a flood of marks would cover the lines above
 _JOINERS = "\u200c\u200d"
+_UNSEEN = ("Cc", "Cf", "Zl", "Zp", "Zs")  # a font may have private and new characters
+_DIRECTIONS = "\u200e\u200f\u061c"  # marks of Unicode that order signs beside letters
+_TAGS = range(0xE0020, 0xE0080)  # of the flags of England, Scotland and Wales
 _TALL_LEADING, _LEADING = 1.45, 1.27  # of a line, in em, with and without marks above and below
 _TALL_EXTENT, _EXTENT = (
     (0.95, 0.35),
@@ -206,13 +210,14 @@ def word_boxes(
 
 def _drawable(one: str, style: Style) -> str:
     """A character with its marks, or what of it can be drawn."""
-    if one.isspace():
+    if one.isspace() or one in _DIRECTIONS:
         return one
     text, row = "", 0
     for char in one:
-        category = unicodedata.category(char)[0]
-        row = row + 1 if category == "M" else 0
-        if char in _JOINERS or (category not in "CZ" and row <= _MAX_MARKS):
+        category = unicodedata.category(char)
+        row = row + 1 if category[0] == "M" else 0
+        is_tag = ord(char) in _TAGS and text.startswith("\U0001f3f4")
+        if char in _JOINERS or is_tag or (category not in _UNSEEN and row <= _MAX_MARKS):
             text += char
     while text and face_of(text, style) is None:
         text = text[:-1]
@@ -236,13 +241,15 @@ def _place(
     """Where all glyphs go. What is further out than marks are is cut off: fonts may say anything."""
     if style.language is None:
         style = replace(style, language=language_of("".join(lines)))
-    rtl = right_to_left("\n".join(lines))  # lines of one text have one direction
+    # A number or a sign may belong to letters of the line before.
+    of_levels = iter(levels(graphemes("\n".join(lines))))
     step = leading(lines, style) * size
     wide = max((width(line, style) for line in lines), default=0.0) * size
     bases = tuple(index * step for index in range(len(lines)))
     placed = []
     for line, base in zip(lines, bases, strict=True):
-        glyphs, length = set_line(line, style, rtl)
+        glyphs, length = set_line(line, style, tuple(islice(of_levels, len(graphemes(line)))))
+        next(of_levels, None)  # of the line break
         start = (wide - length * size) * {"left": 0.0, "center": 0.5, "right": 1.0}[align]
         placed.append(tuple(_at(glyph, start, base, size) for glyph in glyphs))
     inks = [one.ink for line in placed for one in line if one.ink]
@@ -359,7 +366,7 @@ def _part_sentences(
     """Two lines that part after a sentence, the most even ones; None if no such ones fit."""
     found: list[tuple[float, int]] = []
     for at in range(1, len(parts)):
-        ends = parts[at - 1][0].endswith((".", "!", "?", "।"))
+        ends = SENTENCE_END.search(parts[at - 1][0])
         sides = [
             sum(wide + _space(word, space) for word, wide in part)
             for part in (parts[:at], parts[at:])

@@ -148,9 +148,8 @@ def missing_characters(text: str, family: str | Path = "noto") -> str:
 
     They are left out of pictures, and only there: a subtitle file has them.
     """
-    return "".join(
-        char for char in dict.fromkeys(text) if not invisible(char) and not face_for(char, family)
-    )
+    drawn = dict.fromkeys(unicodedata.normalize("NFC", text))
+    return "".join(one for one in drawn if not invisible(one) and not face_for(one, family))
 
 
 def name_characters(characters: str) -> str:

@@ -38,6 +38,7 @@ _CAPTION_FADE_SECONDS = 0.2
 _RISE_SECONDS, _RISE = 0.35, 0.04  # the way in shares of the shorter side
 _STEP_SECONDS, _TYPE_SECONDS, _TYPE_SHARE = 0.06, 1.2, 0.4  # of a text that is written
 _POP_SECONDS, _POP_SCALE = 0.12, 0.8  # how long words grow, and from which size
+_SMALLER, _LEAST_SIZE = (0.85, 0.7, 0.55, 0.4, 0.3), 0.65  # of captions that find no room
 
 Play = Callable[[Path, Size], Iterator[VideoFrame]]
 """The frames of a film over the film, of that even size and the rate of the timeline."""
@@ -187,6 +188,14 @@ class StampSchedule:
             yield sight.stamp_on(frame, drawn)
 
 
+def _smaller(captions: Captions) -> Iterator[Captions]:
+    """The captions, and with smaller letters, down to those that can still be read."""
+    yield captions
+    for share in _SMALLER:
+        if (size := captions.size * share) >= _LEAST_SIZE:
+            yield captions.model_copy(update={"size": size})
+
+
 class Drawn:
     """What is drawn on the frames of one film."""
 
@@ -294,10 +303,15 @@ class Drawn:
     ) -> CaptionPicture:
         """A caption, clear of the overlays that are on the film with it; in the middle of all, if it can."""
         look, avoid = self._made.look, self._obstacles([on])
-        picture = caption_picture(cue.text, self._size, captions, look, avoid, ever)
-        if not picture.layer.clear:
+        pictures = (
+            caption_picture(cue.text, self._size, one, look, avoid, ever)
+            for one in _smaller(captions)
+        )
+        first = next(pictures)
+        found = first if first.layer.clear else next((o for o in pictures if o.layer.clear), first)
+        if not found.layer.clear:
             self._covering.add(number)
-        return picture
+        return found
 
     def _moments(
         self, cue: Cue, on: Appearance, style: CaptionStyle

@@ -71,15 +71,16 @@ class Shot:
     @property
     def medium(self) -> ClipMedium:
         """The first that has a sound, which is heard, or else the first."""
-        return self._audible.medium
+        return self.audible.medium
 
     @property
     def own(self) -> int:
         """Frames until this medium ends."""
-        return self._audible.own or self.frames
+        return self.audible.own or self.frames
 
     @property
-    def _audible(self) -> Pane:
+    def audible(self) -> Pane:
+        """That of `medium`."""
         return next((one for one in self.panes if one.medium.has_sound), self.panes[0])
 
 
