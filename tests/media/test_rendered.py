@@ -58,7 +58,7 @@ def test_what_was_asked_for_is_taken_and_everything_else_deleted(tmp_path: Path)
 
 def test_a_timeline_is_taken_only_where_it_was_asked_for(tmp_path: Path) -> None:
     found = answer(tmp_path / "out", timeline="timeline.otio")
-    (tmp_path / "out" / "timeline.otio").write_text("{}")
+    (tmp_path / "out" / "timeline.otio").write_text("{}" + " " * 7_000_000)
     with pytest.raises(ValueError, match="a timeline that was not asked for"):
         checked_rendered(found, WORK, tmp_path / "out")
     asked = WORK.model_copy(update={"extras": ("otio",)})

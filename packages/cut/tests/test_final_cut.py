@@ -247,6 +247,12 @@ def test_a_film_with_transparent_parts_shows_the_film_below_through_them(
         assert _pixel(seen, *place) == pytest.approx(colour, abs=14)
 
 
+def test_a_film_of_one_frame_is_seen_at_any_speed(tmp_path: Path) -> None:
+    source = film(tmp_path / "a.mp4", seconds=1 / 24, rate=24)
+    made = Composition(clips=(Clip(media=source, speed=4),))
+    assert _rendered(made, tmp_path / "out").media["film.mp4"].duration_seconds == 0.041667
+
+
 @pytest.mark.parametrize(
     ("reframe", "side"), [("crop", (0, 0, 254)), ("pad", (0, 255, 1)), ("blur", (0, 0, 127))]
 )

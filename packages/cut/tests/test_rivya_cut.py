@@ -16,6 +16,7 @@ import pytest
 import rivya_cut
 from rivya_client.errors import MediaError, UsageError
 from rivya_cut.cli import run
+from rivya_cut.subtitles import Cue
 from support.composed_media import film, still, tone
 
 pytestmark = pytest.mark.slow
@@ -115,6 +116,8 @@ def test_a_file_with_an_image_is_a_layout(folder: Path, capsys: pytest.CaptureFi
         ("overlays: [hello]", "overlays[0]: expected a map; write `overlays: [{media: …}]`"),
         ("overlays: [{text: 5}]", "overlays[0].text: expected text; put it in quotes"),
         ("captions: {cues: [hello]}", "captions.cues[0]: expected a map; write `cues: [{start: …}]`"),
+        ("clips: [{media: a.mp4, captions: {style: plate}}]", "clips[0].captions.style: unknown key; remove it"),
+        ("clips: [{media: a.mp4, cues: [{start: 0, end: 1, text: a, words: [.nan]}]}]", "words[0]: input should be a finite"),
         ("1: 2", "[1]: keys should be strings"),
         ("clips: [a.mp4]\nformats: [9:16]", "formats[0]: expected '16:9', '9:16', "),
         ("clips: [{media: a.mp4, seconds: 0}]", "clips[0].seconds: input should be greater than 0"),
@@ -163,9 +166,14 @@ def test_a_signal_ends_a_render_with_its_code_and_leaves_nothing(
         ({"clips": "lamp.png", "length": "speech"}, "length: there is no speech"),
         ({"clips": "lamp.png", "posters": 3}, "posters: there is no `poster` among the `extras`"),
         ({"clips": ["lamp.png"], "overlays": [{}]}, r"overlays\[0\]: expected `media` or `text`"),
+        ({"clips": [{"media": "lamp.png", "overlays": [{}]}]}, r"clips\[0\]\.overlays\[0\]: expected `media` or `text`"),
         ({"clips": ["lamp.png"], "captions": {"file": "lamp.srt"}}, r"captions\.file: lamp\.srt: cannot be read"),
         ({"clips": ["lamp.png"], "captions": {"file": "lamp.png"}}, r"captions\.file: lamp\.png: .*utf-8"),
         ({"clips": ["lamp.png"], "captions": {"text": "Hi", "file": "a"}}, "expected `text`, `file` or `cues`"),
+        ({"clips": [{"media": "lamp.png", "captions": {"text": "Hi", "cues": [Cue(0, 1, "Hi")]}}]}, r"clips\[0\]\.captions: expected `text`, `file` or `cues`"),
+        ({"clips": ["lamp.png"], "captions": {"file": "long.srt"}}, "more than 1,000,000 bytes: split the file"),
+        ({"clips": ["lamp.png"], "look": {"font": Path("pipe")}}, "pipe: cannot be read: it is not a regular file"),
+        ({"clips": ["lamp.png"], "codec": "h265", "formats": ["1:1"], "shrink": 32}, r"1x1\.mp4: 34 × 34 pixels are too few for H\.265"),
         ({"clips": ["gone.mp4"]}, r"clips\[0\]: gone\.mp4: cannot be read"),
         ({"clips": ["https://example.com/a.mp4"]}, "https:/example.com/a.mp4: cannot be read: it is a URL"),
         ({"clips": ["pipe"]}, "pipe: cannot be read: it is not a regular file"),
@@ -176,6 +184,7 @@ def test_what_does_not_fit_together_is_refused_and_leaves_nothing(
     given: dict[str, object], words: str, folder: Path
 ) -> None:
     os.mkfifo("pipe")
+    Path("long.srt").write_text("ā" * 600_000)
     with pytest.raises(MediaError, match=words):
         rivya_cut.render(rivya_cut.Composition.model_validate(given), "out")
     assert not (folder / "out").exists()

@@ -334,6 +334,12 @@ def test_a_plan_gives_the_same_samples_again_and_so_do_the_same_sounds(tmp_path:
     assert len(waves[0]) == 4 * first.samples
 
 
+def test_what_repeats_is_mixed_once_however_often_it_is_measured(tmp_path: Path) -> None:
+    made = Composition(music=Sound(role="music", repeat=True, media=music(tmp_path / "m.wav", 1)))
+    [sound] = placed(made, 5)
+    assert sound.piece.sound() is sound.piece.sound()
+
+
 def test_music_of_a_moment_is_few_pieces_however_long_the_film(tmp_path: Path) -> None:
     source = write(tmp_path / "m.wav", lambda at: 0.1, 1 / RATE, rate=RATE)
     made = Composition(music=Sound(role="music", repeat=True, media=source))

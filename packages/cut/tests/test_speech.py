@@ -9,7 +9,7 @@ import pytest
 
 from rivya_client.errors import MediaError
 from rivya_cut.sound import samples
-from rivya_cut.speech import find_speech
+from rivya_cut.speech import find_speech, union
 from support.composed_media import film, still, tone
 from support.sounds import Words, voice
 
@@ -67,6 +67,10 @@ def test_a_tone_speaks_all_the_time_and_silence_never(
         find_speech(samples(tone(tmp_path / "v.wav", seconds=seconds, amplitude=amplitude)))
         == expected
     )
+
+
+def test_speech_during_other_speech_is_one_interval() -> None:
+    assert union([((0, 9), (10, 11)), ((1, 2), (8, 9.5))]) == ((0, 9.5), (10, 11))
 
 
 def test_what_has_no_sound_is_refused(tmp_path: Path) -> None:

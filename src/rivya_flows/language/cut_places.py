@@ -208,9 +208,11 @@ def _members(value: Any, slot: Slot) -> Iterable[Any]:
         return value
     if not isinstance(value, Mapping) or slot.member is None or slot.member.model is not Clip:
         return [value]
-    if not isinstance(lists := value.get("zip"), Mapping):
+    rest, lists = {key: one for key, one in value.items() if key != "zip"}, value.get("zip")
+    if lists is None or lists == {}:
+        return [rest]
+    if not isinstance(lists, Mapping):
         return [value]
-    rest = {key: one for key, one in value.items() if key != "zip"}
     if all(isinstance(one, list | tuple) for one in lists.values()):
         if len({len(one) for one in lists.values()}) != 1:
             return [value]  # reported
@@ -222,6 +224,26 @@ def _members(value: Any, slot: Slot) -> Iterable[Any]:
     each = {key: _asset_of(one.member or Shape()) for key, one in shapes.items()}
     row = map_of({key: _shape(one) for key, one in rest.items()} | each)
     return [Unknown(list_of(row))]
+
+
+def written_path(path: Path, arguments: Values) -> Path:
+    """The path in arguments as they are written of a place in those without short forms."""
+    slot = CUT.fields.get(str(path[0])) if len(path) > 1 else None
+    written = arguments.get(str(path[0])) if slot and slot.member and slot.alone else None
+    left = path[1] if len(path) > 1 else 0
+    if slot is None or not isinstance(written, list | tuple) or not isinstance(left, int):
+        return path
+    for index, one in enumerate(written):
+        count = sum(1 for _ in islice(_members(one, slot), left + 1))
+        if left < count:
+            inside = path[2:]
+            if isinstance(one, list | tuple):
+                inside = left, *inside
+            elif isinstance(one, Mapping) and inside and inside[0] in (one.get("zip") or ()):
+                inside = "zip", inside[0], left
+            return path[0], index, *inside
+        left -= count
+    return path
 
 
 def _asset_of(value: Any) -> Any:

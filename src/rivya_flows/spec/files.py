@@ -16,7 +16,7 @@ from rivya_cut.subtitles import parse_subtitles
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.answers import UNREAD
 from rivya_flows.language.brand import Brand
-from rivya_flows.language.cut_places import values_in, whole_forms
+from rivya_flows.language.cut_places import values_in, whole_forms, written_path
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
 from rivya_flows.language.field_types import EVALUATED
@@ -241,7 +241,10 @@ class SpecFiles:
         """The texts of the subtitle files that steps name, by path from the outermost folder."""
         texts: dict[str, str] = {}
         named = [
-            ((*step.path, "with", *place, "file"), captions["file"])
+            (
+                (*step.path, "with", *written_path((*place, "file"), step.arguments or {})),
+                captions["file"],
+            )
             for step in spec.steps
             if step.kind is not None and step.kind.takes_brand
             for place, captions, slot in values_in(whole_forms(step.arguments or {}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -21,6 +21,7 @@ from rivya_flows.language.cut_places import (
     media_in,
     whole_forms,
     with_media,
+    written_path,
 )
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import (
@@ -102,10 +103,11 @@ class Cut(Kind):
     def request(self, given: Arguments, world: World) -> ItemRequest | None:
         if given.is_written:
             values = whole_forms(given.values)
-            given.report(cut_problems(self.uses, values))
+            found = chain(
+                cut_problems(self.uses, values), length_problems(values), computed_problems(values)
+            )
+            given.report(replace(one, path=written_path(one.path, given.values)) for one in found)
             given.report(idle_problems(given.values))
-            given.report(length_problems(values))
-            given.report(computed_problems(values))
             return None
         arguments = world.branding.complete_arguments(given.values)
         if not given.is_complete:
@@ -170,7 +172,8 @@ class Cut(Kind):
         return given_fields(fields, lacks)
 
     def files(self, arguments: Mapping[str, Any]) -> Iterator[CutMedium]:
-        return media_in(whole_forms(arguments))
+        for one in media_in(whole_forms(arguments)):
+            yield one._replace(path=written_path(one.path, arguments))
 
     def elsewhere(self, keys: Collection[str]) -> Mapping[str, str]:
         own = keys_of(self.takes)

@@ -31,7 +31,7 @@ from rivya_cut.composition import (
 )
 from rivya_cut.results import Probe, Rendered
 from rivya_cut.sources import sources_of
-from rivya_cut.subtitles import Cue, parse_subtitles
+from rivya_cut.subtitles import MAX_SUBTITLE_BYTES, Cue, parse_subtitles
 
 SRT = "captions.srt"
 _Transcript = TypeVar("_Transcript", bound=Transcript)
@@ -93,7 +93,8 @@ def render(
             whole exceeds a bound of `rivya_cut.bounds`, or a file cannot be written. Nothing is left.
     """
     with create_folder(Path(folder)) as made:
-        for path in sources_of(cut):
+        font = [cut.look.font] if isinstance(cut.look.font, Path) else []
+        for path in [*sources_of(cut), *font]:
             _check_opens(path)
         if isinstance(cut, Layout):
             return stills.lay_out(cut, made)
@@ -160,7 +161,8 @@ def _with_cues(name: str, transcript: _Transcript) -> _Transcript:
         raise MediaError(f"{name}: expected `text`, `file` or `cues`, one of them", "remove one")
     _check_opens(file)
     try:
-        cues = parse_subtitles(file.read_text("utf-8"))
+        with file.open(encoding="utf-8") as opened:
+            cues = parse_subtitles(opened.read(MAX_SUBTITLE_BYTES + 1))
     except OSError as error:
         raise MediaError(f"{name}.file: {file}: cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -182,7 +184,13 @@ def _describe(error: ErrorDetails, kind: type[Composition | Layout]) -> str:
         case "extra_forbidden" | "unexpected_keyword_argument":
             if kind is Layout and not inside and key in _keys(Composition):
                 return f"a layout, which has an `image`, takes no `{key}`; remove one of them"
-            model = _PARTS[inside[-1]] if inside else kind
+            model = (
+                Transcript
+                if inside == ["clips", "captions"]
+                else _PARTS[inside[-1]]
+                if inside
+                else kind
+            )
             near = get_close_matches(key, _keys(model), 1)
             return "unknown key" + (f"; did you mean {near[0]!r}?" if near else "; remove it")
         case "tuple_type":

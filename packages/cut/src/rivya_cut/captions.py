@@ -126,7 +126,11 @@ def time_words(cue: Cue, spoken: Sequence[tuple[float, float]]) -> Cue:
     if len(cue.words) == len(words):
         known = (min(cue.end, max(cue.start, word)) for word in cue.words)
         return replace(cue, words=tuple(accumulate(known, max)))
-    inside = [(begin - cue.start, end - cue.start) for begin, end in spoken]
+    inside = [
+        (begin - cue.start, end - cue.start)
+        for begin, end in spoken
+        if begin < cue.end and cue.start < end
+    ]
     length = cue.end - cue.start
     speech = _clip_intervals(inside, length) or [(0.0, length)]
     starts, _ = _align([_weight(word) for word in words], speech)

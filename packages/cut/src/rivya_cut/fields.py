@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
+    AllowInfNan,
     BeforeValidator,
     GetCoreSchemaHandler,
     Strict,
@@ -23,7 +24,7 @@ from rivya_cut.durations import DURATION_PATTERN, DurationError, seconds_of
 
 # Strict, or "no" would pass for false and "5" for five, and quotes would mean nothing.
 Flag = Annotated[bool, Strict()]
-Number = Annotated[float, Strict()]
+Number = Annotated[float, Strict(), AllowInfNan(False)]
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ from rivya_cut.subtitles import Cue
 
 # Formats at a time. More than there are cores in a small machine: the last one is not left alone.
 _WORKERS = 3
+_LEAST_H265_SIDE = 64
 _MAX_SIDE = 16_384  # pixels that the encoder takes
 
 
@@ -108,6 +109,8 @@ def _cut(
         composition.shrink,
         composition.platforms,
     )
+    if composition.codec == "h265":
+        _check_h265(targets)
     # The largest first, so that no thread is left with it alone.
     order = sorted(targets, key=lambda one: one.size[0] * one.size[1], reverse=True)
     chapters = tuple(_chapters(composition, timeline))
@@ -153,6 +156,14 @@ def _cut(
         lost.append(f"captions lie on those of a clip from {doubled[0]:g} s on")
     lost += [*_beyond_platforms(composition, timeline, targets, work), *sorted(crowded)]
     return {name: probe(work / name) for name in names}, captions, lost
+
+
+def _check_h265(targets: Iterable[Target]) -> None:
+    """Refuse films for which x265 writes beyond its memory: seen at up to 48 × 48 pixels."""
+    for one in targets:
+        if min(one.size) < _LEAST_H265_SIDE:
+            what = f"{one.size[0]} × {one.size[1]} pixels are too few for H.265"
+            raise MediaError(f"{one.name}: {what}", "give `codec: h264`, or a larger format")
 
 
 def _chapters(composition: Composition, timeline: Timeline) -> Iterator[Chapter]:

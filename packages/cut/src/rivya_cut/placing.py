@@ -15,7 +15,7 @@ from rivya_client.errors import MediaError
 from rivya_cut.composition import Clip, Composition, Sound
 from rivya_cut.rendering.timeline import Shot, Timeline
 from rivya_cut.sound import RATE, SHAPE, Bus, Piece, apply_filters, lanes_of, mix, part, samples
-from rivya_cut.speech import Intervals, find_speech
+from rivya_cut.speech import Intervals, find_speech, union
 from rivya_cut.terms import Role
 
 _LEVEL = -20.0  # LUFS of what does not speak
@@ -157,11 +157,8 @@ def _lead(sounds: Iterable[PlacedSound]) -> Iterator[PlacedSound]:
 
 def _common(one: Intervals, other: Intervals) -> float:
     """Seconds in which both speak."""
-    return sum(
-        max(0.0, min(end, until) - max(begin, start))
-        for begin, end in one
-        for start, until in other
-    )
+    length = sum(end - begin for begin, end in chain(one, other))
+    return length - sum(end - begin for begin, end in union((one, other)))
 
 
 def _find_speech(piece: Piece) -> Intervals:
@@ -265,7 +262,7 @@ def _repeat(piece: Piece, memory: _Memory) -> Piece:
 
     # Every second repetition, so that neither lane overlaps itself.
     lanes = (partial(passes, 0), partial(passes, 1))
-    return replace(piece, sound=partial(mix, (Bus(lanes),), piece.count), skip=0)
+    return memory.hold(replace(piece, sound=partial(mix, (Bus(lanes),), piece.count), skip=0))
 
 
 def _join(frames: Iterable[AudioFrame], times: int) -> Callable[[], Iterable[AudioFrame]]:

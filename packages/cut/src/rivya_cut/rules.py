@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from rivya_client.errors import MediaError
 from rivya_cut.composition import Composition, Layout
+from rivya_cut.sources import overlays_of
 
 
 def check(work: Composition | Layout) -> None:
@@ -18,9 +19,9 @@ def check(work: Composition | Layout) -> None:
         _check_picture(work)
         _check_captions(work)
         _check_extras(work)
-    for index, one in enumerate(work.overlays):
+    for name, one in overlays_of(work).items():
         if (one.media is None) == (one.text is None):
-            message = f"overlays[{index}]: expected `media` or `text`, one of the two"
+            message = f"{name}: expected `media` or `text`, one of the two"
             raise MediaError(message, "write two overlays to show both")
 
 
@@ -34,9 +35,12 @@ def _check_picture(work: Composition) -> None:
 
 
 def _check_captions(work: Composition) -> None:
-    captions = work.captions
-    if captions is not None and captions.text and captions.cues:
-        raise MediaError("captions: expected `text`, `file` or `cues`, one of them", "remove one")
+    of_clips = {f"clips[{at}].captions": one.captions for at, one in enumerate(work.clips)}
+    for name, captions in {"captions": work.captions, **of_clips}.items():
+        if captions is not None and captions.text and captions.cues:
+            raise MediaError(
+                f"{name}: expected `text`, `file` or `cues`, one of them", "remove one"
+            )
 
 
 def _check_extras(work: Composition) -> None:

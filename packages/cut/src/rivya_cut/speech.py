@@ -29,8 +29,14 @@ Intervals = tuple[tuple[float, float], ...]
 
 
 def union(intervals: Iterable[Intervals]) -> Intervals:
-    """When one of several speaks; some of these may overlap."""
-    return tuple(sorted(chain.from_iterable(intervals)))
+    """When one of several speaks."""
+    found: list[tuple[float, float]] = []
+    for begin, end in sorted(chain.from_iterable(intervals)):
+        if found and begin <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((begin, end))
+    return tuple(found)
 
 
 def find_speech(sound: Iterator[AudioFrame]) -> Intervals:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
+from rivya_client.errors import MediaError
 from rivya_cut.rendering.reframe import ZOOM, cells, edges_over, focus_of, placement, window
 from rivya_cut.rendering.shots import still_size
 from rivya_cut.terms import Motion, Split
@@ -110,6 +111,19 @@ def test_media_that_share_a_frame_fill_it_but_for_thin_gaps(
         assert (row[0].left, row[-1].left + row[-1].size[0]) == (0, size[0])
         assert max(one.size[0] for one in row) - min(one.size[0] for one in row) <= 2
     assert found[-1].top + found[-1].size[1] == size[1]
+
+
+@pytest.mark.parametrize("split", ["row", "column", "grid"])
+def test_a_frame_without_room_for_its_media_is_refused(split: Split) -> None:
+    with pytest.raises(MediaError, match="a frame of 2 × 2 pixels has no room for 9 media"):
+        cells((2, 2), 9, split)
+
+
+def test_the_window_of_a_long_thin_picture_stays_inside() -> None:
+    for width in range(2_000, 9_000, 7):
+        left, top, right, bottom = window((width, 20), (1920, 4))
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= 20
 
 
 def test_the_focus_is_where_the_detail_is() -> None:

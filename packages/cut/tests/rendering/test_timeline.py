@@ -95,6 +95,11 @@ def test_a_film_that_ends_before_its_start_is_told_with_its_length() -> None:
         _arranged((_clip(start=2), _film(2)))
 
 
+def test_a_fast_film_of_which_less_than_a_frame_is_left_is_refused() -> None:
+    with pytest.raises(MediaError, match=r"lasts 2\.00 s; `start` is 1\.8 s"):
+        _arranged((Clip(media=Path("a.mp4"), start=1.8, speed=4), _film(2)))
+
+
 def test_a_transition_overlaps_at_most_half_of_a_clip() -> None:
     made = _arranged(
         (_clip(1), _film(9)),

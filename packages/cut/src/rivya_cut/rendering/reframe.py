@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from PIL import Image, ImageChops, ImageFilter
 
+from rivya_client.errors import MediaError
 from rivya_cut.composition import Look
 from rivya_cut.terms import Motion, Reframe, Split
 
@@ -107,7 +108,8 @@ def window(source: Size, shape: Size, focus: tuple[float, float] = (0.5, 0.5)) -
     `focus` is what should be in the middle, as shares of width and height.
     """
     scale = min(source[0] / shape[0], source[1] / shape[1])
-    width, height = shape[0] * scale, shape[1] * scale
+    # Rounding may give more than there is of a long, thin picture.
+    width, height = min(source[0], shape[0] * scale), min(source[1], shape[1] * scale)
     left = min(max(focus[0] * source[0] - width / 2, 0.0), source[0] - width)
     top = min(max(focus[1] * source[1] - height / 2, 0.0), source[1] - height)
     return left, top, left + width, top + height
@@ -203,15 +205,14 @@ def _edges(picture: Size, size: Size) -> Iterator[Box]:
 
 def cells(size: Size, count: int, split: Split) -> list[Cell]:
     """The parts of a frame of even `size` that so many media share, with gaps between them."""
-    if split == "row":
-        return _in_rows(size, [count])
-    if split == "column":
-        return _in_rows(size, [1] * count)
     # Equal ones that are nearly squares, if it can be; shorter rows first, since the wide ones lead.
-    grids = [
-        _in_rows(size, [(count + at) // rows for at in range(rows)]) for rows in range(1, count + 1)
-    ]
-    return min(grids, key=_oddness)
+    numbers = {"row": [1], "column": [count], "grid": range(1, count + 1)}[split]
+    grids = [_in_rows(size, [(count + at) // rows for at in range(rows)]) for rows in numbers]
+    fitting = [one for one in grids if min(min(cell.size) for cell in one) > 0]
+    if not fitting:
+        message = f"a frame of {size[0]} × {size[1]} pixels has no room for {count} media"
+        raise MediaError(message, "give fewer, or a larger format")
+    return min(fitting, key=_oddness)
 
 
 def _in_rows(size: Size, rows: Sequence[int]) -> list[Cell]:

@@ -161,6 +161,8 @@ def _reshape(
     origin = "STARTPTS"
     if start:  # the first frame is that of the seek
         origin, pace = str(stream.start_time or 0), f"{pace}:start_time={start / speed:.6f}"
+    if speed > 1:  # what is left may be too short for a frame
+        pace = f"{pace}:eof_action=pass"
     left, top, right, bottom = part
     visible = f"w=iw*{right - left:.6f}:h=ih*{bottom - top:.6f}:x=iw*{left:.6f}:y=ih*{top:.6f}"
     steps = [

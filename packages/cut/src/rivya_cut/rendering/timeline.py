@@ -276,7 +276,7 @@ def _pane(clip: Clip, medium: ClipMedium, rate: Fraction, limit: int | None) -> 
     if medium.rate is None:
         return Pane(medium)
     seconds = medium.seconds - clip.start
-    if seconds < float(1 / rate) / 2:
+    if seconds * rate < (clip.speed - 1e-6 if clip.start else 0.5):
         raise MediaError(
             f"{medium.name}: {medium.path}: lasts {medium.seconds:.2f} s; `start` is "
             f"{clip.start:g} s",
