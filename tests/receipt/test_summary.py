@@ -236,7 +236,6 @@ def test_a_film_is_told_by_its_formats_sound_captions_and_losses() -> None:
         "spot 16:9: 1920 × 1080, 6.0 s, 2.3 MB",
         "spot: 10 × 20",
         "spot: -16.0 LUFS, true peak -1.5 dBTP; captions: 2, estimated timing",
-        "spot: lost: the GPS position",
         "spot[b]: captions: 0",
     ]
 

@@ -206,8 +206,8 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
         films,
         pools,
         sentence,
-        troubles,
         shortfalls,
+        troubles,
     )
 
     show(f"{made.run_id}  {': '.join(filter(None, (made.title or made.name, made.subject)))}")

@@ -46,8 +46,8 @@ from rivya_flows.receipt.summary import (
     pools,
     run_json,
     sentence,
-    troubles,
     shortfalls,
+    troubles,
 )
 from rivya_flows.runs.execution import Caller
 from rivya_flows.steps.review import CHANGES

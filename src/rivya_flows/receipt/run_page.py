@@ -28,7 +28,14 @@ from rivya_flows.receipt.from_journal import Recorded, recorded_asset
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.phrases import credits_of, measures, model_of, total_of
 from rivya_flows.receipt.questions import MediaLinks
-from rivya_flows.receipt.summary import account_line, choices, films, full_sentence, troubles
+from rivya_flows.receipt.summary import (
+    account_line,
+    choices,
+    films,
+    full_sentence,
+    shortfalls,
+    troubles,
+)
 
 _MOST_PLANNED, _MOST_STEPS = 200, 6
 """Items in the table of a plan, and steps at work that are named."""
@@ -220,7 +227,7 @@ def draw_outputs(
         left -= len(media)
     for title, found, most in (
         ("Picks", choices(receipt, deployed=deployed), _MOST_PICKS),
-        ("Films and layouts", films(receipt), _MOST_FILMS),
+        ("Films and layouts", [*films(receipt), *shortfalls(receipt)], _MOST_FILMS),
         ("What failed or was skipped", troubles(receipt), _MOST_TROUBLES),
     ):
         if found:

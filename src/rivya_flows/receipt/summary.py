@@ -154,13 +154,10 @@ def shortfalls(receipt: Receipt) -> list[str]:
     """A line for the steps whose last round was taken though `until` was not true, and for all that a film lacks."""
     reasons = (one for one in receipt.each() if one[1].status in DONE and one[1].reason)
     return [f"{name_alike(same)}: {same[0][1].reason}" for same in alike(reasons)] + [
-        line for step, item in receipt.each() for line in _lacks(step, item)
+        f"{label(step.id, item.key)}: lost: {one}"
+        for step, item in receipt.each()
+        for one in item.lost or ()
     ]
-
-
-def _lacks(step: Step, item: Item) -> list[str]:
-    """What is not in a film or still as it was asked for."""
-    return [f"{label(step.id, item.key)}: lost: {one}" for one in item.lost or ()]
 
 
 def account_line(receipt: Receipt) -> str:
@@ -181,7 +178,7 @@ def pools(receipt: Receipt, *, soft_passed: bool = False) -> list[str]:
 
 
 def films(receipt: Receipt) -> list[str]:
-    """What was composed and laid out: each format, then its sound, captions and lost metadata."""
+    """What was composed and laid out: each format, then its sound and captions."""
     lines = []
     for step, item in receipt.each():
         name = label(step.id, item.key)
@@ -199,7 +196,6 @@ def films(receipt: Receipt) -> list[str]:
             facts.append(f"captions: {len(captions.cues)}{timing}")
         if facts:
             lines.append(f"{name}: {'; '.join(facts)}")
-        lines += _lacks(step, item)
     return lines
 
 
