@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from rivya_client.catalogue.snapshot import shipped
+from rivya_cut.fonts import FAMILIES
 from rivya_flows.assets import assets_in
 from rivya_flows.errors import SpecError, StoreError, UsageError
 from rivya_flows.estimate.estimate import rehearse
@@ -144,7 +145,8 @@ def test_a_film_is_asked_for_by_the_content_of_the_font_of_its_brand(tmp_path: P
     film = "uses: compose, with: {clips: https://a.example/b.mp4, end_card: {title: Hi}}"
     text = f"version: 1\nname: spot\nbrand: {{font: own.otf}}\nsteps: {{film: {{{film}}}}}\n"
     hashes = []
-    for content in (b"OTTO one", b"OTTO two"):
+    for family in ("bebas", "grotesk"):
+        content = FAMILIES[family][0].path.read_bytes()
         (tmp_path / "own.otf").write_bytes(content)
         assets = store(tmp_path)
         start = frozen(SpecFile(text, "spot.yaml", tmp_path), assets)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rivya_client.catalogue.snapshot import shipped
+from rivya_cut.fonts import FAMILIES
 from rivya_flows.language.syntax.media_references import MAX_FONT_BYTES
 from rivya_flows.spec.dump import dump
 from rivya_flows.spec.inlining import included_texts
@@ -119,9 +120,9 @@ BRAND = CARD.replace("brand: {}", "brand: {font: fonts/own.ttf}").replace(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\0\1\0\0a font", None),
-        (b"OTTO a font", None),
+        (FAMILIES["bebas"][0].path.read_bytes(), None),
         (b"wOF2 a web font", "'fonts/own.ttf' is not a TrueType or OpenType font"),
+        (b"OTTO a font", "'fonts/own.ttf' is not a font that can be read"),
         (b"", "the file 'fonts/own.ttf' is empty"),
         (None, "there is no file 'fonts/own.ttf'"),
         (b"OTTO".ljust(MAX_FONT_BYTES + 1), "is larger than 20,000,000 bytes"),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from typing import Any
 
 from pydantic import JsonValue
 
 from rivya_client.catalogue.catalogue import Model
-from rivya_cut.platforms import too_long
+from rivya_cut.captions import letter_count
+from rivya_flows.assets import Asset
 from rivya_flows.language.common_params import asked_seconds
 from rivya_flows.language.cut_places import CutMedium, with_media
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
@@ -23,8 +25,9 @@ from rivya_flows.queue.scope import item_scope, known_item, known_scope
 from rivya_flows.queue.state import State
 from rivya_flows.steps.cut import without_nulls
 from rivya_flows.steps.cut_lengths import film_spans, length_problems, speech_span, start_problems
-from rivya_flows.steps.cut_rules import drawn_texts, platforms_in
+from rivya_flows.steps.cut_rules import drawn_texts
 from rivya_flows.steps.cut_speech import speech_in
+from rivya_flows.steps.request import named_file
 
 _SPOKEN = 15.0  # characters in a second
 _MOST_ITEMS = 1_000  # of a plan; of a larger one the lengths of films are not worked out
@@ -66,8 +69,10 @@ def films(state: State) -> dict[tuple[str, str], Film]:
                 scope = item_scope(given, planned, known, known_scope(given, planned))
             arguments, _ = known_arguments(planned.step, scope)
             if kind.takes_brand:
-                drawn = plan.world_of(planned).branding.complete_arguments(arguments)
-                left_out = plan.world_of(planned).branding.missing_characters(drawn_texts(drawn))
+                world = plan.world_of(planned)
+                drawn = world.branding.complete_arguments(arguments)
+                drawn = with_media(drawn, partial(_beside, world.files))
+                left_out = world.branding.missing_characters(drawn_texts(drawn))
                 film = _film(drawn) if kind.media == "video" else Film()
                 found[name, item.key] = replace(film, left_out=left_out)
                 lasts = kind.media == "video" and film.least == film.most  # a picture does not
@@ -82,13 +87,17 @@ def films(state: State) -> dict[tuple[str, str], Film]:
     return found
 
 
+def _beside(files: Mapping[str, Asset], medium: CutMedium) -> Any:
+    return named_file(medium.value, files)
+
+
 def _expected_asset(model: Model | None, arguments: Mapping[str, Any]) -> dict[str, JsonValue]:
     """The asset of a purchase, as far as it is known: its kind, and how long it lasts."""
     if model is None:
         return _asset(None)
     prompt = arguments.get("prompt")
     if model.speaks and isinstance(prompt, str):
-        return {**_asset(model.category, len(prompt) / _SPOKEN), "about": True}
+        return {**_asset(model.category, letter_count(prompt) / _SPOKEN), "about": True}
     return _asset(model.category, asked_seconds(model, arguments))
 
 
@@ -106,7 +115,7 @@ def _film(arguments: Mapping[str, Any]) -> Film:
     spoken = speech_span(given)[1]
     narrated = spoken > 0 and given.get("length") in (None, "speech")
     narrated = narrated and film_spans(given | {"end_card": None})[1][1] in (inf, spoken)
-    wrong = (*(one.sentence for one in problems), *too_long(platforms_in(given), sure[0]))
+    wrong = tuple(one.sentence for one in problems)
     most = None if span[1] == inf else round(span[1], 2)
     return Film(round(span[0], 2), most, narrated, span != sure, wrong)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path as FilePath, PurePosixPath
 from typing import get_args
 
+from rivya_client.errors import MediaError
+from rivya_cut.fonts import open_font
 from rivya_cut.terms import Font
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import Brand
@@ -57,7 +59,11 @@ def check_brand_media(
     """Reports files that are not there; `bound` is the folder of the spec, None of a brand file alone."""
     if root is not None and media_references.is_font(brand.font):
         try:
-            media_references.resolve_font(brand.font, root, bound or root)
+            path = media_references.resolve_font(brand.font, root, bound or root)
+            try:
+                open_font(path)
+            except MediaError as error:
+                raise ValueError(f"{preview(brand.font)} is not a font that can be read") from error
         except (ValueError, OSError) as error:
             hint = (
                 f"write a path from the folder of this file, or one of {', '.join(get_args(Font))}"

@@ -82,10 +82,11 @@ class Branding:
         return made
 
     def missing_characters(self, drawn: Iterable[str]) -> str:
-        """The characters of drawn texts that no font has; what a font file has, only a rendering reads."""
-        if self.brand is not None and is_font(self.brand.font):
-            return ""
-        return missing_characters("".join(drawn))
+        """The characters of drawn texts that no font has, nor the brand's own where its file is at hand."""
+        own = self.files.get(self.brand.font) if self.brand is not None else None
+        path = own.path if own is not None else None
+        family = path if path is not None and path.is_file() else "noto"
+        return missing_characters("".join(drawn), family)
 
     def _with_cues(self, captions: Any) -> Any:
         """What is said with the cues of its file, if it has one."""

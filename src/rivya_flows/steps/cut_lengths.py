@@ -7,8 +7,9 @@ from math import inf
 from typing import Any, get_args
 
 from rivya_cut.composition import MAX_TRANSITION
+from rivya_cut.platforms import too_long
 from rivya_cut.rendering.timeline import Beat, join, picture_length
-from rivya_cut.terms import STILL_SECONDS, TransitionKind
+from rivya_cut.terms import STILL_SECONDS, Platform, TransitionKind
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.cut_places import Values, each_of, maps_in, members_of
 from rivya_flows.language.expressions.output_types import Unknown, has_unknown
@@ -49,6 +50,12 @@ def length_problems(given: Values) -> Iterator[Diagnostic]:
             hint = "show it longer, or make the transition shorter"
             yield _wrong_value(_at(clips, index, "seconds"), message, hint)
     picture, whole = film_spans(given)
+    if picture[1] <= 0 < whole[0] == whole[1]:
+        hint = "make `length` longer, or the card shorter"
+        yield _wrong_value(("length",), "the end card is as long as the film", hint)
+    for message in too_long(platforms_in(given), whole[0]):
+        at = "length" if given.get("length") is not None else "for"
+        yield _wrong_value((at,), message, "make it shorter, or remove the platform")
     for key, place, what, (_, end) in (
         ("overlays", "start", "overlay", picture),
         ("audio", "at", "sound", whole),
@@ -59,6 +66,11 @@ def length_problems(given: Values) -> Iterator[Diagnostic]:
                 ends = "the clips end" if end == picture[1] else "the film ends"
                 message = f"the {what} starts at {start:g} s, but {ends} at {end:g} s"
                 yield _wrong_value((key, index, place), message, "write an earlier second")
+
+
+def platforms_in(given: Values) -> list[Platform]:
+    """The platforms that a film is for, as far as they are known."""
+    return [one for one in get_args(Platform) if one in each_of(given.get("for"))]
 
 
 def _at(clips: Sequence[Any], index: int, key: str) -> Path:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import inf
-from typing import Any, get_args
+from typing import Any
 
 from rivya_cut import composition
 from rivya_cut.platforms import too_fast
-from rivya_cut.terms import Platform
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.cut_places import (
     Slot,
     Values,
-    each_of,
     is_medium,
     maps_in,
     members_of,
@@ -28,7 +26,7 @@ from rivya_flows.language.final_cut import medium_kind
 from rivya_flows.language.matrix import unequal
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import preview
-from rivya_flows.steps.cut_lengths import start_problems
+from rivya_flows.steps.cut_lengths import platforms_in, start_problems
 from rivya_flows.steps.cut_speech import clip_speech, speech_in
 
 CARD_KEYS = ("title", "line", "image")
@@ -231,11 +229,6 @@ def end_card_problems(given: Values) -> Iterator[Diagnostic]:
     if card is True or (isinstance(card, Mapping) and not any(map(card.get, CARD_KEYS))):
         message = "an end card needs 'title', 'line' or 'image', and the spec has no brand with one"
         yield _missing(("end_card", "title"), message, "write `title: …`")
-
-
-def platforms_in(given: Values) -> list[Platform]:
-    """The platforms that a film is for, as far as they are known."""
-    return [one for one in get_args(Platform) if one in each_of(given.get("for"))]
 
 
 def drawn_texts(given: Values) -> Iterator[str]:

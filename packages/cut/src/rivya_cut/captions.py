@@ -80,8 +80,8 @@ def time_captions(
 ) -> tuple[Cue, ...]:
     """Time captions over speech: each gets its share of the spoken time, by its characters.
 
-    A caption ends at a pause if one is near. It stays for `MIN_SECONDS` to `MAX_SECONDS`, and for as long
-    as reading it takes where the pause after it allows that. Where there are more captions than the film
+    A caption ends at a pause if one is near. It stays for `MIN_SECONDS` to `MAX_SECONDS`, longer only while it
+    is spoken, and for as long as reading it takes where the pause after it allows that. Where there are more captions than the film
     has room for, all get shorter.
 
     Args:
@@ -99,7 +99,7 @@ def time_captions(
     gap = min(GAP_SECONDS, room / 5)
     least = min(MIN_SECONDS, room - gap)
     speech = _clip_intervals(spoken, seconds) or [(0.0, seconds)]
-    starts, ends = _align([*map(_count, texts)], speech)
+    starts, ends = _align([*map(letter_count, texts)], speech)
     latest = seconds - least
     for index in range(1, len(starts)):
         starts[index] = max(starts[index], starts[index - 1] + least + gap)
@@ -110,8 +110,10 @@ def time_captions(
     for text, start, end, following in zip(
         texts, starts, ends, [*(start - gap for start in starts[1:]), seconds], strict=True
     ):
-        wanted = max(end + _LINGER_SECONDS, start + MIN_SECONDS, start + _count(text) / MAX_PACE)
-        end = min(wanted, following, start + MAX_SECONDS)
+        wanted = max(
+            end + _LINGER_SECONDS, start + MIN_SECONDS, start + letter_count(text) / MAX_PACE
+        )
+        end = min(wanted, following, max(end if spoken else 0.0, start + MAX_SECONDS))
         cues.append(Cue(round(start, 3), min(round(end, 3), seconds), text))
     return tuple(cue for cue in cues if cue.start < cue.end)
 
@@ -182,11 +184,11 @@ def vtt(cues: Iterable[Cue]) -> str:
 
 
 def _length(words: Sequence[str]) -> int:
-    return sum(map(_count, words)) + sum(not word.startswith(GLUE) for word in words[1:])
+    return sum(map(letter_count, words)) + sum(not word.startswith(GLUE) for word in words[1:])
 
 
 @lru_cache(maxsize=4096)
-def _count(word: str) -> int:
+def letter_count(word: str) -> int:
     """Characters as they are read and spoken: one of Chinese, Japanese or Korean is two letters."""
     word = word.removeprefix(GLUE)
     wide = (1 + (unicodedata.east_asian_width(one[0]) in "WF") for one in graphemes(word))
@@ -195,7 +197,9 @@ def _count(word: str) -> int:
 
 def _weight(word: str) -> int:
     """How long a word is spoken."""
-    return _count(word) + 1 + bool(PHRASE_END.search(word)) + 2 * bool(SENTENCE_END.search(word))
+    return (
+        letter_count(word) + 1 + bool(PHRASE_END.search(word)) + 2 * bool(SENTENCE_END.search(word))
+    )
 
 
 def _pauses(word: str) -> bool:
@@ -209,7 +213,7 @@ def _ends(words: Sequence[str]) -> bool:
 def _split_long(words: Iterable[str]) -> Iterable[str]:
     for word in words:
         short = "".join(one[:_MOST_CODES] for one in graphemes(word))
-        yield from pieces(short, MAX_LINE, _count)
+        yield from pieces(short, MAX_LINE, letter_count)
 
 
 def _sentences(words: Iterable[str]) -> Iterable[list[str]]:

@@ -340,7 +340,7 @@ class Composition(_Part):
     end_card: EndCard | None = None
     formats: Formats = ()
     platforms: Annotated[tuple[Platform, ...], LIST, Field(alias="for")] = ()
-    fps: Annotated[Number, Field(ge=24, le=60)] | None = None
+    fps: Annotated[Number, Field(ge=23.976, le=60)] | None = None
     codec: Codec = "h264"
     reframe: Reframe = "crop"
     extras: tuple[Extra, ...] = ()

@@ -202,6 +202,9 @@ def _unseen(composition: Composition, timeline: Timeline) -> Iterator[str]:
     for index, (clip, begin) in enumerate(zip(composition.clips, timeline.begins(), strict=True)):
         if begin >= timeline.picture_frames:
             yield f"clips[{index}] is not seen: the film ends before it"
+        short = float(timeline.shots[index].frames / timeline.rate)
+        if clip.seconds is not None and short < clip.seconds - float(1 / timeline.rate):
+            yield f"clips[{index}] lasts {short:.3g} s of {clip.seconds:g} s: its video ends"
         if clip.speaks and not timeline.shots[index].medium.has_sound:
             yield f"clips[{index}] does not speak: it has no sound"
     for name, overlay in overlays_of(composition, timeline):

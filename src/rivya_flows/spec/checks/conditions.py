@@ -30,6 +30,7 @@ from rivya_flows.language.expressions.resolve import (
     whole_reference,
 )
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError, as_text
+from rivya_flows.language.syntax.media_references import is_font
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an, preview
 from rivya_flows.language.workflow import PARTS, Part, Step, Workflow
@@ -379,5 +380,7 @@ def _check_fonts(workflow: Workflow, step: WrittenStep, report: DiagnosticCollec
     )
     if missing := branding.missing_characters(written):
         message = f"no font has {name_characters(missing)}: left out of the picture"
+        if branding.brand is not None and is_font(branding.brand.font):
+            message += f", unless {branding.brand.font} has them"
         hint = "write other characters, or draw these in an image"
         report.add(step.path, "missing-characters", message, hint, key=True)

@@ -35,7 +35,7 @@ _Look = TypeVar("_Look")
 _NOTHING = Image.new("RGBA", (1, 1))
 _OVERLAY_FADE_SECONDS = 0.25
 _CAPTION_FADE_SECONDS = 0.2
-_RISE_SECONDS, _RISE = 0.35, 0.04  # the way in shares of the shorter side
+_RISE_SECONDS, _RISE = 0.5, 0.1  # the way in shares of the shorter side
 _STEP_SECONDS, _TYPE_SECONDS, _TYPE_SHARE = 0.06, 1.2, 0.4  # of a text that is written
 _POP_SECONDS, _POP_SCALE = 0.12, 0.8  # how long words grow, and from which size
 _SMALLER, _LEAST_SIZE = (0.85, 0.7, 0.55, 0.4, 0.3), 0.65  # of captions that find no room
@@ -77,23 +77,26 @@ class Appearance:
 
 
 def overlays_of(made: Composition, timeline: Timeline) -> tuple[tuple[str, Overlay], ...]:
-    """All overlays by where they stand, with times of the film; those of clips below the others."""
-    found = []
+    """All overlays by where they stand, with times of the film; those of clips below the others.
+
+    One of a clip is seen while the clip alone is, without its transitions.
+    """
+    found, overlaps = [], (0, *timeline.overlaps, 0)
     for index, (clip, shot, begin) in enumerate(
         zip(made.clips, timeline.shots, timeline.begins(), strict=False)
     ):
+        own = begin, begin + overlaps[index], begin + shot.frames - overlaps[index + 1]
+        zero, first, last = (float(at / timeline.rate) for at in own)
         for number, one in enumerate(clip.overlays):
-            left = float(shot.frames / timeline.rate) - one.start
-            times = {
-                "start": one.start + float(begin / timeline.rate),
-                "seconds": left if one.seconds is None else min(left, one.seconds),
-            }
+            end = last if one.seconds is None else min(last, zero + one.start + one.seconds)
+            start = max(first, zero + one.start)
+            times = {"start": start, "seconds": end - start}
             found.append((f"clips[{index}].overlays[{number}]", one.model_copy(update=times)))
     return *found, *((f"overlays[{at}]", one) for at, one in enumerate(made.overlays))
 
 
 def of_overlay(overlay: Overlay, timeline: Timeline) -> Appearance:
-    """It fades, except at the first frame of the film, and under the end card, which fades itself."""
+    """It fades, except at the first frame of the film and at the last."""
     start = round(overlay.start * timeline.rate)
     end = timeline.picture_frames
     if overlay.seconds is not None:
@@ -101,7 +104,7 @@ def of_overlay(overlay: Overlay, timeline: Timeline) -> Appearance:
     if overlay.motion == "none":
         return Appearance(start, end)
     fade = _frames(_OVERLAY_FADE_SECONDS, start, end, timeline)
-    come, go = fade if start else 0, fade if end < timeline.picture_frames else 0
+    come, go = fade if start else 0, fade if end < timeline.frames else 0
     moving = 0
     if overlay.motion == "rise":
         come = moving = _frames(_RISE_SECONDS, start, end, timeline)
