@@ -26,6 +26,7 @@ MAKERS: Mapping[str, Callable[..., str]] = {
     "filters": reference_language.filters,
     "words": reference_language.write_keys,
     "limits": reference_language.limits,
+    "platforms": reference_language.platforms,
     "settings": reference_settings.settings,
     "command": reference_commands.command,
     "options": reference_commands.options,

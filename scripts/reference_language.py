@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from reference_tables import first_line, table
 
 from rivya_client.catalogue.snapshot import shipped
+from rivya_cut.platforms import PLATFORMS
 from rivya_flows.diagnostics import CODES
 from rivya_flows.language import matrix, patterns
 from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
@@ -252,3 +253,22 @@ def _several() -> Iterator[str]:
         "`items` in order, each with its `key` and its values of the matrix or zip; `by['KEY']`, one of "
         "them; `assets`, the finished media.\n"
     )
+
+
+def platforms() -> str:
+    """What a film for each platform is, and takes."""
+    rows = []
+    for name, rules in PLATFORMS.items():
+        covered = ", ".join(f"{round(100 * part)} %" for part in rules.covered)
+        longest = f"{rules.seconds // 60} min" if rules.seconds >= 60 else f"{rules.seconds} s"
+        rate = f"{rules.bit_rate / 1e6:g} Mbit/s"
+        rows.append((f"`{name}`", f"`{rules.format}`", covered, str(rules.fps), rate, longest))
+    head = (
+        "platform",
+        "shape",
+        "covered: top, bottom, left, right",
+        "frames a second",
+        "bitrate",
+        "longest",
+    )
+    return table(head, rows)

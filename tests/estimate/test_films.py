@@ -218,3 +218,12 @@ def test_no_film_is_refused_for_a_length_that_is_an_estimate_or_has_room(
     given: dict[str, Any], tmp_path: Path
 ) -> None:
     planned(tmp_path, given, {}, line="a" * 2_000 if "for" in given else "a" * 150)
+
+
+def test_a_film_that_is_no_longer_than_its_end_card_is_refused_before_anything_is_bought(
+    tmp_path: Path,
+) -> None:
+    given = {"clips": STILL, "length": "${{ inputs.shown }}", "end_card": {"title": "Hi"}}
+    planned(tmp_path, given, {}, shown=3)
+    with pytest.raises(SpecError, match="the end card is as long as the film; make `length` long"):
+        planned(tmp_path, given, {}, shown=2)

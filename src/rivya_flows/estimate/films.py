@@ -113,8 +113,12 @@ def _film(arguments: Mapping[str, Any]) -> Film:
     _, sure = film_spans(certain)
     problems = (*start_problems(certain), *length_problems(certain))
     spoken = speech_span(given)[1]
-    narrated = spoken > 0 and given.get("length") in (None, "speech")
-    narrated = narrated and film_spans(given | {"end_card": None})[1][1] in (inf, spoken)
+    bare = given | {"end_card": None}
+    narrated = spoken > 0 and film_spans(bare)[1][1] in (inf, spoken)
+    if given.get("length") is None:
+        narrated = narrated and film_spans(bare | {"length": "picture"})[1][1] < inf
+    else:
+        narrated = narrated and given["length"] == "speech"
     wrong = tuple(one.sentence for one in problems)
     most = None if span[1] == inf else round(span[1], 2)
     return Film(round(span[0], 2), most, narrated, span != sure, wrong)
