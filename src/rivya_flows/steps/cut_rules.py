@@ -188,8 +188,10 @@ def _caption_problems(captions: Any, path: Path) -> Iterator[Diagnostic]:
 def _captions(given: Values) -> Iterator[Diagnostic]:
     captions, extras, known = given.get("captions"), given.get("extras"), speech_in(given)
     if captions is None:
+        clean = any(one.get("captions") for _, one in maps_in(given.get("clips")))
+        works = {"clean": clean, "srt": known.has_text, "subtitles": known.has_text}
         for index, extra in enumerate(members_of(extras)):
-            if extra == "clean" or (extra in ("srt", "subtitles") and not known.has_text):
+            if isinstance(extra, str) and not works.get(extra, True):
                 message = f"{extra!r} has no effect without `captions`"
                 yield _wrong(("extras", index), message, "add `captions:`, or remove it")
         return

@@ -62,6 +62,7 @@ GOOD = {
       overlays: null
       end_card: {title: नमस्ते, image: null}
 """,
+    "a clean film of captioned clips": 'clips: [{media: a.png, narration: n.mp3, captions: Hi}]\n      extras: [clean]',
     "audio under a narration": 'clips: a.png\n      narration: a.mp3\n      audio: [b.mp3]',
     "short forms": f"""
       clips: "{FILM}"
