@@ -107,7 +107,7 @@ def test_a_file_with_an_image_is_a_layout(folder: Path, capsys: pytest.CaptureFi
         ("formats: '1:1'", 'formats: expected a list; write `formats: ["1:1"]`'),
         ("image: a.png\nfor: [tiktok]", "for: a layout, which has an `image`, takes no `for`"),
         ("clips: [a.mp4]\nfor: [tictoc]", "for[0]: input should be 'tiktok', 'reels', "),
-        ("clips: [a.mp4]\nfps: 12", "fps: input should be greater than or equal to 24"),
+        ("clips: [a.mp4]\nfps: 12", "fps: input should be greater than or equal to 23.976"),
         ("clips: [a.mp4]\ncodec: av1", "codec: input should be 'h264' or 'h265'"),
         ("clips: a.mp4\nlength: long", "length: 'long' is not the length of a film; write speech, pic"),
         ("clips: [{media: a.mp4, seconds: 2 sec}]", "clips[0].seconds: '2 sec' is not a duration"),

@@ -229,9 +229,8 @@ def arrange(
     card = 0 if composition.end_card is None else _count(composition.end_card.seconds, rate)
     speech = max(_speech_ends(composition, lengths, rate), default=0)
     asked = composition.length
-    length = picture_length(
-        beats, speech, card, _count(asked, rate) if isinstance(asked, float) else asked
-    )
+    limit = _count(asked, rate) if isinstance(asked, int | float) else asked
+    length = picture_length(beats, speech, card, limit)
     if length < 1:
         raise MediaError("the end card is as long as the film", "make `length` longer")
     open_ = [at for at, one in enumerate(clips) if one.seconds is None and is_still(media[at])]
