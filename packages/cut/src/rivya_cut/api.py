@@ -184,13 +184,9 @@ def _describe(error: ErrorDetails, kind: type[Composition | Layout]) -> str:
         case "extra_forbidden" | "unexpected_keyword_argument":
             if kind is Layout and not inside and key in _keys(Composition):
                 return f"a layout, which has an `image`, takes no `{key}`; remove one of them"
-            model = (
-                Transcript
-                if inside == ["clips", "captions"]
-                else _PARTS[inside[-1]]
-                if inside
-                else kind
-            )
+            model = _PARTS[inside[-1]] if inside else kind
+            if inside == ["clips", "captions"]:
+                model = Transcript
             near = get_close_matches(key, _keys(model), 1)
             return "unknown key" + (f"; did you mean {near[0]!r}?" if near else "; remove it")
         case "tuple_type":

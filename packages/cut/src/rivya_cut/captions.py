@@ -80,9 +80,9 @@ def time_captions(
 ) -> tuple[Cue, ...]:
     """Time captions over speech: each gets its share of the spoken time, by its characters.
 
-    A caption ends at a pause if one is near. It stays for `MIN_SECONDS` to `MAX_SECONDS`, longer only while it
-    is spoken, and for as long as reading it takes where the pause after it allows that. Where there are more captions than the film
-    has room for, all get shorter.
+    A caption ends at a pause if one is near. It stays for `MIN_SECONDS` to `MAX_SECONDS`, longer only while
+    it is spoken, and for as long as reading it takes where the pause after it allows that. Where there are
+    more captions than the film has room for, all get shorter.
 
     Args:
         texts: What is said, in order.

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from rivya_client.errors import MediaError
 from rivya_cut.composition import Composition, Layout
-from rivya_cut.sources import overlays_of
+from rivya_cut.sources import named_overlays
 
 
 def check(work: Composition | Layout) -> None:
@@ -19,7 +19,7 @@ def check(work: Composition | Layout) -> None:
         _check_picture(work)
         _check_captions(work)
         _check_extras(work)
-    for name, one in overlays_of(work).items():
+    for name, one in named_overlays(work).items():
         if (one.media is None) == (one.text is None):
             message = f"{name}: expected `media` or `text`, one of the two"
             raise MediaError(message, "write two overlays to show both")

@@ -36,7 +36,7 @@ def own_folder(folder: Path) -> Iterator[Path]:
 
 def drawn_texts(work: Composition | Layout) -> Iterator[str]:
     """What is drawn, but for captions."""
-    yield from (one.text for one in overlays_of(work).values() if one.text)
+    yield from (one.text for one in named_overlays(work).values() if one.text)
     if isinstance(work, Composition) and work.end_card is not None:
         yield from filter(None, (work.end_card.title, work.end_card.line))
 
@@ -49,7 +49,7 @@ def losses(
     return (*crowded, *metadata)[:MAX_LOST]
 
 
-def overlays_of(work: Composition | Layout) -> dict[str, Overlay]:
+def named_overlays(work: Composition | Layout) -> dict[str, Overlay]:
     """By where they stand."""
     clips = work.clips if isinstance(work, Composition) else ()
     of_clips = {
@@ -62,7 +62,7 @@ def overlays_of(work: Composition | Layout) -> dict[str, Overlay]:
 
 def images_of(work: Composition | Layout) -> dict[str, Path]:
     """The pictures over the film or still, by where they stand."""
-    named = {name: one.media for name, one in overlays_of(work).items()}
+    named = {name: one.media for name, one in named_overlays(work).items()}
     if isinstance(work, Composition) and work.end_card is not None:
         named["end_card.image"] = work.end_card.image
     return {name: path for name, path in named.items() if path is not None}

@@ -35,9 +35,9 @@ _FILM = Timeline(Fraction(20), (), (), (), picture_frames=100, card_frames=40)
 
 
 def test_an_overlay_fades_in_and_out_and_is_gone_when_the_end_card_comes() -> None:
-    assert of_overlay(Overlay(text="a"), _FILM) == Appearance(0, 100, 0, 5)
+    assert of_overlay(Overlay(text="a"), _FILM) == Appearance(0, 99, 0, 5)
     assert of_overlay(Overlay(text="a"), replace(_FILM, card_frames=0)) == Appearance(0, 100)
-    assert of_overlay(Overlay(text="a", start=4.5, seconds=9), _FILM) == Appearance(90, 100, 3, 3)
+    assert of_overlay(Overlay(text="a", start=4.5, seconds=9), _FILM) == Appearance(90, 99, 3, 3)
     found = of_overlay(Overlay(media=Path("a.png"), start=1, seconds=2), _FILM)
     shares = [found.share(frame) for frame in range(18, 64)]
     assert shares[:2] == [0, 0]

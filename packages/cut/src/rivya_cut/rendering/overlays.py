@@ -98,7 +98,7 @@ def overlays_of(made: Composition, timeline: Timeline) -> tuple[tuple[str, Overl
 def of_overlay(overlay: Overlay, timeline: Timeline) -> Appearance:
     """It fades, except at the first frame of the film and at the last."""
     start = round(overlay.start * timeline.rate)
-    end = timeline.picture_frames
+    end = _bare(timeline)
     if overlay.seconds is not None:
         end = min(end, round((overlay.start + overlay.seconds) * timeline.rate))
     if overlay.motion == "none":
@@ -118,8 +118,7 @@ def of_overlay(overlay: Overlay, timeline: Timeline) -> Appearance:
 def of_cues(cues: Sequence[Cue], timeline: Timeline) -> list[Appearance]:
     """They fade where no other cue is near: between two that follow each other, fades would blink."""
     found: list[Appearance] = []
-    # The end card fades in over the last frame before it, where no caption is to shine through.
-    last = timeline.picture_frames - (1 if timeline.card_frames else 0)
+    last = _bare(timeline)
     near = round(_CAPTION_FADE_SECONDS * timeline.rate)
     times = [(round(cue.start * timeline.rate), round(cue.end * timeline.rate)) for cue in cues]
     for index, (start, end) in enumerate(times):
@@ -129,6 +128,11 @@ def of_cues(cues: Sequence[Cue], timeline: Timeline) -> list[Appearance]:
         before = index + 1 < len(times) and times[index + 1][0] - end <= near
         found.append(Appearance(start, end, 0 if after else fade, 0 if before else fade))
     return found
+
+
+def _bare(timeline: Timeline) -> int:
+    """The first frame on which nothing is drawn: the end card fades in over the last one before it."""
+    return timeline.picture_frames - (1 if timeline.card_frames else 0)
 
 
 def _frames(seconds: float, start: int, end: int, timeline: Timeline) -> int:
