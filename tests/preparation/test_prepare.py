@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
+from jinja2 import nodes
 from PIL import Image
 
 from rivya_client.catalogue.snapshot import from_wire, shipped
@@ -75,31 +74,30 @@ steps:
 
 
 def test_a_plan_of_a_nested_expression_takes_work_that_grows_with_its_length(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def calls(depth: int) -> int:
-        """Calls in the module that evaluates."""
+    evaluate, count = evaluation._evaluate_sourced, 0
+
+    def counting(tree: nodes.Node, here: evaluation.Evaluation) -> tuple[Any, str | None]:
+        nonlocal count
+        count += 1
+        return evaluate(tree, here)
+
+    monkeypatch.setattr(evaluation, "_evaluate_sourced", counting)
+
+    def evaluations(depth: int) -> int:
         nested = "none if [" * depth + "inputs.nothing" + "] else 1" * depth
         body = f"""
 inputs: {{nothing: {{type: text, required: false}}}}
 steps:
   told: {{uses: generate, with: {{model: z-image, prompt: "${{{{ [{nested}] | length }}}}"}}}}
 """
-        count = 0
+        before = count
+        with contextlib.suppress(SpecError):
+            of(body, tmp_path)
+        return count - before
 
-        def counting(frame: FrameType, event: str, _: object) -> None:
-            nonlocal count
-            count += event == "call" and frame.f_code.co_filename == evaluation.__file__
-
-        sys.setprofile(counting)
-        try:
-            with contextlib.suppress(SpecError):
-                of(body, tmp_path)
-        finally:
-            sys.setprofile(None)
-        return count
-
-    assert 0 < calls(12) < 3 * calls(6)
+    assert 0 < evaluations(12) < 3 * evaluations(6)
 
 
 @pytest.mark.parametrize(("key", "needs"), [("prompt", ""), ("model", "needs: [first]")])
