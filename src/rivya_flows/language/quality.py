@@ -1,0 +1,123 @@
+"""What a spec says of the quality of its media, and the faults of a measured medium by it.
+
+A fault is measured, not seen: `FAULTS` says of each what it finds, and docs/reference/quality.md what it misses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NamedTuple, get_args
+
+from pydantic import BeforeValidator, Field
+
+from rivya_cut.measures import Measures
+from rivya_flows.language.field_types import SpecModel
+from rivya_flows.language.wording import preview
+
+FaultName = Literal["black", "frozen", "silent", "clipped", "short", "shape", "blank"]
+FAULTS: tuple[FaultName, ...] = get_args(FaultName)
+OnFault = Literal["fail", "warn", "regenerate", "fallback"]
+
+
+def _share(value: Any) -> float:
+    found = re.fullmatch(r"(\d{1,3}(?:\.\d{1,3})?) ?%", value) if isinstance(value, str) else None
+    if found is None or not 0 < float(found[1]) <= 100:
+        raise ValueError(f"{preview(value)} is no share; write it in percent, such as 80%")
+    return float(found[1]) / 100
+
+
+Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
+"""A part of a whole, above 0 and at most 1; written in percent."""
+
+
+class Limits(SpecModel):
+    """From which measure on a medium has a fault, each in percent.
+
+    Attributes:
+        black: Of the length of a film: how much of it is black.
+        frozen: Of the length of a film: its longest stretch without motion.
+        silent: Of the length of a sound, or of a film that was asked for with sound: how much of it is silent.
+        clipped: Of the samples of a sound: how many are at full scale.
+        short: Of the length that was asked for: how much is missing.
+        shape: Of the aspect that was asked for: by how much the picture differs from it.
+        blank: Of the pictures of a film, or of a still: how much of the picture is of one colour.
+    """
+
+    black: Share = 0.8
+    frozen: Share = 0.9
+    silent: Share = 0.95
+    clipped: Share = 0.05
+    short: Share = 0.1
+    shape: Share = 0.1
+    blank: Share = 0.99
+
+
+class Quality(SpecModel):
+    """Which media of a step are refused although they were paid, and what is bought instead.
+
+    Attributes:
+        refuse: The faults for which a medium is refused; others are warnings.
+        then: What happens to an item whose medium is refused: it fails, or is bought once more under the same budget, or
+            its `fallback` is bought. `warn` refuses nothing.
+        limits: From which measure on a medium has a fault.
+    """
+
+    refuse: Annotated[tuple[FaultName, ...], Field(min_length=1)] = FAULTS
+    then: OnFault = "fail"
+    limits: Limits = Limits()
+
+
+MEASURED = Quality(then="warn")
+"""Of a step that says nothing: its media are measured, and nothing is refused."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a request asked for, as far as it says so.
+
+    Attributes:
+        seconds: How long the medium lasts.
+        aspect: Width by height.
+        sound: Whether it must be heard.
+    """
+
+    seconds: float | None = None
+    aspect: float | None = None
+    sound: bool = False
+
+
+class Fault(NamedTuple):
+    """A fault of a medium: its name, and what was measured, for people."""
+
+    name: FaultName
+    text: str
+
+
+def faults(found: Measures, expected: Expected, limits: Limits) -> tuple[Fault, ...]:
+    """The faults of a measured medium, in the order of `FAULTS`."""
+    return tuple(_faults(found, expected, limits))
+
+
+def _faults(found: Measures, expected: Expected, limits: Limits) -> Iterator[Fault]:
+    seconds = found.seconds or 0.0
+    if found.black is not None and found.black >= limits.black:
+        yield Fault("black", f"black for {found.black:.0%} of its {seconds:.1f} s")
+    if found.still is not None and seconds and found.still / seconds >= limits.frozen:
+        yield Fault("frozen", f"without motion for {found.still:.1f} of its {seconds:.1f} s")
+    if expected.sound and not found.sound:
+        yield Fault("silent", "without a sound track")
+    elif expected.sound and found.silent is not None and found.silent >= limits.silent:
+        yield Fault("silent", f"silent for {found.silent:.0%} of its {seconds:.1f} s")
+    if found.clipped is not None and found.clipped >= limits.clipped:
+        yield Fault("clipped", f"{found.clipped:.1%} of its sound is at full scale")
+    if expected.seconds and seconds < expected.seconds * (1 - limits.short):
+        yield Fault("short", f"{seconds:.1f} s long, and {expected.seconds:g} s were asked for")
+    if expected.aspect and found.width and found.height:
+        aspect = found.width / found.height
+        if max(aspect / expected.aspect, expected.aspect / aspect) - 1 >= limits.shape:
+            size = f"{found.width}x{found.height}"
+            yield Fault("shape", f"{size}, and {expected.aspect:.2f} to 1 was asked for")
+    if found.blank is not None and found.blank >= limits.blank:
+        yield Fault("blank", f"{found.blank:.0%} of its picture is of one colour")
