@@ -83,7 +83,7 @@ def test_a_frozen_film_is_its_first_picture() -> None:
     whole, changed = both("video", "frozen")
     moving, still = (np.stack(one.frames).astype(int) for one in (whole, changed))
     assert still.shape == moving.shape
-    assert np.abs(still - moving[0]).mean() < 3 < np.abs(moving - moving[0]).mean()
+    assert np.abs(still - moving[0]).mean() < 1 < np.abs(moving - moving[0]).mean()
     assert is_heard(changed)
 
 

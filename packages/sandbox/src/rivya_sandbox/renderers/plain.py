@@ -18,13 +18,14 @@ from rivya_sandbox.renderers.request import Rendered, RenderRequest
 _PICTURE_SIDE = 64  # pixels at most
 _FILM_SIDE = 128  # pixels at most
 _FPS = 12
+_STEPS = 11  # of the stripe of a film through its picture: after a second it is elsewhere
 _RATE = 22050  # samples in a second
 
 
 def plain(request: RenderRequest) -> list[Rendered]:
     """Tiny media in colours that depend on the request, with no fault that is measured in media.
 
-    Images are at most 64 pixels on a side, films move, audio is a soft tone of one and a half
+    Images are at most 64 pixels on a side, a stripe moves through films, audio is a soft tone of one and a half
     seconds if no length is asked for.
 
     Raises:
@@ -60,22 +61,22 @@ def _exact_size(ratio: Fraction, longest: int, step: int) -> tuple[int, int]:
 def _colour(request: RenderRequest, index: int = 0) -> tuple[int, int, int]:
     named = f"{request.model}\x1f{request.prompt}\x1f{request.seed}\x1f{index}"
     red, green, blue = hashlib.sha256(named.encode()).digest()[:3]
-    return red, green, blue
+    return red, max(green, 64), blue  # never black
 
 
 def _pixels(request: RenderRequest, size: tuple[int, int], index: int = 0) -> Frame:
-    """From a colour on the left to another in the middle, and back; one is never as light as the other."""
+    """One colour, and a stripe of another: to a judge a plain picture, to a measurement none of one colour."""
     width, height = size
-    first = np.array(_colour(request, index), np.float32)
-    share = 1 - np.abs(np.linspace(-1, 1, width, endpoint=False))
-    row = first + share[:, None] * ((first + 128) % 256 - first)
-    return np.tile(row.astype(np.uint8), (height, 1, 1))
+    colour = np.array(_colour(request, index), np.uint8)
+    pixels = np.full((height, width, 3), colour)
+    pixels[:, : max(1, width // 32)] = colour + np.uint8(128)  # modulo 256: lighter or darker
+    return pixels
 
 
 def _film(request: RenderRequest) -> Rendered:
     size = _exact_size(_ratio(request, Fraction(16, 9)), _FILM_SIDE, 2)
     pixels, seconds = _pixels(request, size), frame.film_seconds(request)
-    turn = [planes_of(np.roll(pixels, size[0] * step // _FPS, 1)) for step in range(_FPS)]
+    turn = [planes_of(np.roll(pixels, size[0] * step // _STEPS, 1)) for step in range(_STEPS)]
     frames = islice(cycle(turn), round(seconds * _FPS))
     sound = None
     if frame.wants_sound(request.params):
