@@ -69,7 +69,7 @@ def _pixels(request: RenderRequest, size: tuple[int, int], index: int = 0) -> Fr
     width, height = size
     colour = np.array(_colour(request, index), np.uint8)
     pixels = np.full((height, width, 3), colour)
-    pixels[:, : max(1, width // 32)] = colour + np.uint8(128)  # modulo 256: lighter or darker
+    pixels[:, : max(1, width // 64)] = colour + np.uint8(128)  # modulo 256: lighter or darker
     return pixels
 
 
