@@ -47,12 +47,12 @@ class Limits(SpecModel):
     """
 
     black: Share = 0.8
-    frozen: Share = 0.9
-    silent: Share = 0.95
-    clipped: Share = 0.05
+    frozen: Share = 0.75
+    silent: Share = 0.9
+    clipped: Share = 0.035
     short: Share = 0.1
-    shape: Share = 0.1
-    blank: Share = 0.99
+    shape: Share = 0.05
+    blank: Share = 0.9
 
 
 class Quality(SpecModel):
