@@ -11,6 +11,7 @@ from rivya_flows.assets import Asset
 from rivya_flows.questions.question import Question
 from rivya_flows.queue.events import AnswerGiven, BroughtFile, ItemFailed
 from rivya_flows.queue.items import Purchase
+from rivya_flows.steps.request import Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,10 @@ class ReadBalance:
 
 @dataclass(frozen=True, slots=True)
 class UploadMedium:
-    """Upload a medium to the Files API; its `source` is a SHA-256, a URL or a file id."""
+    """Upload a medium to the Files API; its `source` is a SHA-256, a URL or a file id.
+
+    A `frame` is taken of the film that `asset`, or `source` before ``#``, is.
+    """
 
     source: str
     media: str
@@ -31,6 +35,7 @@ class UploadMedium:
     asset: Asset | None
     step: str
     key: str
+    frame: Frame | None = None
 
 
 @dataclass(frozen=True, slots=True)

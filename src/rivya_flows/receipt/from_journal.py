@@ -247,6 +247,7 @@ def choice_of(
             model=pick.judge.model,
             least=pick.judge.least or 0,  # and not 0.0
             criteria=tuple(map(str, pick.judge.criteria)),
+            frames=pick.judge.frames,
         )
         if pick.judge
         else None,
@@ -348,7 +349,8 @@ def provenance(state: State) -> tuple[model.Card, ...]:
                 own = "asset" in kind.outputs
                 if made := output_assets(outputs) if own else [*assets_in(outputs)]:
                     maker = _maker(state, step_id, kind.uses, item)
-                    found += [_card(asset, made_by=maker) for asset in made]
+                    new = (one for one in made if one.sha256 not in maker.parents)
+                    found += [_card(asset, made_by=maker) for asset in new]
     known = {card.sha256 for card in found}
     return (*found, *(card for card in fetched if card.sha256 not in known))
 

@@ -220,6 +220,8 @@ class Judge(Part):
     """Lowest score that is good enough, 0 to 10."""
     criteria: tuple[str, ...]
     """What it looks at."""
+    frames: int | None
+    """By how many frames it sees each film; null if it sees none."""
 
 
 class EarlierCandidate(Part):
