@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from rivya_flows.errors import StoreError
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 """A store of another version is refused: there is nothing that changes its tables."""
 
 _LOCK = 0x72697679
@@ -87,6 +87,8 @@ CHARGES = Table(
     # Reserved, then what it cost; 0 once it is refused. One whose outcome is unknown counts.
     Column("credits", BigInteger, nullable=False),
     Column("settled", Boolean, nullable=False),
+    # Its media were refused for their faults.
+    Column("lost", Boolean, nullable=False),
     Index("charges_by_time", "at"),
 )
 
