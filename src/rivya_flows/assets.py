@@ -111,8 +111,9 @@ def output_assets(outputs: Outputs) -> list[Asset]:
 
     Those of a composition are followed by its films without captions, its posters and its loop.
     """
-    named = outputs.get("assets") or outputs.get("asset") or outputs.get("frames")
-    found = [*assets_in(named)]
+    found = [*assets_in(outputs.get("assets") or outputs.get("asset"))]
+    frames = {one.sha256: one for one in assets_in(outputs.get("frames"))}
+    found = found or [*frames.values()]  # those of a film that stands still are one
     known = {asset.sha256 for asset in found}
     return found + [one for one, _ in _rendered_media(outputs) if one.sha256 not in known]
 

@@ -47,6 +47,23 @@ def test_a_judge_costs_up_to_three_turns_for_every_eight_candidates_in_each_roun
     assert (found.model, found.price) == (model, price)
 
 
+@pytest.mark.parametrize(
+    ("frames", "turns", "words"),
+    [
+        (4, 3 * 10, "a chat for every 2 candidates, each film by 4 frames, settled"),
+        (1, 3 * 3, "a chat for every 8 candidates, each film by 1 frame, settled"),
+        (5, 3 * 20, "a chat for each candidate, each film by 5 frames, settled"),
+    ],
+)
+def test_a_judge_of_films_is_asked_more_often_the_more_frames_it_sees(
+    frames: int, turns: int, words: str
+) -> None:
+    text = judged_spec(styles=MANY, more="none: {rounds: 1}").replace("z-image", "veo3-1-lite", 1)
+    text = text.replace("least: 0", f"least: 0, frames: {frames}")
+    price = items_priced(frozen(text))["hero"].price
+    assert (price.max, price.assumption.startswith(words)) == (2 * turns, True)
+
+
 def test_what_may_not_run_adds_nothing_to_the_least() -> None:
     large = "uses: generate\n    foreach: ${{ steps.hero.items }}\n    with: {model: z-image, prompt: a}\n"
     text, _, _ = judged_spec(more="count: 2").partition("  film:")

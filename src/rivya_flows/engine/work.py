@@ -339,14 +339,13 @@ async def _in_thread(work: Callable[[], Any], name: str) -> Any:
 
 async def inspect_medium(run: Run, work: Work) -> Outputs:
     """Measure a medium and take frames of it; gives the outputs of the step."""
-    asked = run.state.planned_step(work.step).step.with_
-    assert isinstance(asked, InspectWith)
-    [(asset, path)] = await _sources(run, [work.arguments["media"]])
+    asked = InspectWith.model_validate(work.arguments)
+    [(asset, path)] = await _sources(run, [asked.media])
     found = await decoding.measure(path)
     frames = [asset] if found.media == "image" else []
     if found.media == "video":
         frames = [*await frames_of(run, asset, asked.frames)]
-    return inspected(work.arguments, asked.limits, found, frames)
+    return inspected(asked, found, frames)
 
 
 async def compose(run: Run, work: Work) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class PickArguments(BaseModel):
     @property
     def frames(self) -> int | None:
         """By how many frames its judge sees a film; None if it sees none."""
-        return self.judge and self.judge.frames
+        return None if self.judge is None else self.judge.frames
 
     @property
     def needed(self) -> int:

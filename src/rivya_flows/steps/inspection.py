@@ -109,6 +109,7 @@ class Inspect(Kind):
     outputs = tuple(_OUTPUTS)
     idle = ("retry", "budget", *(key for key in UNPAID if key != "cache"))
     reads = ("media",)
+    row = ("faults",)
     is_quick = True
 
     def request(self, given: Arguments, world: World) -> ItemRequest | None:
@@ -185,17 +186,11 @@ def _aspect(value: Any) -> float | None:
     return float(found[1]) / float(found[2])
 
 
-def inspected(
-    arguments: Mapping[str, JsonValue], limits: Limits, found: Measures, frames: Sequence[Asset]
-) -> Outputs:
+def inspected(asked: InspectWith, found: Measures, frames: Sequence[Asset]) -> Outputs:
     """The outputs of an item, by its arguments, the measures of its medium, and frames of that."""
-    asked = arguments.get("sound")
-    expected = Expected(
-        _seconds(arguments.get("seconds")),
-        _aspect(arguments.get("aspect")),
-        found.media == "audio" if asked is None else asked is True,
-    )
-    wrong = faults(found, expected, limits)
+    is_heard = found.media == "audio" if asked.sound is None else asked.sound is True
+    expected = Expected(_seconds(asked.seconds), _aspect(asked.aspect), is_heard)
+    wrong = faults(found, expected, asked.limits)
     pictures: list[JsonValue] = [one.as_json() for one in frames]
     frozen = found.still / found.seconds if found.still is not None and found.seconds else None
     return {
