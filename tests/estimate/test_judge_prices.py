@@ -8,7 +8,7 @@ from rivya_client.catalogue.prices import Price
 from rivya_flows.estimate.estimate import estimate
 from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.questions.question import Answer
-from support.judged_picks import Judging, judged, judged_spec
+from support.judged_picks import Judging, judged, judged_films, judged_spec
 from support.naive_service import NOON, Rehearsal, frozen, items_priced
 
 MODEL = "gemini-2-5-flash-chat"
@@ -58,8 +58,7 @@ def test_a_judge_costs_up_to_three_turns_for_every_eight_candidates_in_each_roun
 def test_a_judge_of_films_is_asked_more_often_the_more_frames_it_sees(
     frames: int, turns: int, words: str
 ) -> None:
-    text = judged_spec(styles=MANY, more="none: {rounds: 1}").replace("z-image", "veo3-1-lite", 1)
-    text = text.replace("least: 0", f"least: 0, frames: {frames}")
+    text = judged_films(frames, styles=MANY, more="none: {rounds: 1}")
     price = items_priced(frozen(text))["hero"].price
     assert (price.max, price.assumption.startswith(words)) == (2 * turns, True)
 
