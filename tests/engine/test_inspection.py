@@ -14,7 +14,7 @@ from rivya_client.client import RivyaClient
 from rivya_flows.engine.files import keep
 from rivya_flows.engine.work import inspect_medium
 from rivya_flows.queue.actions import Work
-from rivya_flows.queue.events import FileUploaded
+from rivya_flows.queue.events import FileUploaded, PurchaseIntended
 from rivya_flows.store.assets import AssetStore
 from support.composed_media import film_of, still, tone
 from support.engine_runs import Studio
@@ -150,7 +150,7 @@ def test_a_judge_sees_films_by_frames_that_are_uploaded_as_pictures(studio: Stud
     sent = [one for one in studio.events() if isinstance(one, FileUploaded)]
     assert {one.media for one in sent} == {"image"}
     assert len({one.source for one in sent}) == 12
-    bodies = [json.loads(one.body) for one in studio.events() if getattr(one, "body", None)]
+    bodies = [json.loads(one.body) for one in studio.events() if isinstance(one, PurchaseIntended)]
     chats = [one for one in bodies if "message" in one]
     assert [len(one["attachments"]) for one in chats] == [8, 4]
     listed = [
