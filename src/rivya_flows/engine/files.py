@@ -46,7 +46,7 @@ async def upload(run: Run, action: UploadMedium) -> Upload:
     """Upload one medium to the Files API; free, and safe to repeat."""
     source, media, asset = action.source, action.media, action.asset
     if action.frame is not None:
-        film = asset or await _fetched(run, source.rpartition("#")[0])
+        film = asset or await _file_at(run, source.rpartition("#")[0])
         asset = (await frames_of(run, film, action.frame.of))[action.frame.number - 1]
     if asset is None and source.startswith(("http://", "https://")):
         asset = await fetch(run, source)
@@ -95,10 +95,10 @@ async def fetch_files(run: Run, value: Any) -> Any:
     found = remote_file(value)
     if found is None:
         return value
-    return (await _fetched(run, found.get("file_id") or found["url"])).as_json()
+    return (await _file_at(run, found.get("file_id") or found["url"])).as_json()
 
 
-async def _fetched(run: Run, source: str) -> Asset:
+async def _file_at(run: Run, source: str) -> Asset:
     """The file at a URL, or of an id of the service."""
     if not is_url(source):
         source = (await run.client.files.retrieve(source)).url

@@ -47,7 +47,7 @@ from rivya_flows.settings import read_secret
 from rivya_flows.steps.candidates import PickArguments, available, chosen_keys, pick_outputs
 from rivya_flows.steps.connections import NotifyWith
 from rivya_flows.steps.function import Function
-from rivya_flows.steps.inspection import InspectWith, inspected
+from rivya_flows.steps.inspection import InspectWith, inspection_outputs
 from rivya_flows.steps.review import review_outputs
 from rivya_flows.store import mailbox
 from rivya_flows.store.assets import AssetStore
@@ -345,7 +345,7 @@ async def inspect_medium(run: Run, work: Work) -> Outputs:
     frames = [asset] if found.media == "image" else []
     if found.media == "video":
         frames = [*await frames_of(run, asset, asked.frames)]
-    return inspected(asked, found, frames)
+    return inspection_outputs(asked, found, frames)
 
 
 async def compose(run: Run, work: Work) -> dict[str, Any]:

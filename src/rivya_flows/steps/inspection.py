@@ -72,7 +72,7 @@ class _Output:
 
 
 _IMAGE = local_asset("image")
-_SEEN, _HEARD, _LASTS, _FILM = (
+_PICTURES, _SOUNDS, _SOUNDS, _FILMS = (
     ("image", "video"),
     ("video", "audio"),
     ("video", "audio"),
@@ -82,23 +82,23 @@ _OUTPUTS = {
     "ok": _Output(BOOLEAN),
     "faults": _Output(list_of(PROSE)),
     "reasons": _Output(list_of(PROSE)),
-    "first_frame": _Output(_IMAGE, _SEEN),
-    "last_frame": _Output(_IMAGE, _SEEN),
-    "frames": _Output(list_of(_IMAGE), _SEEN),
-    "seconds": _Output(NUMBER, _LASTS),
-    "width": _Output(NUMBER, _SEEN),
-    "height": _Output(NUMBER, _SEEN),
-    "black": _Output(NUMBER, _FILM),
-    "frozen": _Output(NUMBER, _FILM),
-    "blank": _Output(NUMBER, _SEEN),
-    "sound": _Output(BOOLEAN, _HEARD),
-    "silent": _Output(NUMBER, _HEARD),
-    "clipped": _Output(NUMBER, _HEARD),
-    "loudness": _Output(NUMBER, _HEARD),
-    "peak": _Output(NUMBER, _HEARD),
+    "first_frame": _Output(_IMAGE, _PICTURES),
+    "last_frame": _Output(_IMAGE, _PICTURES),
+    "frames": _Output(list_of(_IMAGE), _PICTURES),
+    "seconds": _Output(NUMBER, _SOUNDS),
+    "width": _Output(NUMBER, _PICTURES),
+    "height": _Output(NUMBER, _PICTURES),
+    "black": _Output(NUMBER, _FILMS),
+    "frozen": _Output(NUMBER, _FILMS),
+    "blank": _Output(NUMBER, _PICTURES),
+    "sound": _Output(BOOLEAN, _SOUNDS),
+    "silent": _Output(NUMBER, _SOUNDS),
+    "clipped": _Output(NUMBER, _SOUNDS),
+    "loudness": _Output(NUMBER, _SOUNDS),
+    "peak": _Output(NUMBER, _SOUNDS),
 }
 _LACKED = {"image": "a picture", "video": "a film", "audio": "a sound"}
-_EXPECTED = {"frames": _FILM, "seconds": _LASTS, "aspect": _SEEN, "sound": _HEARD}
+_EXPECTED = {"frames": _FILMS, "seconds": _SOUNDS, "aspect": _PICTURES, "sound": _SOUNDS}
 """The kinds of media for which an argument has an effect."""
 
 
@@ -186,7 +186,7 @@ def _aspect(value: Any) -> float | None:
     return float(found[1]) / float(found[2])
 
 
-def inspected(asked: InspectWith, found: Measures, frames: Sequence[Asset]) -> Outputs:
+def inspection_outputs(asked: InspectWith, found: Measures, frames: Sequence[Asset]) -> Outputs:
     """The outputs of an item, by its arguments, the measures of its medium, and frames of that."""
     is_heard = found.media == "audio" if asked.sound is None else asked.sound is True
     expected = Expected(_seconds(asked.seconds), _aspect(asked.aspect), is_heard)
