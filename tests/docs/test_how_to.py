@@ -41,6 +41,7 @@ TASKS = {
     "cluster": "Run on a cluster",
     "own-step": "Write a step of your own",
     "resume": "Resume a run",
+    "quality": "Do not pay for broken clips",
     "captions": "Add captions",
     "scenes": "Make a film of several scenes",
     "chain-shots": "Chain shots",
