@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter
 
 from rivya_cut.measures import Measures
 from rivya_flows.assets import Outputs
@@ -29,7 +29,13 @@ def _share(value: Any) -> float:
     return float(found[1]) / 100
 
 
-Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
+def _percent(share: float) -> str:
+    return f"{100 * share:g}%"
+
+
+Share = Annotated[
+    float, BeforeValidator(_share, json_schema_input_type=str), PlainSerializer(_percent)
+]
 """A part of a whole, above 0 and at most 1; written in percent."""
 
 

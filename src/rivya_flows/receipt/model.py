@@ -224,6 +224,8 @@ class Judge(Part):
     """Lowest score that is good enough, 0 to 10."""
     criteria: tuple[str, ...]
     """What it looks at."""
+    frames: int | None = None
+    """By how many frames it sees each film; null if it sees none."""
 
 
 class EarlierCandidate(Part):
@@ -368,7 +370,7 @@ class Item(SparsePart):
     alternative: Count = 0
     """Of a `generate`: the `fallback` that served, or was tried last, counted from 1; 0 is the request as written. `model`, `prompt` and `params` are those of it."""
     faults: tuple[str, ...] | None = None
-    """Of a `generate`: the faults of its media that `quality` does not refuse."""
+    """Of a `generate`: the faults of its media that `quality` does not refuse; of an `inspect`: those of its medium."""
     by: dict[str, Rendition] | None = None
     """Of a `compose` or `layout`: its medium by format, such as `9:16`; without formats by size, such as `720x1280`."""
     captions: Captions | None = None

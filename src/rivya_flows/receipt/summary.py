@@ -16,6 +16,7 @@ from rivya_flows.questions.question import Candidate
 from rivya_flows.receipt import questions
 from rivya_flows.receipt.model import Choice, Item, Receipt, Step
 from rivya_flows.receipt.phrases import credits_of, measures, pool_left
+from rivya_flows.steps.judge import by_frames
 from rivya_flows.steps.pick import MODES
 
 DONE = ("completed", "cached")
@@ -271,8 +272,9 @@ def how_picked(choice: Choice) -> str:
     if (by := choice.by) is None:
         mode = MODES[choice.mode]
         if mode.decides == "judge":
-            model = choice.judge.model if choice.judge else None
-            return f"the judge {model}" if model else "the judge"
+            judge = choice.judge
+            name = f"the judge {judge.model}" if judge and judge.model else "the judge"
+            return f"{name}, {by_frames(judge.frames)}" if judge and judge.frames else name
         return mode.chosen
     if by.channel == "deadline":
         many = len(choice.picked)
