@@ -103,8 +103,10 @@ class Fault(NamedTuple):
 
 
 def faults(found: Measures, expected: Expected, limits: Limits) -> tuple[Fault, ...]:
-    """The faults of a measured medium, in the order of `FAULTS`."""
-    return tuple(_faults(found, expected, limits))
+    """The faults of a measured medium, in the order of `FAULTS`; a black film is frozen and blank too, without a word."""
+    every = tuple(_faults(found, expected, limits))
+    is_black = any(one.name == "black" for one in every)
+    return tuple(one for one in every if not (is_black and one.name in ("frozen", "blank")))
 
 
 @dataclass(frozen=True)

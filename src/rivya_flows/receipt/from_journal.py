@@ -191,7 +191,7 @@ def _item(
     if "alternative" in of_kind:
         of_kind["alternative"] = item.alternative
     if "faults" in of_kind:
-        of_kind["faults"] = _faults(state, step_id, item)
+        of_kind["faults"] = outputs.get("reasons") or _faults(state, step_id, item)
     if "choice" in of_kind:
         of_kind["choice"] = choice_of(state, step_id, item, question)
     if item.pool:

@@ -72,12 +72,7 @@ class _Output:
 
 
 _IMAGE = local_asset("image")
-_PICTURES, _SOUNDS, _SOUNDS, _FILMS = (
-    ("image", "video"),
-    ("video", "audio"),
-    ("video", "audio"),
-    ("video",),
-)
+_PICTURES, _SOUNDS, _FILMS = ("image", "video"), ("video", "audio"), ("video",)
 _OUTPUTS = {
     "ok": _Output(BOOLEAN),
     "faults": _Output(list_of(PROSE)),
