@@ -261,10 +261,12 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
     return Prepared(frozen, priced, state.plan)
 
 
-def prepare_offline(request: RunRequest, catalogue: Catalogue) -> Prepared:
-    """Checks and prices a run by a catalogue alone; files that it names are probed and not kept."""
+def prepare_offline(
+    request: RunRequest, catalogue: Catalogue, assets: AssetStore | None = None
+) -> Prepared:
+    """Checks and prices a run by a catalogue alone; without a store, files that it names are probed and not kept."""
     with tempfile.TemporaryDirectory() as folder:
-        assets = AssetStore(Path(folder, "assets").as_uri(), Path(folder, "scratch"))
+        assets = assets or AssetStore(Path(folder, "assets").as_uri(), Path(folder, "scratch"))
         return prepare(request, Market(catalogue, ""), "run-offline", PlanningStore(assets))
 
 

@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from rivya_flows.errors import StoreError
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 """A store of another version is refused: there is nothing that changes its tables."""
 
 _LOCK = 0x72697679
@@ -220,6 +220,20 @@ LINKS = Table(
     Column("revoked_at", BigInteger),
     Index("links_of_a_run", "run_id"),
     sqlite_autoincrement=True,
+)
+
+DRIFTS = Table(
+    "drifts",
+    METADATA,
+    # What the last daily check found of each deployment, as ``flow/deployment``.
+    Column("deployment", String(200), primary_key=True),
+    Column("version", String(80), nullable=False),
+    # ok, broken or dearer.
+    Column("status", String(8), nullable=False),
+    Column("sentence", Text, nullable=False),
+    # A hash of all that was found.
+    Column("state", String(80), nullable=False),
+    Column("at", Float, nullable=False),
 )
 
 SWEEPS = Table(
