@@ -101,11 +101,14 @@ async def announce(context: RunContext, found: Mapping[UUID, Drift]) -> None:
         if drift.status != "ok" and (last is None or last.state != state):
             # A check that dies before it records sends the same id again, which the server takes once.
             since = last.at if last else 0.0
-            await send_event(_event(deployment_id, drift, f"{drift.deployment} {state} {since}"))
+            await send_event(
+                drift_event(deployment_id, drift, f"{drift.deployment} {state} {since}")
+            )
     await in_thread(record_drifts, engine, seen)
 
 
-def _event(deployment_id: UUID, drift: Drift, name: str) -> Event:
+def drift_event(deployment_id: UUID, drift: Drift, name: str) -> Event:
+    """The event of a drift; the server takes one of a name once."""
     following = "rivya-flows check --deployed"
     headline = f"**{text(drift.deployment)}** {drift.status}: {text(drift.sentence)}"
     message = {"title": drift.deployment, "sentence": drift.sentence, "next": following}

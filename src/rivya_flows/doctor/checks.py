@@ -412,8 +412,8 @@ def drift_check(
     hint = "`rivya-flows check --deployed` says more, as of now"
     if drifted := [one for one in found if one.status != "ok"]:
         broken = [one for one in drifted if one.status == "broken"]
-        first, *more = broken or drifted
-        rest = f"; and {len(more)} more" if more else ""
+        first, more = (broken or drifted)[0], len(drifted) - 1
+        rest = f"; and {more} more" if more else ""
         return (problem if broken else warning)(f"{first.deployment}: {first.sentence}{rest}", hint)
     if (last := max((one.at for one in seen.values()), default=None)) is None:
         return ok("not checked yet; a worker does so once a day")
