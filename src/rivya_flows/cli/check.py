@@ -17,7 +17,7 @@ import click
 
 from rivya_client.printable import one_line
 from rivya_flows.cli import options
-from rivya_flows.cli.failures import FAILED, WRONG, problems_found
+from rivya_flows.cli.failures import FAILED, WRONG, fix_command, problems_found
 from rivya_flows.cli.options import argument, command, option
 from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem
 from rivya_flows.cli.session import Interrupts, catalogue_of, run_interruptibly, settings
@@ -99,6 +99,7 @@ def check(
     if form == "json":
         document = {"ok": not wrong, "problems": [one.as_json() for one in problems]}
         document["warnings"] = [one.as_json() for one in warnings]
+        document["next"] = None if fixing else fix_command(problems)
         if fix:
             fixed = [one for file in files for one in file.fixed]
             document["fixed"] = [

@@ -176,7 +176,7 @@ def apply(
         metavar="TYPE/NAME",
     ),
     ends: str | None = option(
-        "What is sent: completed, failed, cancelled, suspended, crashed, late, waker-silent.  "
+        "What is sent: completed, failed, cancelled, suspended, crashed, late, waker-silent, drifted.  "
         "[default: all but cancelled]",
         "--on",
         metavar="END,...",
