@@ -77,7 +77,7 @@ class BudgetError(ExplainedError):
     """The credits or the budget do not suffice; nothing more was bought.
 
     Attributes:
-        options: With these the same command goes on; empty where none do.
+        options: With these the same command continues; empty if none helps.
     """
 
     code = "over_budget"

@@ -116,13 +116,13 @@ def fix_command(problems: Iterable[Diagnostic]) -> str | None:
 
 def same_command(arguments: Sequence[str], options: Sequence[str] = ()) -> str | None:
     """The command of these arguments, with an option that it lacked or had with another value; None without any."""
-    given, kept = iter(arguments), list[str]()
+    given, rest = iter(arguments), list[str]()
     for one in given:
         if options and one == options[0]:
             next(given, None) if options[1:] else None  # its value
         elif not options or not one.startswith(f"{options[0]}="):
-            kept.append(one)
-    return shlex.join([NAME, *kept, *options]) if arguments else None
+            rest.append(one)
+    return shlex.join([NAME, *rest, *options]) if arguments else None
 
 
 def problems_found(number: int) -> str:

@@ -87,7 +87,7 @@ def run(arguments: Sequence[str]) -> int:
     0 done, 1 the run failed, 2 the spec or the call is wrong, 3 credits or budget, 130 interrupted.
     """
     try:
-        # The arguments go along for commands that say how to go on with the same ones.
+        # Some commands name the one that continues: the same with another option.
         result = program.main(
             list(arguments), prog_name="rivya-flows", standalone_mode=False, obj=tuple(arguments)
         )
