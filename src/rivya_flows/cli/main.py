@@ -87,11 +87,14 @@ def run(arguments: Sequence[str]) -> int:
     0 done, 1 the run failed, 2 the spec or the call is wrong, 3 credits or budget, 130 interrupted.
     """
     try:
-        result = program.main(list(arguments), prog_name="rivya-flows", standalone_mode=False)
+        # Some commands name the one that continues: the same with another option.
+        result = program.main(
+            list(arguments), prog_name="rivya-flows", standalone_mode=False, obj=tuple(arguments)
+        )
     except SystemExit:
         raise
     except BaseException as error:
-        failure = failures.explain(error)
+        failure = failures.explain(error, arguments)
         interrupted = failure.code == failures.INTERRUPTED
         buys = any(one in GROUPS["Run it"] for one in arguments[:2])
         if interrupted and buys and not Interrupts.begun:

@@ -7,10 +7,12 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from rivya_client.printable import one_line
 from rivya_cut.fonts import name_characters
 from rivya_flows.cli import options
-from rivya_flows.cli.failures import CREDITS
+from rivya_flows.cli.failures import CREDITS, same_command
 from rivya_flows.cli.options import command, option
 from rivya_flows.cli.output import print_json, print_table, show, show_verbatim, tell
 from rivya_flows.cli.session import caller, run_interruptibly, settings
@@ -71,6 +73,7 @@ def request_of(
 def show_plan(work: Awaitable[Estimate], out: Path | None = None, *, as_json: bool) -> int:
     """Prints the plan that `work` prices, and the quote in `out`; gives the exit code."""
     from rivya_flows.money.quotes import read_quote
+    from rivya_flows.preparation.prepare import raised_budget
 
     found = run_interruptibly(lambda _: work)
     quote = None if out is None else read_quote(out).quote
@@ -81,6 +84,10 @@ def show_plan(work: Awaitable[Estimate], out: Path | None = None, *, as_json: bo
             document["quote"] = {
                 "file": str(out), "id": quote.id, "credits": quote.cap, "expires_at": until
             }  # fmt: skip
+        if found.verdict != "ok":
+            options = raised_budget(found)
+            arguments = click.get_current_context().obj or ()
+            document["next"] = same_command(arguments, options) if options else None
         print_json(document)
     else:
         _print(found)

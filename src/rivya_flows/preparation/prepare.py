@@ -261,10 +261,12 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
     return Prepared(frozen, priced, state.plan)
 
 
-def prepare_offline(request: RunRequest, catalogue: Catalogue) -> Prepared:
-    """Checks and prices a run by a catalogue alone; files that it names are probed and not kept."""
+def prepare_offline(
+    request: RunRequest, catalogue: Catalogue, assets: AssetStore | None = None
+) -> Prepared:
+    """Checks and prices a run by a catalogue alone; without a store, files that it names are probed and not kept."""
     with tempfile.TemporaryDirectory() as folder:
-        assets = AssetStore(Path(folder, "assets").as_uri(), Path(folder, "scratch"))
+        assets = assets or AssetStore(Path(folder, "assets").as_uri(), Path(folder, "scratch"))
         return prepare(request, Market(catalogue, ""), "run-offline", PlanningStore(assets))
 
 
@@ -393,7 +395,7 @@ def refuse_over(found: Estimate, otherwise: str = ", or raise `budget:` in the s
     """Raises a `BudgetError` for a plan that cannot be paid, with what to raise."""
     if found.verdict == "ok":
         return
-    missing = found.min - (found.balance or 0)
+    missing, options = found.min - (found.balance or 0), raised_budget(found)
     hint = f"add at least {credits_of(missing)}, then the same command; nothing was bought"
     if found.is_over_cap:
         hint = f"give --budget {found.enough} or more{otherwise}; nothing was bought"
@@ -403,7 +405,14 @@ def refuse_over(found: Estimate, otherwise: str = ", or raise `budget:` in the s
         raised = f"rivya-flows budgets set {pool.name} --credits N"
         wait = ", or wait for its next period" if pool.until else ""
         hint = f"raise it with `{raised}`{wait}; nothing was bought"
-    raise BudgetError(verdict(found), hint)
+    error = BudgetError(verdict(found), hint)
+    error.options = options
+    raise error
+
+
+def raised_budget(found: Estimate) -> tuple[str, ...]:
+    """The option with which the same command is not refused for the budget of its run; empty where that is not why."""
+    return ("--budget", str(found.enough)) if found.is_over_cap else ()
 
 
 def soft_limits(found: Estimate) -> list[str]:
