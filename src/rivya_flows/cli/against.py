@@ -88,9 +88,10 @@ def _show(found: Comparison) -> None:
 def comment(found: Comparison) -> Iterator[str]:
     """The lines of a comment; nothing that a spec or a path says becomes markup, a link or a mention."""
     changed = [one for one in found.specs if one.word != "same"]
-    total, commit = count_noun(len(found.specs), "spec"), (found.commit or "")[:8]
+    total = count_noun(len(found.specs), "spec")
+    since = _name(found.against) + (f" ({found.commit[:8]})" if found.commit else "")
     yield MARKER
-    yield f"**The price of {len(changed) or 'none'} of {total} changes** since {_name(found.against)} {commit}."
+    yield f"**The price of {len(changed) or 'none'} of {total} changes** since {since}."
     listed = [one for one in found.specs if one in changed or one.refusals]
     if listed:
         rows = [[_name(one.file), *_cells(one.prices), _difference(one)] for one in listed]
