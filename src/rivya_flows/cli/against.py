@@ -97,7 +97,7 @@ def comment(found: Comparison) -> Iterator[str]:
         rows = [[_name(one.file), *_cells(one.prices), _difference(one)] for one in listed]
         yield from _table(["spec", "credits before", "now", "change"], rows)
     remarks = [(one.file, line) for one in listed for line in _remarks(one)]
-    yield from ("", *(f"- {_name(file)}: {markdown.text(line)}" for file, line in remarks))
+    yield from ("", *(f"- {_name(file)}: {_plain(line)}" for file, line in remarks))
     steps: list[Sequence[object]] = []
     for one in listed:
         of = _name(one.file)
@@ -128,10 +128,14 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[st
 
 
 def _name(name: str) -> markdown.Marked:
-    """A name as code if it is plain; a pipe would end its cell, and ``#12`` would link to an issue."""
-    if re.fullmatch(r"[\w./~^@{}-]{1,80}", name, re.ASCII):
-        return markdown.Marked(f"`{name}`")
-    return markdown.Marked(markdown.text(name, 80).replace("#", "#\u2060"))
+    """A name as code if it is plain; a pipe in it would end its cell."""
+    plain = re.fullmatch(r"[\w./~^@{}-]{1,80}", name, re.ASCII)
+    return markdown.Marked(f"`{name}`") if plain else _plain(name, 80)
+
+
+def _plain(text: str, longest: int = markdown.LONGEST_TEXT) -> markdown.Marked:
+    """Also without links to issues such as ``#12``."""
+    return markdown.Marked(markdown.text(text, longest).replace("#", "#\u2060"))
 
 
 def _cells(pair: Pair) -> list[str]:
@@ -169,20 +173,14 @@ def _steps(one: SpecChange) -> list[tuple[str, Pair]]:
 
 
 def _models(one: SpecChange) -> str:
-    if one.word != "changed":
-        return ""
-    names = (", ".join(names) for names in one.models)
-    return "; ".join(f"{word} {name}" for word, name in zip(("new:", "gone:"), names, strict=True) if name)  # fmt: skip
+    words = zip(("new", "gone"), one.models if one.word == "changed" else ([], []), strict=True)
+    return "; ".join(f"{word}: {', '.join(names)}" for word, names in words if names)
 
 
 def _remarks(one: SpecChange) -> Iterator[str]:
     """Why a price is not known, or not agreed."""
     for when, side in (("before, it had", one.old), ("it has", one.new)):
         if side is not None and side.problems:
-            first = side.problems[0].sentence
-            yield (
-                f"{when} no price: {first}"
-                if side.lacks_inputs
-                else f"{when} {count_noun(len(side.problems), 'mistake')}: {first}"
-            )
+            what = count_noun(len(side.problems), "mistake")
+            yield f"{when} {'no price' if side.lacks_inputs else what}: {side.problems[0].sentence}"
     yield from one.refusals

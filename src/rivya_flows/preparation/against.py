@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-
-from pydantic import JsonValue
 
 from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.catalogue.prices import Price
@@ -20,7 +18,6 @@ from rivya_flows.preparation.prepare import RunRequest, prepare_offline, verdict
 from rivya_flows.preparation.revisions import Revision, find_revision, write_folder
 from rivya_flows.preparation.spec_file import (
     NO_SPEC,
-    SpecFile,
     project_specs,
     read_inputs,
     read_spec,
@@ -46,8 +43,7 @@ class Priced:
     @property
     def price(self) -> Price | None:
         """The least and the most that a run spends, which its budget bounds too."""
-        found = self.estimate
-        if found is None:
+        if (found := self.estimate) is None:
             return None
         return Price(found.min, None if found.most is None else max(found.min, found.most), "")
 
@@ -77,8 +73,8 @@ class Limits:
     increase: Decimal | None = None
 
 
-Reads = dict[Path, Callable[[], SpecFile]]
-"""Specs by their paths."""
+Files = dict[Path, Path]
+"""Where each spec is read, by the path that it is known by."""
 
 Pair = tuple[Price | None, Price | None]
 """Before and now."""
@@ -155,30 +151,27 @@ class SpecChange:
                 yield f"the {word} that it costs {has}; the limit is {limit:f} % more than {before}"
                 return
 
-    def as_json(self) -> dict[str, JsonValue]:
+    def as_json(self) -> dict[str, object]:
         """The change as ``--format json`` prints it."""
-        old, new = self.prices
         added, gone = self.models
+        old, new = (one.problems if one else () for one in (self.old, self.new))
         return {
             "file": self.file,
             "change": self.word,
-            "old": _bounds(old),
-            "new": _bounds(new),
-            "models": {"new": [*added], "gone": [*gone]},
-            "steps": [
-                {"id": name, "old": _bounds(pair[0]), "new": _bounds(pair[1])}
-                for name, pair in self.steps.items()
-            ],
+            **_bounds(self.prices),
+            "models": {"new": added, "gone": gone},
+            "steps": [{"id": name, **_bounds(pair)} for name, pair in self.steps.items()],
             "problems": {
-                "old": [{**one.as_json()} for one in (self.old.problems if self.old else ())],
-                "new": [{**one.as_json()} for one in (self.new.problems if self.new else ())],
+                "old": [one.as_json() for one in old],
+                "new": [one.as_json() for one in new],
             },
-            "refused": [*self.refusals],
+            "refused": self.refusals,
         }
 
 
-def _bounds(price: Price | None) -> JsonValue:
-    return None if price is None else {"min": price.min, "max": price.max}
+def _bounds(pair: Pair) -> dict[str, object]:
+    old, new = (one and {"min": one.min, "max": one.max} for one in pair)
+    return {"old": old, "new": new}
 
 
 @dataclass(frozen=True)
@@ -204,29 +197,27 @@ def compare(
     that no file of a stranger can pass for one.
     """
     named = [project_specs(path) for path in paths]
-    now: Reads = {one: partial(read_spec, one) for path in named for one in _specs_at(path)}
-    pricing = _Pricing(assignments, catalogue)
+    now = {one: one for path in named for one in _specs_at(path)}
+    pricing = _Pricing(assignments, limits, catalogue)
     if against.endswith((".yaml", ".yml")):
         if len(now) != 1 or named[0].is_dir():
             message = f"{against} is one file, and is compared with one spec"
             raise UsageError(message, "name one spec, or a revision of Git such as origin/main")
-        other = read_spec(Path(against))
-        specs = pricing.changes(now, dict.fromkeys(now, lambda: other), {}, limits)
+        read_spec(Path(against))  # says what is wrong with the path
+        specs = pricing.changes(now, dict.fromkeys(now, Path(against)), {})
         return Comparison(against, None, catalogue, specs)
     revision = find_revision(against, _folder_of(named[0]))
     with scratch() as place:
         before, unfetched = _before(named, revision, place)
         if not now and not before:
             raise UsageError(f"{named[0]}: {NO_SPEC}")
-        specs = pricing.changes(now, before, unfetched, limits)
+        specs = pricing.changes(now, before, unfetched)
     return Comparison(against, revision.commit, catalogue, specs)
 
 
-def _specs_at(path: Path) -> Iterator[Path]:
+def _specs_at(path: Path) -> list[Path]:
     """The specs of a folder, without brands; a file is itself."""
-    for one in specs_at(path):
-        if not (path.is_dir() and _is_brand(one)):
-            yield one
+    return [one for one in specs_at(path) if not (path.is_dir() and _is_brand(one))]
 
 
 def _is_brand(path: Path) -> bool:
@@ -241,25 +232,16 @@ def _folder_of(path: Path) -> Path:
 
 def _before(
     paths: Sequence[Path], revision: Revision, place: Path
-) -> tuple[Reads, dict[Path, Sequence[str]]]:
+) -> tuple[Files, dict[Path, Sequence[str]]]:
     """The specs as the revision has them, and by folder the files that Git LFS has not fetched."""
-    before, unfetched, written = Reads(), dict[Path, Sequence[str]](), dict[Path, Path]()
-
-    def read(had: Path, path: Path) -> SpecFile:
-        try:
-            return replace(read_spec(had), name=str(path))
-        except UsageError as error:
-            raise UsageError(error.message.removeprefix(f"{had}: "), error.hint) from error
-
+    before, unfetched = Files(), dict[Path, Sequence[str]]()
     for path in paths:
         folder = _folder_of(path)
-        if folder not in written:
-            written[folder] = place / str(len(written))
-            unfetched[folder] = write_folder(revision, folder, written[folder])
-        had = written[folder]
-        for one in _specs_at(had) if path.is_dir() else [had / path.name]:
-            if one.is_file():
-                before[folder / one.name] = partial(read, one, folder / one.name)
+        had = place / str(list(dict.fromkeys(map(_folder_of, paths))).index(folder))
+        if folder not in unfetched:
+            unfetched[folder] = write_folder(revision, folder, had)
+        found = _specs_at(had) if path.is_dir() else [had / path.name]
+        before |= {folder / one.name: one for one in found if one.is_file()}
     return before, unfetched
 
 
@@ -268,35 +250,36 @@ class _Pricing:
     """Prices specs with the same inputs; `used` are the assignments that one of them declares."""
 
     assignments: Sequence[str]
+    limits: Limits
     catalogue: Catalogue
     used: set[str] = field(default_factory=set)
 
     def changes(
-        self, now: Reads, before: Reads, unfetched: Mapping[Path, Sequence[str]], limits: Limits
+        self, now: Files, before: Files, unfetched: Mapping[Path, Sequence[str]]
     ) -> tuple[SpecChange, ...]:
         found = []
         for path in sorted({*now, *before}):
-            old, new = (self._price(path, reads.get(path)) for reads in (before, now))
+            old, new = (self._price(path, files.get(path)) for files in (before, now))
             if old and old.estimate is None and (lacking := unfetched.get(path.parent)):
                 message = f"Git LFS has not fetched {lacking[0]!r:.200} as it was"
                 old = Priced(None, (Diagnostic("bad-file", message, file=str(path)),))
-            found.append(SpecChange(str(path), old, new, limits))
+            found.append(SpecChange(str(path), old, new, self.limits))
         unused = [one for one in self.assignments if one not in self.used]
         if unused and not any(one.wrong for one in found):
             name = unused[0].partition("=")[0]
             raise UsageError(f"no spec has the input {name!r:.60}", "write -i NAME=VALUE")
         return tuple(found)
 
-    def _price(self, path: Path, read: Callable[[], SpecFile] | None) -> Priced | None:
-        if read is None:
+    def _price(self, path: Path, file: Path | None) -> Priced | None:
+        if file is None:
             return None
         try:
-            request = RunRequest(read(), self._inputs)
+            request = RunRequest(replace(read_spec(file), name=str(path)), self._inputs)
             return Priced(prepare_offline(request, self.catalogue).estimate)
         except SpecError as error:
             return Priced(None, error.diagnostics)
         except RivyaError as error:
-            message = str(error).removeprefix(f"{path}: ")
+            message = str(error).removeprefix(f"{file}: ")
             problem = Diagnostic("bad-file", message, hint_of(error), file=str(path))
             return Priced(None, (problem,))
 
