@@ -105,6 +105,13 @@ def test_mistakes(call: Terminal) -> None:
     assert len(fixed) == 1
 
 
+def test_specs_before_and_now_and_a_code(call: Terminal) -> None:
+    order = ("plan", "spot.yaml", "--against", "draft.yaml", "-i", "product=lamp", "--json")
+    [spec] = holds(call(*order), "`plan --against`")["specs"]
+    assert (spec["change"], len(spec["problems"]["old"])) == ("unknown", 1)
+    holds(call("explain", "unknown-alias", "--json"), "`explain`")
+
+
 def test_cases_of_a_test(call: Terminal) -> None:
     found = holds(call("test", "spot.test.yaml", "--json"), "`test`")
     assert (found["passed"], found["failed"]) == (1, 1)

@@ -155,6 +155,8 @@ def _show(
             show(f"{file.path}: ok ({size}, catalogue of {catalogue.date}, {catalogue.source})")
     if problems := [problem for file in files for problem in file.diagnostics]:
         tell(f"error: {problems_found(len(problems))}", fg="red")
+        if not for_github:
+            tell(f"hint: `rivya-flows explain {problems[0].code}` says more, with an example")
         if any(problem.fix for problem in problems) and not fixing:
             tell("hint: `rivya-flows check --fix` fixes what is certain")
     for warning in () if diff else warnings:
@@ -193,7 +195,7 @@ def sarif(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()) -
     from rivya_flows.version import __version__  # takes a while, and is needed only here
 
     codes = list(dict.fromkeys(one.code for one in (*problems, *warnings)))
-    about = [(code, *CODES.get(code, (code, "See the message."))) for code in codes]
+    about = [(code, *CODES.get(code, (code, "See the message."))[:2]) for code in codes]
     rules = [
         {"id": code, "shortDescription": {"text": means}, "help": {"text": fix}}
         for code, means, fix in about

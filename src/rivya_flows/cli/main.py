@@ -22,7 +22,7 @@ from rivya_flows.cli.session import Interrupts
 from rivya_flows.private import keep_private
 
 _PLACES = {
-    "Write a spec": "project.init check.check plan.plan check.test plan.graph project.schema project.models",
+    "Write a spec": "project.init check.check explain.explain plan.plan check.test plan.graph project.schema project.models",
     "Run it": "run.run run.resume run.fork run.batch",
     "Look at runs": "runs.runs runs.receipt results.open results.share links.review results.compare results.verify",
     "Watch the money": "money.credits money.spend money.budgets store.cache",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Awaitable
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,12 @@ import click
 from rivya_client.printable import one_line
 from rivya_cut.fonts import name_characters
 from rivya_flows.cli import options
+from rivya_flows.cli.against import percent, show_against
 from rivya_flows.cli.failures import CREDITS, same_command
-from rivya_flows.cli.options import command, option
+from rivya_flows.cli.options import argument, command, option
 from rivya_flows.cli.output import print_json, print_table, show, show_verbatim, tell
 from rivya_flows.cli.session import caller, run_interruptibly, settings
+from rivya_flows.errors import UsageError
 from rivya_flows.receipt.phrases import credits_of, film_length, first_steps
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -26,9 +29,10 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 @command(
     "plan specs/product-launch.yaml -i pick=first",
     "plan specs/product-launch.yaml --out launch.quote",
+    "plan specs --against origin/main --max-increase 20%",
 )
 def plan(
-    spec: Path = options.SPEC,
+    specs: tuple[Path, ...] = argument(metavar="SPEC...", required=True),
     assignments: tuple[str, ...] = options.INPUTS,
     file: Path | None = options.INPUTS_FILE,
     budget: int | None = options.BUDGET,
@@ -40,13 +44,46 @@ def plan(
         metavar="FILE",
     ),
     sandbox: bool = option("Plan for the local sandbox, also with a key."),
+    against: str | None = option(
+        "Compare what specs, or those of folders, cost with what they cost as of this revision of "
+        "Git, or in this file. Sends nothing.",
+        metavar="REF",
+    ),
+    form: str | None = option(
+        "With --against: for people, as one JSON document, or as a comment in a pull request.  "
+        "[default: text]",
+        "--format",
+        type=click.Choice(["text", "json", "markdown"]),
+    ),
+    most: int | None = option(
+        "With --against: exit with 3 if a spec may cost more.", "--max", type=click.IntRange(0)
+    ),
+    increase: Decimal | None = option(
+        "With --against: exit with 3 if a spec gets dearer by more than this share, such as 20%.",
+        "--max-increase",
+        type=percent,
+        metavar="SHARE",
+    ),
     as_json: bool = options.JSON,
 ) -> int:
     """Show the steps of a spec with their price; nothing is bought.
 
     Only the list of models and the balance are read.
     """
-    request = request_of(spec, assignments, file, budget, cache, labels)
+    if against is not None:
+        elsewhere = (file, cache, out, labels, budget is not None, sandbox)
+        names = ("--inputs", "--cache", "--out", "--label", "--budget", "--sandbox")
+        if given := [name for name, value in zip(names, elsewhere, strict=True) if value]:
+            raise UsageError(f"{given[0]} does not go with --against", "remove one of them")
+        if as_json and form not in (None, "json"):
+            raise UsageError(f"--json and --format {form} exclude each other", "remove one of them")
+        form = "json" if as_json else form or "text"
+        return show_against(specs, against, assignments, form, most, increase)
+    if form or most is not None or increase is not None:
+        raise UsageError("--format, --max and --max-increase need --against", "add --against REF")
+    if len(specs) > 1:
+        raise UsageError("several specs are only compared", "name one spec, or add --against REF")
+    request = request_of(specs[0], assignments, file, budget, cache, labels)
     from rivya_flows.runs.execution import plan as plan_run
 
     return show_plan(plan_run(request, caller(sandbox=sandbox), out=out), out, as_json=as_json)
