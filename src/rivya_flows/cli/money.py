@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_client.client import RivyaClient
     from rivya_flows.engine.run_context import RunContext
     from rivya_flows.money.spending import SpendReport, Sum
+    from rivya_flows.settings import Settings
     from rivya_flows.store.pools import Pool, PoolState
 
 
@@ -66,15 +67,13 @@ def spend(
         raise UsageError("--since is not before --until", "give an earlier --since")
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"--plot {plot}: not a name of an SVG picture", "write FILE.svg")
-    from rivya_flows.money.spending import PERIODS, SANDBOX, chart, spending
+    from rivya_flows.money.spending import PERIODS, chart, spending
     from rivya_flows.plans.labels import read_labels
     from rivya_flows.runs.lookup import open_journal, unknown_names
     from rivya_flows.store.charges import charges
 
     wanted, chosen = read_labels(labels), settings()
-    # By default the one that commands buy from now, as far as the settings tell.
-    is_real = chosen.rivya_api_key is not None and not chosen.rivya_flows_sandbox
-    place = one_spelling(service or (chosen.rivya_base_url if is_real else SANDBOX))
+    place = default_service(service, chosen)
     start, end = (None if at is None else at.timestamp() for at in (since, until))
     with open_journal(chosen) as journal:
 
@@ -113,7 +112,7 @@ def spend(
         return
     with explain_os_error(f"--plot {plot}", "name a file that can be written"):
         credits = {group: one.credits for group, one in days.rows.items()}
-        title = f"Credits at {_place(days.service)}"
+        title = f"Credits at {place_name(days.service)}"
         plot.write_text(chart(credits, title), encoding="utf-8")
     tell(f"plot: {plot.absolute()}")
 
@@ -134,9 +133,9 @@ def _print(found: SpendReport) -> None:
                 near = nearest(name, BY)
                 hint = f"; did you mean {near!r}?" if near else ""
                 tell(f"note: none of these runs has a label {name!r}{hint}")
-    show(f"total: {_sum_text(found.total)} at {_place(found.service)}")
+    show(f"total: {_sum_text(found.total)} at {place_name(found.service)}")
     for service, one in found.elsewhere.items():
-        show(f"not counted: {_sum_text(one)} at {_place(service)}; see `--service {service}`")
+        show(f"not counted: {_sum_text(one)} at {place_name(service)}; see `--service {service}`")
 
 
 def _sum_text(found: Sum) -> str:
@@ -145,7 +144,16 @@ def _sum_text(found: Sum) -> str:
     return f"{credits_of(found.credits)} for {count_noun(found.purchases, 'purchase')}{left}"
 
 
-def _place(service: str) -> str:
+def default_service(named: str | None, chosen: Settings) -> str:
+    """The service that is named, else the one that commands buy from now, as far as the settings tell."""
+    from rivya_flows.money.spending import SANDBOX
+
+    is_real = chosen.rivya_api_key is not None and not chosen.rivya_flows_sandbox
+    return one_spelling(named or (chosen.rivya_base_url if is_real else SANDBOX))
+
+
+def place_name(service: str) -> str:
+    """What messages call a service."""
     from rivya_flows.money.spending import SANDBOX
 
     return "the local sandbox (pretend credits)" if service == SANDBOX else service
