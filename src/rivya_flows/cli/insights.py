@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from rivya_flows.cli import options
-from rivya_flows.cli.money import default_service, place_name
+from rivya_flows.cli.money import default_service, place_name, unknown_labels, wanted_labels
 from rivya_flows.cli.options import command, end_moment, moment, option
 from rivya_flows.cli.output import print_json, print_table, show, show_verbatim, tell
 from rivya_flows.cli.session import settings
@@ -53,18 +54,17 @@ def insights(
     if since and until and since >= until:
         raise UsageError("--since is not before --until", "give an earlier --since")
     from rivya_flows.money.insights import insights as sum_up
-    from rivya_flows.plans.labels import read_labels
-    from rivya_flows.runs.lookup import open_journal, unknown_names
+    from rivya_flows.store.journal import Journal
     from rivya_flows.store.outcomes import counted
 
-    wanted, chosen = read_labels(labels), settings()
+    wanted, chosen = wanted_labels(labels), settings()
     start, end = (None if at is None else at.timestamp() for at in (since, until))
-    with open_journal(chosen) as journal:
+    with closing(Journal(chosen.store_url)) as journal:
         unread = _update(journal)
         fact = cast("Fact", by) if by in _FACTS else None
         sums = counted(journal.engine, fact, since=start, until=end)
         found = sum_up(sums, by, service=default_service(service, chosen), labels=wanted)
-        unknown = () if found.rows else tuple(unknown_names(journal, wanted))
+        unknown = () if found.rows else unknown_labels(journal, wanted)
     if as_json:
         rows = [{"of": group, **asdict(one)} for group, one in found.rows.items()]
         print_json(
