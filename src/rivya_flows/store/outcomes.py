@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import median_high
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Engine, Select, delete, func, insert, select, update
@@ -12,8 +14,8 @@ from sqlalchemy import Engine, Select, delete, func, insert, select, update
 from rivya_flows.store.database import reading, rows, writing
 from rivya_flows.store.tables import CHARGES, EVENTS, OUTCOMES, RUNS
 
-NEWEST_DECISIONS = 50
-"""Of a step, from which the usual number of its rounds is taken."""
+NEWEST_RUNS, LEAST_RUNS = 50, 5
+"""Runs from which the usual number of rounds is taken."""
 
 _ROWS_AT_ONCE = 1_000
 _COUNTS = (
@@ -141,18 +143,20 @@ def counted(
                 yield Counted(*runs[run_id], value, dict(zip(names, map(int, found), strict=True)))
 
 
-def recent_rounds(engine: Engine, service: str, name: str) -> dict[str, list[int]]:
-    """After how many rounds the newest runs of a spec at a service decided, by step, one for each run."""
-    query = (
-        select(OUTCOMES.c.step, OUTCOMES.c.run_id, func.max(OUTCOMES.c.rounds))
-        .join(RUNS, RUNS.c.run_id == OUTCOMES.c.run_id)
-        .where(RUNS.c.name == name, RUNS.c.service == service, OUTCOMES.c.rounds.is_not(None))
-        .group_by(OUTCOMES.c.step, OUTCOMES.c.run_id, RUNS.c.started_at)
+def usual_rounds(engine: Engine, service: str, spec: str) -> dict[str, int]:
+    """After how many rounds the newest runs of a spec at a service decided, by step: the median of at least 5 runs."""
+    newest = (
+        select(RUNS.c.run_id)
+        .where(RUNS.c.service == service, RUNS.c.name == spec)
         .order_by(RUNS.c.started_at.desc())
+        .limit(NEWEST_RUNS)
     )
-    found: dict[str, list[int]] = {}
-    for step, _, number in rows(engine, query):
-        listed = found.setdefault(step, [])
-        if len(listed) < NEWEST_DECISIONS:
-            listed.append(int(number))
-    return found
+    query = (
+        select(OUTCOMES.c.step, func.max(OUTCOMES.c.rounds))
+        .where(OUTCOMES.c.run_id.in_(newest), OUTCOMES.c.rounds.is_not(None))
+        .group_by(OUTCOMES.c.step, OUTCOMES.c.run_id)
+    )
+    found = defaultdict[str, list[int]](list)
+    for step, number in rows(engine, query):
+        found[step].append(number)
+    return {step: median_high(took) for step, took in found.items() if len(took) >= LEAST_RUNS}
