@@ -246,6 +246,7 @@ async def aresume(
     budget: int | None = None,
     regenerate: Sequence[str] = (),
     resubmit: Sequence[str] = (),
+    accept: Sequence[str] = (),
     yes: bool = False,
     notify: Callable[[str], object] | None = None,
 ) -> Receipt:
@@ -261,6 +262,8 @@ async def aresume(
         regenerate: Steps, or ``step[key]``, whose failed jobs are bought again; ``*`` is all. The name of
             an uncertain item itself gives its purchase up: it still counts, and may be paid twice.
         resubmit: ``step[key]`` of uncertain purchases to send again; they may be paid twice.
+        accept: Steps, or ``step[key]``, whose media were refused for their faults, and are used after all;
+            ``*`` is all.
         yes: As for `run`.
         notify: Called with each line for a person. None: not called.
 
@@ -279,6 +282,7 @@ async def aresume(
         budget=budget,
         regenerate=tuple(regenerate),
         resubmit=tuple(resubmit),
+        accept=tuple(accept),
         by=signature(by),
         channel="python",
     )

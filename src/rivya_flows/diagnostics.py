@@ -105,7 +105,7 @@ CODES: Mapping[str, tuple[str, str]] = json.loads(
 
 LINTS = (
     "budget-too-small", "empty-default", "first-round", "missing-characters", "no-outputs", "plain-braces",
-    "text-condition", "unused-input", "unused-step", "useless-exclude",
+    "same-medium", "text-condition", "unused-input", "unused-step", "useless-exclude",
 )  # fmt: skip
 """Codes of warnings: such a spec does less than it seems to."""
 

@@ -51,6 +51,7 @@ def test_a_charge_names_its_run_labels_step_and_model(journal: Journal) -> None:
         at=100.0,
         credits=5,
         settled=False,
+        lost=False,
     )
     assert str(second.model).startswith("sha256 "), "no database takes it"
     assert third.model is None

@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.estimate.estimate import Estimate, ItemEstimate, estimate, rehearse
 from rivya_flows.language.inputs import resolve_inputs
+from rivya_flows.language.quality import Expected, Fault, Wanted
 from rivya_flows.plans.budgets import run_cap
 from rivya_flows.questions.open_questions import question_asked
 from rivya_flows.queue.actions import (
@@ -44,6 +45,7 @@ from rivya_flows.queue.events import (
     ItemCompleted,
     ItemFailed,
     JobEnded,
+    MediaRefused,
     PoolRefused,
     PurchaseAccepted,
     PurchaseIntended,
@@ -110,9 +112,11 @@ class NaiveService:
     Attributes:
         extra: Credits that it asks beyond the base price of a model.
         failing: Share of jobs that fail, 0 to 1.
+        black: Share of jobs whose media are black, 0 to 1.
         refusing: Share of purchases that are refused, 0 to 1.
         rambling: Share of chat answers without the asked shape, 0 to 1.
         failing_models: Models whose jobs all fail.
+        black_models: Models whose media are all black.
         refusing_models: Models whose requests are all refused.
         judged: Keys of the candidates that each session was told.
         wallet: Credits before the first charge.
@@ -122,9 +126,11 @@ class NaiveService:
     seed: int = 0
     extra: int = 0
     failing: float = 0.0
+    black: float = 0.0
     refusing: float = 0.0
     rambling: float = 0.0
     failing_models: Collection[str] = ()
+    black_models: Collection[str] = ()
     refusing_models: Collection[str] = ()
     bodies: dict[str, str] = field(default_factory=dict)
     charges: dict[str, int] = field(default_factory=dict)
@@ -140,6 +146,11 @@ class NaiveService:
         """Whether the job of a purchase fails."""
         named = json.loads(self.bodies[key])["model"]
         return named in self.failing_models or self.chance(key, self.failing, "fail")
+
+    def makes_black(self, key: str) -> bool:
+        """Whether the medium of a job is black."""
+        named = json.loads(self.bodies[key])["model"]
+        return named in self.black_models or self.chance(key, self.black, "black")
 
     def take(self, buy: Buy) -> int | None:
         """Charges once for a key; None where it refuses."""
@@ -376,7 +387,14 @@ class Rehearsal:
         if not failed:
             made = asset(action.media, f"{action.step}-{action.key or 'one'}")
             outputs = {"asset": made, "assets": [made], "task_id": action.task_id}
-            yield ItemCompleted(**of, outputs=outputs)
+            fault = Fault("black", "black for 100% of its 5.0 s")
+            wanted = Wanted(Expected(), self.state.spec(action.step).quality)
+            if self.service.makes_black(key) and wanted.refuses(fault):
+                cost = self.service.charges[key]
+                more = {"n": action.n, "final_credits": cost, "faults": (fault,)}
+                yield MediaRefused(**of, **more, outputs=outputs)
+            else:
+                yield ItemCompleted(**of, outputs=outputs)
 
     def _work(self, action: Work) -> Event:
         of = {"step": action.step, "key": action.key}

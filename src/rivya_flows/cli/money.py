@@ -121,9 +121,9 @@ def _print(found: SpendReport) -> None:
     from rivya_flows.money.spending import BY, NONE
 
     if found.rows:
-        columns = [*found.by, ">credits", ">purchases", ">open"]
+        columns = [*found.by, ">credits", ">lost", ">purchases", ">open"]
         rows = [
-            [*group, str(one.credits), str(one.purchases), str(one.open or "")]
+            [*group, *(str(one or "") for one in (one.credits, one.lost, one.purchases, one.open))]
             for group, one in found.rows.items()
         ]
         print_table(columns, rows)
@@ -141,7 +141,8 @@ def _print(found: SpendReport) -> None:
 def _sum_text(found: Sum) -> str:
     """``21 credits for 9 purchases, 1 of them open (2 credits)``."""
     left = f", {found.open} of them open ({credits_of(found.held)})" if found.open else ""
-    return f"{credits_of(found.credits)} for {count_noun(found.purchases, 'purchase')}{left}"
+    lost = f", {credits_of(found.lost)} of them lost to refused media" if found.lost else ""
+    return f"{credits_of(found.credits)} for {count_noun(found.purchases, 'purchase')}{left}{lost}"
 
 
 def wanted_labels(assignments: tuple[str, ...]) -> dict[str, str]:

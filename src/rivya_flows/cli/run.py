@@ -113,6 +113,9 @@ def resume(
     resubmit: tuple[str, ...] = option(
         "Send an uncertain purchase again; it may then be paid twice.", metavar="STEP[KEY]"
     ),
+    accept: tuple[str, ...] = option(
+        "Use media that were refused for their faults: of STEP or STEP[KEY].", metavar="STEP"
+    ),
     only_plan: bool = options.PLAN,
     yes: bool = options.YES,
     open_sheet: bool = options.OPEN,
@@ -128,7 +131,12 @@ def resume(
 
     name = _who(by)
     wanted = ResumeOptions(
-        answers=answers, budget=budget, regenerate=regenerate, resubmit=resubmit, by=name
+        answers=answers,
+        budget=budget,
+        regenerate=regenerate,
+        resubmit=resubmit,
+        accept=accept,
+        by=name,
     )
     if only_plan:
         return show_plan(plan_resume(named, wanted, caller), as_json=as_json)

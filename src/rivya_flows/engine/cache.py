@@ -17,9 +17,16 @@ from rivya_flows.assets import Asset, Outputs, assets_in, output_assets
 from rivya_flows.errors import LostMediumError, StoreError
 from rivya_flows.queue.actions import AskCache
 from rivya_flows.queue.evaluation import claimed_hash
-from rivya_flows.queue.events import CacheAnswered, ChatAnswered, Event, ItemCompleted, RunResumed
-from rivya_flows.queue.forks import Finished, find_finished, is_made_again
-from rivya_flows.queue.items import ItemState, Phase
+from rivya_flows.queue.events import (
+    CacheAnswered,
+    ChatAnswered,
+    Event,
+    ItemCompleted,
+    MediaRefused,
+    RunResumed,
+)
+from rivya_flows.queue.forks import Finished, find_finished, given_by, is_made_again
+from rivya_flows.queue.items import ItemState
 from rivya_flows.queue.queue import replay
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import rows, write, writing
@@ -61,7 +68,7 @@ class Reuse:
         if asked.run_id is not None:
             taken = self._of(asked.run_id).get(name)
             # A fallback that made it may read otherwise here, although the step as written does not.
-            if taken and taken.request_hash in asked.hashes:
+            if taken and taken.request_hash in asked.hashes and _fits(asked, taken.outputs):
                 if is_intact(self._assets, taken.outputs):
                     return answer(
                         outputs=dict(taken.outputs),
@@ -71,7 +78,7 @@ class Reuse:
                     )
                 self.lost.add((asked.step, asked.key))
         found = find_result(self._journal.engine, name) if asked.index else None
-        if found and is_intact(self._assets, found.outputs):
+        if found and _fits(asked, found.outputs) and is_intact(self._assets, found.outputs):
             return answer(outputs=dict(found.outputs), saved=found.credits)
         return answer(outputs=None)
 
@@ -91,6 +98,10 @@ class Reuse:
             again |= state.again
             run_id = state.fork.run_id if state.fork else None
         return found
+
+
+def _fits(asked: AskCache, outputs: Outputs) -> bool:
+    return asked.wanted is None or not asked.wanted.refused(outputs)
 
 
 @dataclass(frozen=True)
@@ -248,10 +259,11 @@ def _result(row: Any) -> CachedResult:
 
 def new_results(run: Run, event: Event) -> Iterator[CachedResult]:
     """The bought or composed results that an event brought; a resume brings all, which a crash may have lost."""
-    if isinstance(event, ItemCompleted | ChatAnswered):
+    if isinstance(event, ItemCompleted | ChatAnswered | MediaRefused):
         item = run.state.item(event.step, event.key)
-        # The index had no result, or one whose media are lost: replace it.
-        yield from _result_of(run, event.step, item, replaces=item.asked_cache)
+        # The index had no result, or one whose media are lost or refused: replace it.
+        replaces = item.asked_cache or len(item.purchases) > 1
+        yield from _result_of(run, event.step, item, replaces=replaces)
     elif isinstance(event, RunResumed):
         for step_id, item in run.state.each():
             yield from _result_of(run, step_id, item)
@@ -260,13 +272,14 @@ def new_results(run: Run, event: Event) -> Iterator[CachedResult]:
 def _result_of(
     run: Run, step_id: str, item: ItemState, *, replaces: bool = False
 ) -> Iterator[CachedResult]:
-    request = item.request
-    if request is None or item.phase is not Phase.COMPLETED or item.outputs is None:
+    outputs, alternative = given_by(item)
+    if outputs is None or not item.requests:
         return
+    request = item.requests[alternative]
     # An item that fell back may have failed purchases and outputs from the cache.
     made = not item.cached and (item.purchases or not request.model)
     if made and request.request_hash and not request.is_function:
-        name = claimed_hash(run.state, step_id, item)
-        cost = sum(one.held for one in item.purchases if one.alternative == item.alternative)
+        name = claimed_hash(run.state, step_id, item._replace(alternative=alternative))
+        cost = sum(one.held for one in item.purchases if one.alternative == alternative)
         at = run.clock().timestamp()
-        yield CachedResult(name, run.run_id, item.outputs, cost, at, replaces)
+        yield CachedResult(name, run.run_id, outputs, cost, at, replaces)

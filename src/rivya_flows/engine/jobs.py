@@ -14,11 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+from pydantic import JsonValue
+from pydantic_core import to_jsonable_python
+
 from rivya_client.downloads import Download
 from rivya_client.errors import ExplainedError
 from rivya_client.mime_types import MediaKind
 from rivya_client.retries import ONCE
 from rivya_client.types import Generation
+from rivya_cut.measures import Measures
 from rivya_flows.assets import Asset
 from rivya_flows.engine.files import load_stored, take
 from rivya_flows.engine.run import Run
@@ -31,8 +35,11 @@ from rivya_flows.errors import (
     RivyaError,
     StoreError,
 )
+from rivya_flows.language.quality import MEASURES, REFUSED_MEDIA, Fault
+from rivya_flows.media.decoding import measure
 from rivya_flows.queue import events
 from rivya_flows.queue.actions import Collect
+from rivya_flows.queue.queue import wanted_media
 from rivya_flows.receipt.from_journal import sum_credits
 from rivya_flows.receipt.ledger import jobs_to_ask
 from rivya_flows.store.charges import spent_by_others
@@ -100,13 +107,51 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[events.Event]:
         yield _settlement(run, action, failed.generation if failed else done.generation)
     of = {"step": action.step, "key": action.key}
     if failed is None:
-        assets = [asset.as_json() for asset in done.assets]
-        outputs = {"asset": assets[0], "assets": assets, "task_id": action.task_id}
-        yield events.ItemCompleted(**of, outputs=outputs)
+        outputs, faults = await _measured(run, action, done.assets)
+        if faults:
+            bought = run.state.item(action.step, action.key).last
+            final = bought.held if bought else 0
+            yield events.MediaRefused(
+                **of, n=action.n, final_credits=final, outputs=outputs, faults=faults
+            )
+        else:
+            yield events.ItemCompleted(**of, outputs=outputs)
     elif run.outlasts(failed):
         raise failed
     else:
         yield events.ItemFailed(**of, code=failed.code, message=failed.message, files=failed.files)
+
+
+async def _measured(
+    run: Run, action: Collect, assets: Sequence[Asset]
+) -> tuple[dict[str, JsonValue], tuple[Fault, ...]]:
+    """The outputs of a job, and for which faults all of its media are refused; of several the good ones count."""
+    request = run.state.item(action.step, action.key).request
+    found = [await _measures(run, asset) for asset in assets]
+
+    def outputs(chosen: Sequence[int]) -> dict[str, JsonValue]:
+        listed: list[JsonValue] = [assets[index].as_json() for index in chosen]
+        measures: list[JsonValue] = [to_jsonable_python(found[index]) for index in chosen]
+        first = {"asset": listed[0], "assets": listed, "task_id": action.task_id}
+        return {**first, MEASURES: measures}
+
+    every = outputs(range(len(assets)))
+    if request is None:
+        return every, ()
+    wanted = wanted_media(run.state, action.step, request)
+    good = [n for n, one in enumerate(found) if not any(map(wanted.refuses, wanted.faults_of(one)))]
+    if not good:
+        return every, wanted.refused(every)
+    refused: list[JsonValue] = [assets[n].as_json() for n in range(len(assets)) if n not in good]
+    return outputs(good) | ({REFUSED_MEDIA: refused} if refused else {}), ()
+
+
+async def _measures(run: Run, asset: Asset) -> Measures | None:
+    """The measures of a medium; None if it cannot be measured within bounds."""
+    path = await asyncio.to_thread(run.context.assets.local_path, asset.sha256)
+    with suppress(MediaError):
+        return await measure(path)
+    return None
 
 
 def _model(run: Run, action: Collect) -> str | None:

@@ -531,11 +531,16 @@ def _item_estimate(state: State, planned: PlannedStep, foreseen: Foreseen) -> It
 def _rest_of_bought(planned: PlannedStep, item: ItemState) -> Price:
     """Nothing, or what is bought if the open purchase of an item gives nothing."""
     last = item.last
-    succeeded = last is not None and last.status == "succeeded"
+    is_sure = planned.step.quality.then in ("fail", "warn")
+    succeeded = is_sure and last is not None and last.status == "succeeded"
     more = 0 if succeeded else greatest(one.price for one in after_failure(planned.step, item))
     if more == 0:
         return Price(0, 0, "already bought")
-    return Price(0, more, f"already bought; {_up_to(more)} if its job fails")
+    return Price(
+        0,
+        more,
+        f"already bought; {_up_to(more)} if {'its job fails' if is_sure else 'it gives nothing'}",
+    )
 
 
 def _is_bought(item: ItemState) -> bool:

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from rivya_cut.measures import Measures
+from rivya_flows.assets import Outputs
 from rivya_flows.language.field_types import SpecModel
 from rivya_flows.language.wording import preview
 
@@ -98,6 +99,40 @@ class Fault(NamedTuple):
 def faults(found: Measures, expected: Expected, limits: Limits) -> tuple[Fault, ...]:
     """The faults of a measured medium, in the order of `FAULTS`."""
     return tuple(_faults(found, expected, limits))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the media of an item must be for its step."""
+
+    expected: Expected
+    quality: Quality
+
+    def faults_of(self, found: Measures | None) -> tuple[Fault, ...]:
+        """All faults of a medium; none of one that could not be measured."""
+        return () if found is None else faults(found, self.expected, self.quality.limits)
+
+    def refuses(self, fault: Fault) -> bool:
+        return self.quality.then != "warn" and fault.name in self.quality.refuse
+
+    def refused(self, outputs: Outputs) -> tuple[Fault, ...]:
+        """For which faults all media of a job are refused; none if one of them is good."""
+        each = [[*filter(self.refuses, self.faults_of(one))] for one in measures_in(outputs)]
+        return tuple(fault for one in each for fault in one) if all(each) else ()
+
+
+MEASURES = "measures"
+"""The output that has the measures of each of `assets`; specs cannot name it."""
+
+REFUSED_MEDIA = "refused"
+"""The output that has the media of a job that were refused while others of it are good; specs cannot name it."""
+
+_MEASURES = TypeAdapter(tuple[Measures | None, ...])
+
+
+def measures_in(outputs: Outputs) -> tuple[Measures | None, ...]:
+    """The measures of each medium of a job; None of one that could not be measured."""
+    return _MEASURES.validate_python(outputs.get(MEASURES, ()))
 
 
 def _faults(found: Measures, expected: Expected, limits: Limits) -> Iterator[Fault]:

@@ -28,6 +28,7 @@ from rivya_flows.language.field_types import (
     Takes,
     Value,
 )
+from rivya_flows.language.quality import MEASURED, Quality
 
 Inputs = Mapping[str, JsonValue]
 """The values of inputs by name, as JSON."""
@@ -248,6 +249,8 @@ class Step(SpecModel):
         regenerate: How many more jobs may be bought after failed ones.
         fallback: What to buy once those have failed, or the request is refused: what is left out
             stays as in `with`. Each is bought once, in order, until one succeeds.
+        quality: Which media are refused although they were paid, and what is bought instead; without it
+            all are measured, and none is refused.
         timeout: How long to wait for one job, a function or a composition: seconds, or a text such
             as `15m`.
         max_parallel: Jobs of this step in flight at once; unlimited if left out.
@@ -274,6 +277,7 @@ class Step(SpecModel):
     retry: Retry = Retry()
     regenerate: Annotated[Count, Field(ge=0, le=10)] = 0
     fallback: Annotated[tuple[Fallback, ...], Field(max_length=MAX_FALLBACKS)] = ()
+    quality: Quality = MEASURED
     timeout: Seconds | None = None
     max_parallel: Annotated[Count, Field(ge=1)] | None = None
     cache: Caching | None = None
@@ -300,6 +304,7 @@ class Defaults(SpecModel):
         allow_failures: How many items may fail without failing the step.
         retry: Patience of the requests.
         regenerate: How many more jobs may be bought after failed ones.
+        quality: Which media are refused.
         timeout: How long to wait for one job.
         max_parallel: Jobs of one step in flight at once.
         max_items: Limit of a fan-out whose list is known only during the run.
@@ -310,6 +315,7 @@ class Defaults(SpecModel):
     allow_failures: Annotated[Count, Field(ge=0)] | None = None
     retry: Retry | None = None
     regenerate: Annotated[Count, Field(ge=0, le=10)] | None = None
+    quality: Quality | None = None
     timeout: Seconds | None = None
     max_parallel: Annotated[Count, Field(ge=1)] | None = None
     max_items: Annotated[Count, Field(ge=1, le=10_000)] | None = None

@@ -19,6 +19,12 @@ MAX_ANSWER_BYTES = 2 * MAX_STILL_BYTES
 MAX_POSTERS = 200
 """Small pictures in one contact sheet, and in the memory of one process; further media are linked."""
 
+MAX_MEASURED = 2_000
+"""Media whose measures one process remembers."""
+
+MAX_FRAME_BYTES = 2**27
+"""Size of one frame of a film as a file."""
+
 MAX_MEMORY_BYTES = 4 * 2**30
 """Address space of one decoding beyond that of the idle decoder. macOS ignores this limit; the other
 bounds hold there."""
@@ -49,9 +55,11 @@ _COMPOSE = Limits("COMPOSE", 3_600, 4 * 3_600, MAX_COMPOSED_BYTES)
 LIMITS = {
     "probe": Limits("PROBE", 120, 60),
     "poster": Limits("POSTER", 20, 20),
+    "measure": Limits("MEASURE", 240, 120),
+    "frames": Limits("FRAMES", 240, 120, MAX_FRAME_BYTES),
     "credentials": Limits("VERIFY", 120, 60),
     "render": _COMPOSE,
     "lay_out": _COMPOSE,
 }
-"""By call of the decoder: to probe one file, draw the small picture of one film or picture, read the
-content credentials of one file, and render all formats of one composition or layout."""
+"""By call of the decoder: to probe one file, draw the small picture of one film or picture, measure
+one file, take frames of it, read the content credentials of one file, and render all formats of one composition or layout."""

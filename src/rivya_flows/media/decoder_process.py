@@ -228,6 +228,14 @@ def _decode(call: str, given: Mapping[str, Any], tell: Tell) -> Any:
         case "poster":
             still = poster(Path(given["path"]), given["side"], given["form"])
             return None if still is None else base64.b64encode(still).decode()
+        case "measure":
+            from rivya_cut.measuring import measure
+
+            return asdict(measure(Path(given["path"])))
+        case "frames":
+            from rivya_cut.frames import extract_frames
+
+            return extract_frames(Path(given["path"]), Path(given["folder"]), given["count"])
         case "credentials":
             from rivya_flows.media.content_credentials import read_credentials
 

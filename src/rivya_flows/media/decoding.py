@@ -20,12 +20,13 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
 from rivya_client.mime_types import mime_type_of_suffix, suffix_of
 from rivya_cut.composition import Composition, Layout
+from rivya_cut.measures import Measures
 from rivya_cut.metadata import MAX_LOST
 from rivya_cut.results import (
     GIF,
@@ -39,7 +40,8 @@ from rivya_cut.results import (
     poster_names,
 )
 from rivya_cut.subtitles import MAX_SUBTITLE_CHARACTERS, MAX_SUBTITLES
-from rivya_flows.media.bounds import MAX_POSTERS
+from rivya_flows.errors import MediaError
+from rivya_flows.media.bounds import MAX_MEASURED, MAX_POSTERS
 from rivya_flows.media.content_credentials import Credentials
 from rivya_flows.media.decoder import DecoderCall
 
@@ -47,10 +49,15 @@ MAX_LOST_CHARACTERS = 500
 _MAX_TIMELINE_BYTES = 8 << 20  # with as many captions, clips and repetitions as there may be
 _PROBE = TypeAdapter(Probe)
 _RENDERED = TypeAdapter(Rendered)
+_MEASURES = TypeAdapter(Measures)
+_NAMES = TypeAdapter(tuple[str, ...])
+_Made = TypeVar("_Made")
 _CREDENTIALS = TypeAdapter(Credentials | None)
 
 _POSTERS: dict[str, Future[bytes | None]] = {}
+_MEASURED: dict[tuple[int, ...], Future[Measures]] = {}
 os.register_at_fork(after_in_child=_POSTERS.clear)
+os.register_at_fork(after_in_child=_MEASURED.clear)
 
 _Form = Literal["jpeg", "webp"]
 
@@ -97,6 +104,34 @@ def _poster_of(path: Path, side: int, form: _Form) -> DecoderCall[bytes | None]:
     return DecoderCall("poster", path, {"path": str(path), "side": side, "form": form}, read)
 
 
+async def measure(path: Path) -> Measures:
+    """What is black, still, silent, clipped or of one colour in a medium; once for a file that stays as it is."""
+    try:
+        about = await asyncio.to_thread(path.stat)
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read: {error.strerror}") from error
+    mark = about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+    measured = _MEASURED.get(mark)
+    if measured is None or (measured.done() and measured.exception()):
+        call = DecoderCall("measure", path, {"path": str(path)}, checked_measures)
+        measured = _MEASURED[mark] = call.submit()
+        if len(_MEASURED) > MAX_MEASURED:
+            _MEASURED.pop(next(iter(_MEASURED)), None)
+    return await asyncio.shield(asyncio.wrap_future(measured))  # others may wait for it too
+
+
+async def frames(path: Path, folder: Path, count: int) -> tuple[Path, ...]:
+    """Write frames of a film or picture, see `rivya_cut.frames`; cancelling ends the decoding.
+
+    The folder must not exist. On success it has exactly the frames, and is gone after an error.
+    """
+    arguments = {"path": str(path), "folder": str(folder), "count": count}
+    call = DecoderCall(
+        "frames", path, arguments, lambda found: checked_frames(found, folder, count)
+    )
+    return await _filling(folder, call)
+
+
 def credentials(path: Path) -> Credentials | None:
     """The content credentials of a file; None if it has none. Needs the extra ``c2pa``."""
     return DecoderCall(
@@ -126,6 +161,11 @@ async def render(
     call = DecoderCall(
         name, about, arguments, lambda found: checked_rendered(found, work, folder), report
     )
+    return await _filling(folder, call)
+
+
+async def _filling(folder: Path, call: DecoderCall[_Made]) -> _Made:
+    """What a call makes in a new folder, which is gone if it makes nothing."""
     folder.mkdir(parents=True)
     try:
         return await call.wait_async()
@@ -151,6 +191,31 @@ def checked_probe(probe: Probe) -> Probe:
     if not suffix_of(probe.mime_type) or not math.isfinite(probe.duration_seconds or 0):
         raise ValueError("not a medium")
     return probe
+
+
+def checked_measures(found: object) -> Measures:
+    """The measures, if they can be those of a medium."""
+    measures = _MEASURES.validate_python(found)
+    shares = measures.black, measures.blank, measures.silent, measures.clipped
+    lengths = measures.seconds, measures.still, measures.width, measures.height
+    levels = measures.loudness, measures.peak
+    if not (
+        all(0 <= share <= 1 for share in shares if share is not None)
+        and all(length >= 0 for length in lengths if length is not None)
+        and all(math.isfinite(one) for one in (*lengths, *levels) if one is not None)
+    ):
+        raise ValueError("measures out of bounds")
+    return measures
+
+
+def checked_frames(found: object, folder: Path, count: int) -> tuple[Path, ...]:
+    """The frames that were written; ValueError if there are others than those asked for."""
+    names = _NAMES.validate_python(found)
+    wanted = tuple(f"{number:04}.png" for number in range(1, len(names) + 1))
+    regular = {one.name for one in folder.iterdir() if stat.S_ISREG(one.lstat().st_mode)}
+    if names != wanted or not 1 <= len(names) <= count or regular != {*names}:
+        raise ValueError("other frames than those asked for")
+    return tuple(folder / name for name in names)
 
 
 def checked_rendered(found: object, work: Composition | Layout, folder: Path) -> Rendered:

@@ -39,9 +39,10 @@ BY = (*_FACTS, *PERIODS)  # what charges are grouped by; any other name is that 
 
 @dataclass
 class Sum:
-    """A sum of charges; `open` purchases are not settled yet, and hold `held` credits."""
+    """A sum of charges; `open` purchases are not settled yet, and hold `held` credits; `lost` went for refused media."""
 
     credits: int = 0
+    lost: int = 0
     held: int = 0
     purchases: int = 0
     open: int = 0
@@ -49,6 +50,7 @@ class Sum:
     def add(self, charge: Charge) -> None:
         self.credits += charge.credits
         self.purchases += 1
+        self.lost += charge.credits if charge.lost else 0
         if not charge.settled:
             self.held += charge.credits
             self.open += 1

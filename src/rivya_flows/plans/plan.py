@@ -320,7 +320,8 @@ class PlannedStep:
     def attempts(self) -> int:
         """Purchases of one request, as written, at most."""
         turns = MAX_TURNS if self.kind.expects(self.step.with_) else 1
-        return turns * (1 + self.step.regenerate)
+        again = self.step.quality.then == "regenerate"
+        return turns * (1 + self.step.regenerate + again)
 
     @cached_property
     def shared_keys(self) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from rivya_flows.assets import Asset
+from rivya_flows.language.quality import Wanted
 from rivya_flows.questions.question import Question
 from rivya_flows.queue.events import AnswerGiven, BroughtFile, ItemFailed
 from rivya_flows.queue.items import Purchase
@@ -35,7 +36,11 @@ class UploadMedium:
 
 @dataclass(frozen=True, slots=True)
 class AskCache:
-    """Look for the result of an equal request; a forked run may have it by any of the `hashes`."""
+    """Look for the result of an equal request; a forked run may have it by any of the `hashes`.
+
+    Attributes:
+        wanted: Results whose media this refuses are none; None refuses nothing.
+    """
 
     step: str
     key: str
@@ -43,6 +48,7 @@ class AskCache:
     run_id: str | None = None
     index: bool = True
     hashes: tuple[str, ...] = ()
+    wanted: Wanted | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from rivya_flows.assets import Asset, Outputs
+from rivya_flows.language.quality import Fault
 from rivya_flows.steps.request import UploadedFile
 
 
@@ -252,6 +253,33 @@ class JobEnded(PurchaseEvent):
     late_seconds: float | None = None
 
 
+class MediaRefused(PurchaseEvent):
+    """All media of a succeeded job have faults that its step refuses: they were paid, and nothing uses them.
+
+    Attributes:
+        final_credits: What the job cost.
+        outputs: What the job gave, as of a completed item.
+        faults: Of all its media.
+    """
+
+    kind: Literal["media.refused"] = "media.refused"
+    final_credits: int
+    outputs: Outputs
+    faults: tuple[Fault, ...]
+
+
+class MediaAccepted(PurchaseEvent):
+    """A person takes media that were refused, and the run goes on with them.
+
+    Attributes:
+        final_credits: What the job cost.
+    """
+
+    kind: Literal["media.accepted"] = "media.accepted"
+    final_credits: int
+    by: AnsweredBy
+
+
 class ChatAnswered(PurchaseEvent):
     """A chat turn was answered and charged."""
 
@@ -444,6 +472,8 @@ Event = Annotated[
     | PurchaseRefused
     | PurchaseUncertain
     | JobEnded
+    | MediaRefused
+    | MediaAccepted
     | ChatAnswered
     | ItemCompleted
     | ItemFailed

@@ -37,9 +37,10 @@ def find_finished(state: State) -> dict[str, Finished]:
     """What a run has bought, by the cache key of the request as written."""
     found = {}
     for step_id, item in _bought_items(state):
-        written, made = item.requests[0], item.evaluated
+        given, alternative = given_by(item)
+        written, made = item.requests[0], item.requests[alternative]
         name = f"{written.request_hash}-{state.claims[written.request_hash, step_id, item.key]}"
-        credits, outputs = item.credits + item.saved, item.outputs or {}
+        credits, outputs = item.credits + item.saved, given or {}
         found[name] = Finished(
             state.run_id, label(step_id, item.key), outputs, credits, made.request_hash
         )
@@ -49,10 +50,17 @@ def find_finished(state: State) -> dict[str, Finished]:
 def _bought_items(state: State) -> Iterator[tuple[str, ItemState]]:
     """The items that gave something for a request that buys, and has a name."""
     for step_id, item in state.each():
-        if item.phase is Phase.COMPLETED and item.outputs is not None and item.requests:
+        if given_by(item)[0] is not None and item.requests:
             written = item.requests[0]
             if written.buys and (written.request_hash, step_id, item.key) in state.claims:
                 yield step_id, item
+
+
+def given_by(item: ItemState) -> tuple[Outputs | None, int]:
+    """What an item gave, or its newest job whose media were refused, and by which alternative."""
+    if item.phase is Phase.COMPLETED:
+        return item.outputs, item.alternative
+    return (item.lost[-1].outputs, item.lost[-1].alternative) if item.lost else (None, 0)
 
 
 def fork_of(state: State, step: str | None) -> Fork:

@@ -50,11 +50,12 @@ class Purchase(NamedTuple):
 
     Attributes:
         status: `planned` is not journaled yet, so nothing was sent; `intended` has no answer yet;
-            `accepted` runs; `succeeded`, `failed` and `answered` are settled; `refused` cost
-            nothing; `uncertain` counts as spent.
+            `accepted` runs; `succeeded`, `failed` and `answered` are settled; `lost` was paid, and
+            its media were refused; `refused` cost nothing; `uncertain` counts as spent.
         alternative: Which `fallback` of its step this is, counted from 1; 0 is as written.
         sent: What is known of the requests that were sent for it: `unknown` means that the service may
             have accepted one, as after an execution that ended without an answer.
+        outputs: Of one that is `lost`: what its job gave.
     """
 
     n: int
@@ -65,7 +66,15 @@ class Purchase(NamedTuple):
     intended_at: datetime
     priced_by: PricedBy = PricedBy()
     status: Literal[
-        "planned", "intended", "accepted", "succeeded", "failed", "answered", "refused", "uncertain"
+        "planned",
+        "intended",
+        "accepted",
+        "succeeded",
+        "lost",
+        "failed",
+        "answered",
+        "refused",
+        "uncertain",
     ] = "intended"
     task_id: str | None = None
     reserved: int | None = None
@@ -76,6 +85,7 @@ class Purchase(NamedTuple):
     usage: Mapping[str, JsonValue] | None = None
     alternative: int = 0
     sent: Literal["never", "unknown"] = "never"
+    outputs: Outputs | None = None
 
     @property
     def is_function(self) -> bool:
@@ -200,6 +210,11 @@ class ItemState(NamedTuple):
     @property
     def last_status(self) -> str | None:
         return self.purchases[-1].status if self.purchases else None
+
+    @property
+    def lost(self) -> tuple[Purchase, ...]:
+        """Its purchases whose media were refused."""
+        return tuple(one for one in self.purchases if one.status == "lost")
 
     @property
     def request(self) -> ItemRequest | None:

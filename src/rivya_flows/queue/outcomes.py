@@ -19,7 +19,7 @@ from rivya_client.catalogue.prices import price_of
 from rivya_flows.language.workflow import Step
 from rivya_flows.plans.names import label, short_label
 from rivya_flows.questions.question import QuestionName
-from rivya_flows.queue.events import Event, JobEnded, PurchaseRefused, RunResumed
+from rivya_flows.queue.events import Event, JobEnded, MediaRefused, PurchaseRefused, RunResumed
 from rivya_flows.queue.items import UNANSWERED, ItemState, Phase, Purchase
 from rivya_flows.queue.reviewing import REJECTED
 from rivya_flows.queue.state import Rest, State
@@ -52,6 +52,9 @@ def meaning_of_refusal(
     return "uncertain"
 
 
+QUALITY_FAILED = "quality_failed"
+"""Code of an item whose media were paid and refused."""
+
 REFUSED = "validation_failed"
 """Code of the service for a request that it cannot take. Source: contract, section 2.2."""
 
@@ -71,11 +74,33 @@ def fall_back(item: ItemState, code: str, why: str) -> ItemState:
     return item.fail(code, reason_of(item, why))
 
 
+def after_media_refused(step: Step, item: ItemState, why: str) -> ItemState:
+    """The item whose newest purchase is lost: once more, with its next alternative, or failed."""
+    if step.quality.then == "regenerate" and len(item.lost) == 1:
+        return item._replace(phase=Phase.READY)
+    if step.quality.then == "fallback":
+        return fall_back(item, QUALITY_FAILED, why)
+    return item.fail(QUALITY_FAILED, reason_of(item, why))
+
+
+def accept_media(item: ItemState, bought: Purchase) -> ItemState:
+    """The item with the media of a lost purchase, which a person takes."""
+    accepted = bought._replace(status="succeeded", error=None, outputs=None)
+    return item.with_purchase(accepted)._replace(
+        phase=Phase.COMPLETED,
+        alternative=bought.alternative,
+        outputs=bought.outputs,
+        reason=None,
+        code=None,
+    )
+
+
 def after_failure(step: Step, item: ItemState) -> tuple[ItemRequest, ...]:
-    """What is bought, one after the other, if the running job of an item and all after it fail."""
+    """What is bought, one after the other, if the running job of an item and all after it give nothing."""
     if item.request is None or item.request.is_function or not item.request.media:  # no job
         return ()
     again = max(0, item.granted - _beyond_spec(step, item, item.alternative))
+    again += step.quality.then == "regenerate" and not item.lost
     numbers = range(item.alternative + 1, len(item.requests))
     fallbacks = (item.requests[number] for number in numbers if not _count_failed(item, number))
     return (*[item.request] * again, *fallbacks)
@@ -101,14 +126,21 @@ def started_over(step: Step, item: ItemState) -> ItemState:
 
 def reason_of(item: ItemState, why: str) -> str:
     """Why an item failed for good, of each model, and what became of its credits."""
-    ended = {one.alternative: one for one in item.purchases if one.status in ("failed", "refused")}
+    statuses = ("failed", "refused", "lost")
+    ended = {one.alternative: one for one in item.purchases if one.status in statuses}
     if len(item.requests) > 1 and any(ended):
         why = "; ".join(
             f"{item.requests[number].model}: {one.error or 'the job failed':.300}"
             for number, one in sorted(ended.items())
         )
-    money = _given_back(item)
+    money = "; ".join(filter(None, [_given_back(item), _lost_credits(item)]))
     return f"{why.rstrip('.')}; {money}" if money else why
+
+
+def _lost_credits(item: ItemState) -> str:
+    """``12 credits lost``, of all refused media; "" for none."""
+    lost = sum(one.held for one in item.lost)
+    return f"{price_of(lost, lost)} lost" if lost else ""
 
 
 def _given_back(item: ItemState) -> str:
@@ -124,7 +156,7 @@ def _given_back(item: ItemState) -> str:
 
 def bought_instead(event: Event, state: State) -> str | None:
     """A sentence if an event made an item fall back, such as `stills: z-image failed; falling back to …`."""
-    if not isinstance(event, JobEnded | PurchaseRefused):
+    if not isinstance(event, JobEnded | PurchaseRefused | MediaRefused):
         return None
     item = state.item(event.step, event.key)
     closed = next((one for one in item.purchases if one.n == event.n), None)
@@ -132,6 +164,8 @@ def bought_instead(event: Event, state: State) -> str | None:
         return None
     before, now = (item.requests[n].model for n in (closed.alternative, item.alternative))
     how = "refused the request" if isinstance(event, PurchaseRefused) else "failed"
+    if isinstance(event, MediaRefused):
+        how = "made media that are refused"
     why = f" ({closed.error:.300})" if closed.error else ""
     again = " with other arguments" if now == before else ""
     return (
@@ -225,7 +259,7 @@ def _revive(state: State, step_id: str, item: ItemState, event: RunResumed) -> I
         return item.fail("uncertain", why)
     if status == "failed" and not jobs_left(state.spec(step_id), item):
         return item
-    if item.code == "unexpected_answer" and not named:
+    if item.code in ("unexpected_answer", QUALITY_FAILED) and not named:
         return item
     if status in ("intended", "accepted", "succeeded") and not given_up:
         phase = Phase.BUYING if status == "intended" else Phase.RUNNING
@@ -248,7 +282,7 @@ def _costs(item: ItemState) -> bool:
 
 def can_regenerate(item: ItemState, *, by_name: bool) -> bool:
     """Whether a resume could buy it again; what may be retrieved or count as spent, only `by_name`."""
-    failed = item.last_status == "failed"
+    failed = item.last_status in ("failed", "lost")
     return failed or has_no_answer(item) or (by_name and _may_be_given_up(item))
 
 

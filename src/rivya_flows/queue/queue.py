@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Literal, NamedTuple
 
+from rivya_flows.language.quality import Wanted
 from rivya_flows.language.workflow import PARTS, Part
 from rivya_flows.plans.names import idempotency_key, label, trace_name
 from rivya_flows.questions.open_questions import decide_at_deadline, open_questions
@@ -326,7 +327,15 @@ def _query_cache(
     if run_id is None and not index:
         return None
     hashes = tuple(one.request_hash for one in item.requests)
-    return AskCache(step_id, item.key, claimed_hash(state, step_id, item), run_id, index, hashes)
+    name, wanted = claimed_hash(state, step_id, item), wanted_media(state, step_id, request)
+    return AskCache(step_id, item.key, name, run_id, index, hashes, wanted)
+
+
+def wanted_media(state: State, step_id: str, request: ItemRequest) -> Wanted:
+    """What the media of a request must be for its step."""
+    planned = state.planned_step(step_id)
+    expected = planned.kind.expected_media(request, state.plan.catalogue)
+    return Wanted(expected, planned.step.quality)
 
 
 def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -> list[Action]:

@@ -20,7 +20,14 @@ from rivya_flows.queue.evaluation import claim
 from rivya_flows.queue.events import AnswerGiven, Event, RunFrozen
 from rivya_flows.queue.forks import made_again_by
 from rivya_flows.queue.items import ItemState, Phase, Purchase, SentBack, next_round
-from rivya_flows.queue.outcomes import apply_resume, fall_back, is_refusal_of_request, jobs_left
+from rivya_flows.queue.outcomes import (
+    accept_media,
+    after_media_refused,
+    apply_resume,
+    fall_back,
+    is_refusal_of_request,
+    jobs_left,
+)
 from rivya_flows.queue.state import PoolLimit, State
 from rivya_flows.spec.load import load
 from rivya_flows.steps import structured_output
@@ -224,6 +231,12 @@ def _purchase(state: State, event: events.PurchaseEvent) -> None:
             item = updated_with(status=event.status, final=event.final_credits, error=event.error)
             if event.status == "failed":
                 item = _job_failed(state, event, item)
+        case events.MediaRefused():
+            why = "; ".join(one.text for one in event.faults)
+            item = updated_with(status="lost", error=why, outputs=event.outputs)
+            item = after_media_refused(state.spec(event.step), item, why)
+        case events.MediaAccepted() if bought.status == "lost" and item.phase is Phase.FAILED:
+            item = accept_media(item, bought)
         case events.ChatAnswered():
             item = updated_with(
                 status="answered",

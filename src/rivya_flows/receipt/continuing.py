@@ -33,6 +33,7 @@ _REASONS = _REFUSED | {
     "over_budget": "the budget did not cover it",
     "over_step_budget": "the budget of its step did not cover it",
     "job_failed": "the service took the job, and the job failed",
+    "quality_failed": "the media were paid, and refused for their faults",
     "job_status_unknown": "the service ended the job with a status that is not known",
     "unexpected_answer": "the model did not answer in the form that the step expects",
     "uncertain": "no answer arrived, so it is not known whether the service took the request",
@@ -45,7 +46,7 @@ _REASONS = _REFUSED | {
     "media": "a file could not be used",
 }
 
-BOUGHT_AGAIN = ("job_failed", "job_status_unknown", "unexpected_answer")
+BOUGHT_AGAIN = ("job_failed", "job_status_unknown", "unexpected_answer", "quality_failed")
 """Codes of items that only ``resume --regenerate`` buys again."""
 
 
@@ -129,6 +130,9 @@ def continuation(receipt: Receipt) -> Continuation:
     if lost := _items_with(receipt, {"download"}):
         options = "".join(f" --regenerate {shlex.quote(name)}" for name in lost[:_FEW])
         more = f"; where results are gone for good, buy them again: {command}{options}"
+    if faulty := _items_with(receipt, {"quality_failed"}):
+        options = "".join(f" --accept {shlex.quote(name)}" for name in faulty[:_FEW])
+        more += f"; where a person finds the media good, use them for nothing: {resume}{options}"
     if refused:
         name, *rest = _items_with(receipt, refused)
         name += f" and {len(rest)} more" if rest else ""

@@ -10,6 +10,7 @@ from typing import Any
 from rivya_flows.assets import Asset, Outputs, as_asset, assets_in, output_assets
 from rivya_flows.estimate.estimate import Estimate, remaining
 from rivya_flows.language.canonical import canonical
+from rivya_flows.language.quality import REFUSED_MEDIA, measures_in
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.wording import cut
 from rivya_flows.plans.names import label, subject_of
@@ -18,7 +19,7 @@ from rivya_flows.questions.question import BUDGET, Question
 from rivya_flows.queue.evaluation import candidates_before
 from rivya_flows.queue.events import OtherRun, RunFrozen, RunResumed, Stamped
 from rivya_flows.queue.items import ItemState, Phase
-from rivya_flows.queue.queue import replay
+from rivya_flows.queue.queue import replay, wanted_media
 from rivya_flows.queue.reviewing import is_reviewed, person_of
 from rivya_flows.queue.scope import item_status, outputs_of
 from rivya_flows.queue.state import State
@@ -103,6 +104,7 @@ def sum_credits(
         before=before,
         after=after,
         spent=state.spent,
+        lost=sum(one.held for _, item in state.each() for one in item.lost),
         saved=state.saved,
         budget=state.cap,
         needed=rest and rest.min,
@@ -188,6 +190,8 @@ def _item(
     of_kind: dict[str, Any] = {name: outputs.get(name) for name in kind.row}
     if "alternative" in of_kind:
         of_kind["alternative"] = item.alternative
+    if "faults" in of_kind:
+        of_kind["faults"] = _faults(state, step_id, item)
     if "choice" in of_kind:
         of_kind["choice"] = choice_of(state, step_id, item, question)
     if item.pool:
@@ -206,7 +210,7 @@ def _item(
         params=_map(arguments.get("params")),
         task_ids=task_ids,
         assets=_own_media(kind, outputs, media) if item.phase is Phase.COMPLETED else (),
-        files=tuple(model.File(**vars(one)) for one in item.files),
+        files=(*(model.File(**vars(one)) for one in item.files), *_refused_files(item)),
         parents=_parents(item),
         text=_text(outputs.get("text")),
         json=outputs.get("json"),
@@ -215,6 +219,32 @@ def _item(
         waits=history.waits.get((step_id, item.key), ()),
         **of_kind,
     )
+
+
+def _faults(state: State, step_id: str, item: ItemState) -> tuple[str, ...]:
+    """The faults of the media that an item gave."""
+    if item.request is None or item.outputs is None:
+        return ()
+    wanted = wanted_media(state, step_id, item.request)
+    found = measures_in(item.outputs)
+    return tuple(fault.text for one in found for fault in wanted.faults_of(one))
+
+
+def _refused_files(item: ItemState) -> Iterator[model.File]:
+    """The media that an item paid for, and that were refused for their faults."""
+    refused = [one.outputs for one in item.lost if one.outputs is not None]
+    if item.outputs is not None:
+        refused.append({**item.outputs, "assets": item.outputs.get(REFUSED_MEDIA, [])})
+    for outputs in refused:
+        for index, asset in enumerate(assets_in(outputs["assets"])):
+            yield model.File(
+                task_id=str(outputs.get("task_id")),
+                index=index,
+                sha256=asset.sha256,
+                size_bytes=asset.size_bytes or 0,
+                url=asset.url,
+                mime_type=asset.mime_type,
+            )
 
 
 def choice_of(

@@ -166,6 +166,9 @@ def moment(at: float) -> datetime:
 _ENDED = ("succeeded", "failed")
 _OPEN = ("queued", "processing")
 _UNKNOWN = ("uncertain", "intended")
+_STATUS = {"lost": "succeeded"}
+"""What the service calls the outcome of a purchase, where it has another name."""
+
 _NOT_COMPARED = (*_UNKNOWN, "answered")
 
 
@@ -250,9 +253,9 @@ def _differences(row: Purchase, jobs: Mapping[str, JobSeen | None]) -> Iterator[
         held = credits_of(row.held)
         message = f"{task} is {status} at the service; {held} held for it here may be free"
         yield _difference("not_settled", row.status, status, message, row)
-    elif row.final is not None and status != row.status:
-        message = f"{task} is {status} at the service and {row.status} here"
-        yield _difference("other_status", row.status, status, message, row)
+    elif row.final is not None and status != (ours := _STATUS.get(row.status, row.status)):
+        message = f"{task} is {status} at the service and {ours} here"
+        yield _difference("other_status", ours, status, message, row)
     # The final cost may stay 0 until the job has ended.
     elif None not in (row.final, final) and final != row.final and status not in _OPEN:
         message = f"{task} cost {final} at the service and {row.final} here"

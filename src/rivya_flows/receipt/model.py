@@ -116,6 +116,8 @@ class Credits(Part):
     """The wallet behind the last settlement; null where the service did not say."""
     spent: Count
     """Sum of `held` over the ledger."""
+    lost: Count
+    """What media cost that were refused for their faults; `spent` has it too."""
     saved: Count
     """What the cache, or the forked run, brought for nothing."""
     budget: Count | None
@@ -135,7 +137,7 @@ class Credits(Part):
 
 
 class File(SparsePart):
-    """A downloaded result of a failed item."""
+    """A downloaded result that nothing uses: one that cannot be decoded, or was refused for its faults."""
 
     task_id: str
     """The job."""
@@ -147,6 +149,8 @@ class File(SparsePart):
     """How large it is."""
     url: str | None
     """Where it came from; such addresses may expire."""
+    mime_type: str | None = None
+    """Of a medium that was refused; null of one that cannot be decoded."""
     path: str | None = None
     """A copy on the machine that wrote the receipt; not there where the bytes are gone."""
 
@@ -354,7 +358,7 @@ class Item(SparsePart):
     assets: tuple[Asset | Upload, ...]
     """The media that it made or chose."""
     files: tuple[File, ...]
-    """Results of its jobs that were downloaded although the item failed, such as one that cannot be decoded."""
+    """Results of its jobs that nothing uses: those that cannot be decoded, or were refused for their faults."""
     parents: tuple[str, ...]
     """Media that it was made from: SHA-256 of each, in hex."""
     text: str | None
@@ -363,6 +367,8 @@ class Item(SparsePart):
     """The same, read in the asked shape; null without one."""
     alternative: Count = 0
     """Of a `generate`: the `fallback` that served, or was tried last, counted from 1; 0 is the request as written. `model`, `prompt` and `params` are those of it."""
+    faults: tuple[str, ...] | None = None
+    """Of a `generate`: the faults of its media that `quality` does not refuse."""
     by: dict[str, Rendition] | None = None
     """Of a `compose` or `layout`: its medium by format, such as `9:16`; without formats by size, such as `720x1280`."""
     captions: Captions | None = None
@@ -454,7 +460,7 @@ class Purchase(Part):
     task_id: str | None
     """The job or completion; null while no answer is known."""
     status: Literal[
-        "intended", "accepted", "succeeded", "failed", "answered", "refused", "uncertain"
+        "intended", "accepted", "succeeded", "lost", "failed", "answered", "refused", "uncertain"
     ]
     """See below."""
     reserved: Count
@@ -462,7 +468,7 @@ class Purchase(Part):
     final: Count | None
     """What it cost; null while it is not settled."""
     reason: str | None
-    """What the service said about a failure or a refusal, or why the outcome is not known."""
+    """What the service said about a failure or a refusal, for which faults the media were refused, or why the outcome is not known."""
     held: Count
     """What it takes up of the budget: `final`, else `reserved`."""
 

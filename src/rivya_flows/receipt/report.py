@@ -360,7 +360,8 @@ def _names(receipt: Receipt, named: Set[str]) -> Iterator[tuple[str, str]]:
         for file in item.files:
             # Whatever it is, it was paid for.
             stem = f"{step.id}-{item.key[:_LONGEST_KEY]}-{file.index + 1}"
-            yield file.sha256, f"media/{file_name(stem, None)}.bin"
+            refused = file_name(f"{stem}-refused", file.mime_type) if file.mime_type else ""
+            yield file.sha256, f"media/{refused or f'{file_name(stem, None)}.bin'}"
 
 
 def _stem(name: str, formats: tuple[str, ...], used: Counter[str], key: str) -> str:

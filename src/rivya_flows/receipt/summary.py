@@ -66,7 +66,8 @@ def sentence(receipt: Receipt) -> str:
     if failed and parts:
         made = f"done: {made}"
     saved = f", {receipt.credits.saved} saved" if receipt.credits.saved else ""
-    return f"{failed}{made}; {credits_of(receipt.credits.spent)}{saved}"
+    lost = f", {receipt.credits.lost} lost" if receipt.credits.lost else ""
+    return f"{failed}{made}; {credits_of(receipt.credits.spent)}{lost}{saved}"
 
 
 def steps_done(receipt: Receipt) -> Iterator[tuple[str, int]]:
@@ -151,13 +152,23 @@ def notes(receipt: Receipt) -> list[str]:
 
 
 def shortfalls(receipt: Receipt) -> list[str]:
-    """A line for the steps whose last round was taken though `until` was not true, and for all that a film lacks."""
+    """A line for the steps whose last round was taken though `until` was not true, for all that a film lacks, and for
+    the faults of media.
+    """
     reasons = (one for one in receipt.each() if one[1].status in DONE and one[1].reason)
-    return [f"{name_alike(same)}: {same[0][1].reason}" for same in alike(reasons)] + [
-        f"{label(step.id, item.key)}: lost: {one}"
-        for step, item in receipt.each()
-        for one in item.lost or ()
-    ]
+    return (
+        [f"{name_alike(same)}: {same[0][1].reason}" for same in alike(reasons)]
+        + [
+            f"{label(step.id, item.key)}: lost: {one}"
+            for step, item in receipt.each()
+            for one in item.lost or ()
+        ]
+        + [
+            f"{label(step.id, item.key)}: {one}"
+            for step, item in receipt.each()
+            for one in item.faults or ()
+        ]
+    )
 
 
 def account_line(receipt: Receipt) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,13 +22,21 @@ from rivya_flows.questions.open_questions import answerable
 from rivya_flows.questions.question import BUDGET, Answer
 from rivya_flows.questions.reading_answers import read_answers
 from rivya_flows.queue.budget import NOT_BOUGHT
-from rivya_flows.queue.events import AnsweredBy, AnswerGiven, Channel, RunResumed, Unpaid
+from rivya_flows.queue.events import (
+    AnsweredBy,
+    AnswerGiven,
+    Channel,
+    Event,
+    MediaAccepted,
+    RunResumed,
+    Unpaid,
+)
 from rivya_flows.queue.items import Phase
 from rivya_flows.queue.outcomes import can_regenerate
 from rivya_flows.queue.queue import replay, step
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.continuing import BOUGHT_AGAIN
-from rivya_flows.receipt.phrases import is_sandbox, total_of
+from rivya_flows.receipt.phrases import credits_of, is_sandbox, total_of
 from rivya_flows.receipt.questions import answer_line
 from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.receipt.summary import is_owed
@@ -41,9 +49,14 @@ from rivya_flows.store.database import in_thread
 
 @dataclass(frozen=True, kw_only=True)
 class ResumeOptions(RunOptions):
-    """What a user asks of a resume; answers are ``STEP=KEY`` texts, or choices by step."""
+    """What a user asks of a resume; answers are ``STEP=KEY`` texts, or choices by step.
+
+    Attributes:
+        accept: Steps, or ``step[key]``, whose media were refused and are taken after all; ``*`` is all.
+    """
 
     answers: Sequence[str] | Mapping[str, Answer] = ()
+    accept: tuple[str, ...] = ()
     by: str | None = None
     channel: Channel = "command"
 
@@ -84,6 +97,7 @@ class _Resume:
     options: ResumeOptions
     reporter: RunReporter
     answers: tuple[AnswerGiven, ...]
+    accepted: tuple[MediaAccepted, ...]
     before: State
     state: State
     resumed: RunResumed
@@ -115,7 +129,11 @@ class _Resume:
         to_buy = f"; still to buy: {total_of(left)}" if left and buys else ""
         notify(f"run {run_id}: resuming{to_buy}")
         # First of all, so that no answer is lost with an execution that does not begin.
-        await in_thread(append_events, self.context.journal, run_id, self.answers)
+        first: tuple[Event, ...] = (*self.accepted, *self.answers)
+        await in_thread(append_events, self.context.journal, run_id, first)
+        for one in self.accepted:
+            name = label(one.step, one.key)
+            notify(f"{name}: its media are taken after all, for {credits_of(one.final_credits)}")
         for answer in self.answers:
             notify(answer_line(answer))
         options = replace(self.options, budget=budget, unpaid=unpaid)
@@ -129,7 +147,7 @@ class _Resume:
         lacks = options.budget is not None and any(
             item.phase is Phase.FAILED or item.code == NOT_BOUGHT for _, item in self.before.each()
         )
-        more = options.regenerate or options.resubmit or lacks
+        more = options.regenerate or options.resubmit or options.accept or lacks
         return not (more or is_owed(self.reporter.receipt()))
 
     async def _unpaid(self) -> tuple[Unpaid | None, int | None, Estimate | None]:
@@ -179,7 +197,8 @@ async def _open_resume(name: str, options: ResumeOptions, caller: Caller) -> Asy
         answers = (*waiting, *given)
         # Why it buys nothing new, whatever that costs.
         unpaid: Unpaid | None = None
-        buys = options.regenerate or options.resubmit or options.budget is not None
+        more = (options.regenerate, options.resubmit, options.accept)
+        buys = any(more) or options.budget is not None
         if before.ended == "completed" and not (buys or answers):
             unpaid = "completed"
         elif any(one.step == BUDGET and one.answer == "no" for one in answers):
@@ -189,7 +208,21 @@ async def _open_resume(name: str, options: ResumeOptions, caller: Caller) -> Asy
         for answer in given:  # what they let the run buy is priced before they count
             step(state, answer)
         state.rehearses = False
-        yield _Resume(context, caller, options, reporter, answers, before, state, resumed)
+        accepted = (*_accepted(before, options.accept, by),)
+        for taken in accepted:
+            step(state, taken)
+        states = (before, state)
+        yield _Resume(context, caller, options, reporter, answers, accepted, *states, resumed)
+
+
+def _accepted(state: State, names: Collection[str], by: AnsweredBy) -> Iterator[MediaAccepted]:
+    """The newest refused media of each failed item that is named."""
+    for step_id, item in state.each():
+        name = label(step_id, item.key)
+        if item.phase is Phase.FAILED and item.lost and {"*", step_id, name}.intersection(names):
+            bought = item.lost[-1]
+            of = {"step": step_id, "key": item.key, "n": bought.n, "by": by}
+            yield MediaAccepted(**of, final_credits=bought.held)
 
 
 def continue_here(settings: Settings, run_id: str) -> bool:
@@ -210,17 +243,21 @@ def continue_here(settings: Settings, run_id: str) -> bool:
 def _check_names(state: State, options: ResumeOptions, notify: Callable[[str], object]) -> None:
     """Refuses a mistyped step, which would silently do nothing; says what will not be bought again."""
     known, uncertain, failed = {"*", *state.steps}, list[str](), set[str]()
+    refused = dict[str, None]()
     for step_id, item in state.each():
         known.add(name := label(step_id, item.key))
+        if item.lost and item.phase is Phase.FAILED:
+            refused |= {"*": None, step_id: None, name: None}
         if item.last is not None and item.last.status in ("uncertain", "intended"):
             uncertain.append(name)
         failed |= {one for one in ("*", step_id, name) if can_regenerate(item, by_name=one == name)}
-    for option, names, right, likely in (
-        ("--regenerate", options.regenerate, known, state.plan.order),
-        ("--resubmit", options.resubmit, uncertain, uncertain),
+    for option, names, right, likely, without in (
+        ("--regenerate", options.regenerate, known, state.plan.order, ""),
+        ("--resubmit", options.resubmit, uncertain, uncertain, "uncertain purchase"),
+        ("--accept", options.accept, refused, [*refused], "refused media"),
     ):
         if wrong := [name for name in names if name not in right]:
-            hint = suggest(wrong[0], likely) or "the run has no uncertain purchase"
+            hint = suggest(wrong[0], likely) or f"the run has no {without}"
             raise UsageError(f"{option}: the run has no {wrong[0]!r}", hint)
     for name in options.regenerate:
         if name not in failed:  # only failed jobs are

@@ -67,7 +67,7 @@ class Chat(Kind):
     says = "Asks a chat model."
     takes = ChatWith
     outputs = ("text", "json", "session_id", "usage")
-    idle = ("regenerate", "fallback", "timeout")
+    idle = ("regenerate", "fallback", "quality", "timeout")
     route = Route(
         "chat",
         lambda client, body, key, retry: client.chat.complete(

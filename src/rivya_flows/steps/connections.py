@@ -171,7 +171,16 @@ class Include(Kind):
     says = "Runs another spec as part of this one."
     takes = IncludeWith
     outputs = ("outputs", "assets")
-    idle = ("retry", "regenerate", "fallback", "timeout", "max_parallel", "cache", "budget")
+    idle = (
+        "retry",
+        "regenerate",
+        "fallback",
+        "quality",
+        "timeout",
+        "max_parallel",
+        "cache",
+        "budget",
+    )
     buys = True
     is_for_results = False
     passes_on = True

@@ -95,7 +95,7 @@ LayoutWith = computable(
 class Cut(Kind):
     """Finishes media on this machine; 0 credits."""
 
-    idle = ("retry", "regenerate", "fallback", "max_parallel", "budget", "repeat")
+    idle = ("retry", "regenerate", "fallback", "quality", "max_parallel", "budget", "repeat")
     takes_brand = True
     reads = ("clips",)
     row = ("by", "captions", "poster", "posters", "gif", "timeline", "loudness", "lost")

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
 
-from rivya_client.catalogue.catalogue import Model, Param
-from rivya_client.catalogue.common import COMMON, COMMON_NAMES
+from rivya_client.catalogue.catalogue import Catalogue, Model, Param
+from rivya_client.catalogue.common import COMMON, COMMON_NAMES, common_params
 from rivya_client.catalogue.prices import Price, price
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import with_words
 from rivya_flows.language.canonical import canonical, whole
-from rivya_flows.language.common_params import in_own_words
+from rivya_flows.language.common_params import asked_seconds, in_own_words
 from rivya_flows.language.expressions.inference import TEXTS
 from rivya_flows.language.expressions.output_types import (
     PROSE,
@@ -24,6 +24,7 @@ from rivya_flows.language.expressions.output_types import (
     list_of,
 )
 from rivya_flows.language.field_types import Flag, SpecModel, Takes, Value, keys_of
+from rivya_flows.language.quality import Expected
 from rivya_flows.language.request_checks import check_prompt, coerce_params
 from rivya_flows.language.wording import an
 from rivya_flows.similar_names import nearest
@@ -92,7 +93,7 @@ class Generate(Kind):
     )
     idle = ()
     gives_media = True
-    row = ("alternative",)
+    row = ("alternative", "faults")
 
     def request(self, given: Arguments, world: World) -> ItemRequest | None:
         prompt, media = given.text("prompt"), given.media("references", world.files)
@@ -173,6 +174,10 @@ class Generate(Kind):
             body["params"] = params
         return whole(canonical({**body, "client_request_id": trace[:128]}))
 
+    def expected_media(self, request: ItemRequest, catalogue: Catalogue) -> Expected:
+        model = catalogue.get(request.model or "")
+        return Expected() if model is None else _expected(model, request)
+
     def takes_words(self, with_: SpecModel) -> bool:
         return isinstance(with_, GenerateWith) and with_.prompt is not None and with_.brand
 
@@ -189,6 +194,26 @@ class Generate(Kind):
         hints = {key: own for key in unknown if len(key) > _MAX_KEY or not nearest(key, known)}
         common = {key: COMMON_NAMES[key] for key in unknown if key in COMMON_NAMES}
         return hints | {key: f"write `{name}:`, as for every model" for key, name in common.items()}
+
+
+_SOUND = ("sound", "generate_audio")
+"""What models of films call whether there is sound. Source: the list of models."""
+
+
+def _expected(model: Model, request: ItemRequest) -> Expected:
+    """A model may take the shape of a reference where none is asked for."""
+    params = request.arguments.get("params")
+    sent = params if isinstance(params, Mapping) else {}
+    takes, aspect = common_params(model).get("aspect"), None
+    if takes is not None and takes.own.key in sent:
+        spelled = {own: common for common, own in takes.spelled.items()}
+        wide, _, high = spelled.get(str(sent[takes.own.key]), "").partition(":")
+        aspect = int(wide) / int(high) if high else None
+    switch = next(filter(None, map(model.param, _SOUND)), None)
+    asked = switch is not None and sent.get(switch.key, switch.default) in (True, "true")
+    heard = any(one.media == "audio" for one in request.uploads)
+    has_sound = model.category == "audio" or (model.category == "video" and (asked or heard))
+    return Expected(asked_seconds(model, request.arguments), aspect, has_sound)
 
 
 def _arguments_of_a_request(given: Mapping[str, Any]) -> dict[str, Any]:

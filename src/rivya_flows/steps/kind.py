@@ -21,13 +21,14 @@ from rivya_flows.language.expressions.output_types import ANY, NUMBER, PROSE, Sc
 from rivya_flows.language.expressions.resolve import steps_named
 from rivya_flows.language.field_types import SpecModel, Takes, Value, fields_of
 from rivya_flows.language.matrix import LOOPS
+from rivya_flows.language.quality import Expected
 from rivya_flows.language.syntax.tree import Path as TreePath
 from rivya_flows.language.wording import an
 from rivya_flows.language.workflow import Part
 from rivya_flows.steps.arguments import Arguments, World
 from rivya_flows.steps.request import FUNCTION, ItemRequest, PricedBy, Route, UploadedFile
 
-UNPAID = ("regenerate", "fallback", "timeout", "max_parallel", "cache", "repeat")
+UNPAID = ("regenerate", "fallback", "quality", "timeout", "max_parallel", "cache", "repeat")
 """Keys of a step that have no effect where nothing is bought."""
 
 
@@ -155,7 +156,7 @@ class Kind:
     price_note: str = "its own price"
     route: Route | None = None
     media: str = ""
-    idle: tuple[str, ...] = ("fallback",)
+    idle: tuple[str, ...] = ("fallback", "quality")
     reads: tuple[str, ...] = ()
     evaluates: tuple[str, ...] = ()
     examples: Mapping[str, str] = MappingProxyType({})
@@ -230,6 +231,10 @@ class Kind:
     def expects(self, with_: SpecModel) -> JsonValue:
         """The fields that its answer must have, for which it is asked again; None if any will do."""
         return None
+
+    def expected_media(self, request: ItemRequest, catalogue: Catalogue) -> Expected:
+        """What a request asked for, which its media are measured by."""
+        return Expected()
 
     def takes_words(self, with_: SpecModel) -> bool:
         """Whether the words of a brand are added to what it asks for."""

@@ -23,7 +23,7 @@ _Purchase = tuple[str, str, str, int]  # run, step, key and number
 
 
 class Charge(NamedTuple):
-    """What one purchase takes from the wallet: reserved, then what it cost, which is `settled`."""
+    """What one purchase takes from the wallet: reserved, then what it cost, which is `settled`; `lost` for media that were refused."""
 
     run_id: str
     run_name: str
@@ -34,6 +34,7 @@ class Charge(NamedTuple):
     at: float
     credits: int
     settled: bool
+    lost: bool
 
 
 def spent_by(engine: Engine, beginning: str) -> dict[str, tuple[int, int]]:
@@ -51,7 +52,11 @@ def charges(engine: Engine, *, since: float | None, until: float | None) -> Iter
     """The charges of all runs, the oldest first, intended from `since` until before `until`, in Unix seconds."""
     of_run = (RUNS.c.name, RUNS.c.labels, RUNS.c.service)
     query = (
-        select(CHARGES.c.run_id, *of_run, *CHARGES.c["step", "model", "at", "credits", "settled"])
+        select(
+            CHARGES.c.run_id,
+            *of_run,
+            *CHARGES.c["step", "model", "at", "credits", "settled", "lost"],
+        )
         .join(RUNS, RUNS.c.run_id == CHARGES.c.run_id)
         .order_by(CHARGES.c.at, CHARGES.c.run_id, CHARGES.c.purchase)
     )
@@ -75,6 +80,8 @@ def credits_after(event: Event) -> tuple[int, bool] | None:
     if event.kind == "purchase.refused":
         return 0, True
     if event.kind == "job.ended" or event.kind == "chat.answered":
+        return event.final_credits, True
+    if event.kind == "media.refused" or event.kind == "media.accepted":
         return event.final_credits, True
     return None
 

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 from rivya_flows.errors import PoolExceededError, UsageError
 from rivya_flows.queue.events import (
     Event,
+    MediaRefused,
     PoolTotal,
     PurchaseEvent,
     PurchaseIntended,
@@ -208,7 +209,7 @@ _NEW = insert(CHARGES)
 _CHANGE = (
     update(CHARGES)
     .where(CHARGES.c.run_id == bindparam("of_run"), CHARGES.c.purchase == bindparam("of_purchase"))
-    .values(credits=bindparam("credits"), settled=bindparam("settled"))
+    .values({name: bindparam(name) for name in ("credits", "settled", "lost")})
 )
 
 _ChargeId = tuple[str, str]  # the primary key of a charge: run_id, purchase
@@ -264,7 +265,8 @@ class Reservations:
         self._totals.update(totals.maps[0])
         self._charges.update(charges.maps[0])
         for event, key, credits, settled in changes:
-            row = {"credits": credits, "settled": settled}
+            lost = isinstance(event, MediaRefused)
+            row = {"credits": credits, "settled": settled, "lost": lost}
             if isinstance(event, PurchaseIntended):
                 model = None if event.model is None else stored_name(event.model)
                 of_intent = {"step": event.step, "model": model, "at": self._at}

@@ -89,6 +89,8 @@ CHARGES = Table(
     # Reserved, then what it cost; 0 once it is refused. One whose outcome is unknown counts.
     Column("credits", BigInteger, nullable=False),
     Column("settled", Boolean, nullable=False),
+    # Its media were refused for their faults.
+    Column("lost", Boolean, nullable=False),
     Index("charges_by_time", "at"),
 )
 

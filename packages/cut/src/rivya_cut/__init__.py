@@ -16,7 +16,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rivya_cut.api import load as load, probe as probe, render as render
+    from rivya_cut.api import (
+        extract_frames as extract_frames,
+        load as load,
+        measure as measure,
+        probe as probe,
+        render as render,
+    )
     from rivya_cut.composition import (
         Captions as Captions,
         Clip as Clip,
@@ -29,12 +35,14 @@ if TYPE_CHECKING:
         Transcript as Transcript,
         Transition as Transition,
     )
+    from rivya_cut.measures import Measures as Measures
     from rivya_cut.results import Loudness as Loudness, Probe as Probe, Rendered as Rendered
     from rivya_cut.subtitles import Cue as Cue
 
 _NAMES = {
-    "api": "load probe render",
+    "api": "extract_frames load measure probe render",
     "composition": "Captions Clip Composition EndCard Layout Look Overlay Transcript Sound Transition",
+    "measures": "Measures",
     "results": "Loudness Probe Rendered",
     "subtitles": "Cue",
 }

@@ -1,4 +1,4 @@
-"""What `rivya_cut` offers: read a cut, render it, probe a file."""
+"""What `rivya_cut` offers: read a cut, render it, probe and measure a file, take frames of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rivya_client.errors import MediaError, UsageError
-from rivya_cut import final_cut, reading, stills
+from rivya_cut import final_cut, frames, measuring, reading, stills
 from rivya_cut.captions import srt
 from rivya_cut.composition import (
     Captions,
@@ -29,6 +29,7 @@ from rivya_cut.composition import (
     Transcript,
     Transition,
 )
+from rivya_cut.measures import Measures
 from rivya_cut.results import Probe, Rendered
 from rivya_cut.sources import sources_of
 from rivya_cut.subtitles import MAX_SUBTITLE_BYTES, Cue, parse_subtitles
@@ -113,6 +114,29 @@ def probe(path: Path | str) -> Probe:
     """
     _check_opens(Path(path))
     return reading.probe(Path(path))
+
+
+def measure(path: Path | str) -> Measures:
+    """What is black, still, silent, clipped or of one colour in a media file.
+
+    Raises:
+        MediaError: As `probe`, and where a later part cannot be decoded.
+    """
+    _check_opens(Path(path))
+    return measuring.measure(Path(path))
+
+
+def extract_frames(path: Path | str, folder: Path | str, count: int = 1) -> tuple[str, ...]:
+    """Write frames of a film, evenly spaced, as PNG into a folder, which is created; gives their names.
+
+    The first and the last are among them; one alone is the middle one. A picture gives itself.
+
+    Raises:
+        MediaError: It is a sound, or as `measure`, or the folder cannot be written to.
+    """
+    _check_opens(Path(path))
+    with create_folder(Path(folder)) as made:
+        return frames.extract_frames(Path(path), made, count)
 
 
 @contextmanager

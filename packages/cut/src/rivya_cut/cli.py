@@ -73,6 +73,15 @@ def probe(file: Path) -> None:
     click.echo(json.dumps(asdict(api.probe(file)), indent=2))
 
 
+@program.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def measure(file: Path) -> None:
+    """Print what is black, still, silent, clipped or of one colour in a media FILE as JSON."""
+    from rivya_cut import api
+
+    click.echo(json.dumps(asdict(api.measure(file)), indent=2))
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Call the command; gives 0, 1 for an error, 2 for a wrong call or cut, 128 + n after signal n."""
     try:

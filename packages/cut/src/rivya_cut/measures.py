@@ -1,10 +1,10 @@
-"""Measures of a medium: what is black, still, silent, clipped or of one colour in it; and frames of it."""
+"""What is measured on a medium."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+
+from rivya_client.mime_types import MediaKind
 
 MAX_FRAMES = 32
 """Frames that are taken of one medium."""
@@ -15,19 +15,19 @@ class Measures:
     """What was measured on a medium; None where there is no picture, or no sound.
 
     Attributes:
-        seconds: Of what can be decoded; None for an image.
+        seconds: Of what can be decoded, of the picture if there is one; None for an image.
         width, height: Pixels, as displayed.
-        black: Share of the length whose picture is black, 0 to 1.
-        still: Longest stretch without motion, in seconds.
-        blank: Share of the pictures that are of one colour, 0 to 1.
+        black: Share of the length whose picture is black, 0 to 1; None for an image.
+        still: Longest stretch without motion, in seconds; None for an image.
+        blank: Share of the length whose picture is of one colour, 0 to 1; 0 or 1 for an image.
         sound: Whether it has a sound track.
         silent: Share of the length that is silent, 0 to 1.
         clipped: Share of the samples at full scale, 0 to 1.
         loudness: Integrated, in LUFS; None below the gate too.
-        peak: In dBFS; None for digital silence too.
+        peak: Greatest sample, in dBFS; None for digital silence too.
     """
 
-    media: Literal["image", "video", "audio"]
+    media: MediaKind
     seconds: float | None = None
     width: int | None = None
     height: int | None = None
@@ -39,17 +39,3 @@ class Measures:
     clipped: float | None = None
     loudness: float | None = None
     peak: float | None = None
-
-
-def measure(path: Path) -> Measures:
-    """Measures an untrusted medium by its bytes; MediaError if it cannot be decoded."""
-    raise NotImplementedError(path)
-
-
-def extract_frames(path: Path, folder: Path, count: int) -> tuple[str, ...]:
-    """Writes so many frames of a film or picture as PNG, the first and the last among them; gives their names.
-
-    Args:
-        count: 1 to `MAX_FRAMES`; 1 is the middle one.
-    """
-    raise NotImplementedError(path, folder, count)

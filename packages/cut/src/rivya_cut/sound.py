@@ -45,10 +45,12 @@ METER: tuple[Step, ...] = (("apad", "whole_dur=0.5"), ("ebur128", "metadata=1"))
 """Writes the loudness so far into the metadata of each frame."""
 
 
-def samples(path: Path) -> Iterator[AudioFrame]:
-    """The sound of a file as stereo at `RATE`, numbered from sample 0."""
+def samples(
+    path: Path, hear: Callable[[AudioFrame], object] = lambda frame: None
+) -> Iterator[AudioFrame]:
+    """The sound of a file as stereo at `RATE`, numbered from sample 0; `hear` gets it as it was."""
     done = 0
-    for frame in _decode(path):
+    for frame in _decode(path, hear):
         frame.pts, frame.time_base = done, Fraction(1, RATE)
         done += frame.samples
         if done > MAX_DURATION_SECONDS * RATE:  # whatever its clock says
@@ -58,13 +60,14 @@ def samples(path: Path) -> Iterator[AudioFrame]:
         raise MediaError(f"{path}: holds no sound", "give a file with a sound track")
 
 
-def _decode(path: Path) -> Iterator[AudioFrame]:
+def _decode(path: Path, hear: Callable[[AudioFrame], object]) -> Iterator[AudioFrame]:
     with open_media(path) as container:
         if not container.streams.audio:
             return
         resampler = AudioResampler(format=_FORMAT, layout=_LAYOUT, rate=RATE)
         for frame in container.decode(container.streams.audio[0]):
             frame.pts = None  # gaps in the timestamps would be filled or cut
+            hear(frame)
             yield from resampler.resample(frame)
         yield from resampler.resample(None)
 

@@ -61,7 +61,26 @@ def check_steps(names: NamesInScope, report: DiagnosticCollector) -> None:
                 message = f"{key!r} has no effect on {step.kind.name}"
                 hint = step.kind.idle_hint(key)
                 report.add((*step.path, key), "needless-key", message, hint, key=True)
+        _check_quality(step, report)
         _FanOutCheck(step, names, report).check()
+
+
+def _check_quality(step: WrittenStep, report: DiagnosticCollector) -> None:
+    """Reports a refused medium that nothing can be bought instead of."""
+    quality, arguments = step.get("quality"), step.arguments or {}
+    if not isinstance(quality, dict) or (step.kind and "quality" in step.kind.idle):
+        return
+    then = quality.get("then")
+    if then == "fallback" and not step.fallbacks:
+        hint = "write `fallback: [{model: ID}]`, or `then: regenerate`"
+        report.add((*step.path, "quality", "then"), "wrong-value", "there is no 'fallback'", hint)
+    params = arguments.get("params")
+    sent = {**params, **arguments} if isinstance(params, dict) else arguments
+    seeds = [name for name in ("seed", "seeds") if sent.get(name) not in (None, MODELS_OWN)]
+    if then == "regenerate" and seeds:
+        message = f"with {seeds[0]!r}, the same medium is made again"
+        hint = "remove the seed, or write `then: fallback` with another one in `fallback`"
+        report.add((*step.path, "quality", "then"), "same-medium", message, hint)
 
 
 def _condition_hint(value: Any, step: WrittenStep, spec: WrittenSpec) -> str:

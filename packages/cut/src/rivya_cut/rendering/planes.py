@@ -24,7 +24,7 @@ _ZEROS = (0, NEUTRAL, NEUTRAL)
 
 def planes_of(frame: VideoFrame) -> Planes:
     """The planes of a 4:2:0 frame: they share its memory, so copy one before you draw on it."""
-    luma, blue, red = (_view(plane) for plane in frame.planes[:3])
+    luma, blue, red = (view(plane) for plane in frame.planes[:3])
     return luma, blue, red
 
 
@@ -117,7 +117,7 @@ def stamp(image: Image.Image, x: int, y: int, size: tuple[int, int]) -> Stamp | 
 def frame_stamp(frame: VideoFrame, x: int, y: int, mask: Image.Image) -> Stamp:
     """A frame with even sides, seen through a mask of its size or its own, at an even place."""
     if frame.format.name == "yuva420p":
-        mask = _view(frame.planes[3])
+        mask = view(frame.planes[3])
     half = mask.resize((frame.width // 2, frame.height // 2), Image.Resampling.BOX)
     masks = (mask, half, half)
     luma, blue, red = (
@@ -156,7 +156,7 @@ def _draw(
     height = min(picture.height, plane.height - y)  # one that moves may begin below the frame
     if height < picture.height:
         picture, mask = (one.crop((0, 0, width, max(0, height))) for one in (picture, mask))
-    ground = _view(plane).crop((x, y, x + width, y + height))
+    ground = view(plane).crop((x, y, x + width, y + height))
     # What is left of the ground, and what the picture adds to `zero`.
     ground.paste(zero, (0, 0, width, height), mask)
     box = ImageChops.add(ground, picture, 1, -zero).tobytes()
@@ -167,7 +167,7 @@ def _draw(
             pixels[begin : begin + width] = box[row * width : (row + 1) * width]
 
 
-def _view(plane: VideoPlane) -> Image.Image:
+def view(plane: VideoPlane) -> Image.Image:
     size = (plane.width, plane.height)
     data: Any = plane  # a buffer, which the types of Pillow do not know
     return Image.frombuffer("L", size, data, "raw", "L", plane.line_size, 1)

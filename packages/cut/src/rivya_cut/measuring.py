@@ -1,0 +1,244 @@
+"""Measures a medium: what is black, still, silent, clipped or of one colour in it.
+
+Pictures are looked at small, so that noise, and what encoders do to single pixels, averages out; films
+ten times a second. Sound is weighted as ears do (ITU-R BS.1770).
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Interpolation
+from av.video.stream import VideoStream
+from PIL import Image, ImageChops
+
+from rivya_client.errors import MediaError
+from rivya_cut.bounds import MAX_PACKETS, beyond
+from rivya_cut.measures import Measures
+from rivya_cut.reading import decode_all, keeps_alpha, open_media, picture_stream, probe, upright
+from rivya_cut.rendering.planes import view
+from rivya_cut.results import Probe
+from rivya_cut.sound import METER, apply_filters, samples
+
+_SIDE = 320  # pixels of the longer side at which pictures are looked at
+_STEP = 0.1  # seconds between two looks at a film
+# Beyond these, frames that no other needs are not decoded, and then only those that need no other.
+_MANY_PIXELS_A_SECOND = 1920 * 1080 * 60
+_MANY_PIXELS = 120 * _MANY_PIXELS_A_SECOND
+
+# All but the shares are of 255.
+_BLACK, _SPECKS = 20, 0.001  # no brighter is a black picture, but for this share of its pixels
+_FLAT, _PART = 4, 8  # no more differ the parts of one colour, each of 8 by 8 pixels
+_NOISE = 12.0  # standard deviation of the pixels of one colour, at most
+_CHANGE = 0.5  # mean change of a picture that moves …
+_FAR, _FAR_PIXELS = 16, 4  # … or so many pixels change by so much
+
+_SILENT_LUFS = -60.0  # of 0.4 s; nothing is heard below
+_UNFILLED = 3  # windows, before there are 0.4 s
+_NO_LUFS = -70.0  # the gate of the meter
+
+Planes = Sequence[Image.Image]
+"""Luma, two of colour, and opacity where parts may be transparent; each from 0 to 255."""
+
+
+def measure(path: Path) -> Measures:
+    """Measures an untrusted medium by its bytes; MediaError if it cannot be decoded, or exceeds a bound."""
+    found = probe(path)
+    if found.kind == "image":
+        image = upright(path, _SIDE)
+        image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
+        opacity = [image.getchannel("A")] if image.mode == "RGBA" else []
+        blank = float(_is_blank([*image.convert("RGB").convert("YCbCr").split(), *opacity]))
+        return Measures("image", width=found.width, height=found.height, blank=blank)
+    heard = _hear(path) if found.has_audio else _Heard()
+    seen = _watch(path, found) if found.kind == "video" else None
+    seconds = heard.seconds if seen is None else seen.seconds
+    if not seconds:
+        raise MediaError(f"{path}: broken or cut short", "download or make it again")
+    return Measures(
+        media=found.kind,
+        seconds=seconds,
+        width=found.width,
+        height=found.height,
+        black=None if seen is None else seen.black / seconds,
+        still=None if seen is None else seen.still,
+        blank=None if seen is None else seen.blank / seconds,
+        sound=found.has_audio,
+        silent=heard.silent,
+        clipped=heard.clipped,
+        loudness=heard.loudness,
+        peak=heard.peak,
+    )
+
+
+@dataclass
+class _Seen:
+    """Of a film, in seconds."""
+
+    seconds: float = 0.0
+    black: float = 0.0
+    blank: float = 0.0
+    still: float = 0.0
+
+
+def _watch(path: Path, found: Probe) -> _Seen:
+    seen, still = _Seen(), 0.0
+    before: Planes | None = None  # where the film last came to rest: a slow push adds up
+    for lasts, planes in _looks(path, found):
+        seen.seconds += lasts
+        seen.black += lasts * _is_black(planes)
+        seen.blank += lasts * _is_blank(planes)
+        if before is None or _moves(before, planes):
+            before, still = planes, 0.0
+        still += lasts
+        seen.still = max(seen.still, still)
+    return seen
+
+
+def _looks(path: Path, found: Probe) -> Iterator[tuple[float, Planes]]:
+    """Small pictures of a film, and how long each is seen."""
+    with open_media(path) as container:
+        stream = picture_stream(container)
+        assert stream is not None  # so probed
+        leaves_out = _leave_out(stream, found)
+        looked: tuple[float, Planes] | None = None
+        end = 0.0
+        for count, frame in enumerate(decode_all(container, stream)):
+            if count > MAX_PACKETS:
+                raise beyond(path, f"{MAX_PACKETS:,} frames", "MAX_PACKETS")
+            at = end if frame.pts is None else frame.time
+            end = max(end, at + _duration(frame, stream))
+            if looked is None:
+                looked = at, _small(frame, stream)
+                end = max(end, at + (found.duration_seconds or 0.0)) if leaves_out else end
+            elif at >= looked[0] + 0.99 * _STEP:  # times are rounded
+                yield at - looked[0], looked[1]
+                looked = at, _small(frame, stream)
+        if looked is not None:
+            yield max(end - looked[0], 0.0), looked[1]
+
+
+def _leave_out(stream: VideoStream, found: Probe) -> bool:
+    """Decodes no more of a large or long film than it takes; whether that leaves anything out."""
+    context = stream.codec_context
+    pace = context.width * context.height * float(stream.average_rate or 24)
+    if pace * (found.duration_seconds or 0.0) > _MANY_PIXELS:
+        context.skip_frame = "NONKEY"
+    elif pace > _MANY_PIXELS_A_SECOND:
+        context.skip_frame = "NONREF"
+    else:
+        return False
+    return True
+
+
+def _duration(frame: VideoFrame, stream: VideoStream) -> float:
+    if frame.duration and frame.time_base:
+        return float(frame.duration * frame.time_base)
+    return 1 / float(stream.average_rate or 24)
+
+
+def _small(frame: VideoFrame, stream: VideoStream) -> Planes:
+    scale = max(frame.width, frame.height, _SIDE) / _SIDE
+    width, height = (max(2, 2 * round(side / scale / 2)) for side in (frame.width, frame.height))
+    seen = frame.reformat(
+        width,
+        height,
+        "yuva420p" if keeps_alpha(stream) else "yuv420p",
+        interpolation=Interpolation.AREA,
+        dst_color_range=ColorRange.JPEG,
+    )
+    return [view(plane).copy() for plane in seen.planes]
+
+
+def _is_black(planes: Planes) -> bool:
+    levels = planes[0].histogram()
+    return sum(levels[_BLACK:]) <= _SPECKS * sum(levels)
+
+
+def _is_blank(planes: Planes) -> bool:
+    return all(map(_is_flat, planes))
+
+
+def _is_flat(plane: Image.Image) -> bool:
+    """Whether it is of one level but for noise, of which no pixel stands out."""
+    if _span(plane.reduce(_PART)) > _FLAT:
+        return False
+    levels = plane.histogram()
+    count = sum(levels)
+    mean = sum(map(int.__mul__, levels, range(256))) / count
+    squares = sum(many * (level - mean) ** 2 for level, many in enumerate(levels)) / count
+    noise = math.sqrt(squares)
+    return noise <= _NOISE and _span(plane) <= 2 * _FLAT + 9 * noise
+
+
+def _span(plane: Image.Image) -> float:
+    least, most = plane.getextrema()
+    assert isinstance(least, int)
+    assert isinstance(most, int)
+    return most - least
+
+
+def _moves(before: Planes, now: Planes) -> bool:
+    for one, other in zip(before, now, strict=True):
+        changes = ImageChops.difference(one, other).histogram()
+        change = sum(map(int.__mul__, changes, range(256))) / sum(changes)
+        if change >= _CHANGE or sum(changes[_FAR:]) >= _FAR_PIXELS:
+            return True
+    return False
+
+
+@dataclass
+class _Heard:
+    """Of a sound."""
+
+    seconds: float = 0.0
+    silent: float | None = None
+    clipped: float | None = None
+    loudness: float | None = None
+    peak: float | None = None
+
+
+def _hear(path: Path) -> _Heard:
+    levels, loudness = _Levels(), _NO_LUFS
+    windows: list[float] = []
+    for frame in apply_filters(samples(path, levels.add), *METER):
+        if (level := frame.metadata.get("lavfi.r128.M")) is not None:
+            windows.append(float(level))
+            loudness = float(frame.metadata.get("lavfi.r128.I", loudness))
+    whole = windows[_UNFILLED:]
+    silent = sum(not level > _SILENT_LUFS for level in whole)  # digital silence may be no number
+    return _Heard(
+        seconds=levels.seconds,
+        silent=silent / max(len(whole), 1),
+        clipped=levels.full / max(levels.count, 1),
+        loudness=loudness if loudness > _NO_LUFS else None,
+        peak=20 * math.log10(levels.peak / 32768) if levels.peak else None,
+    )
+
+
+class _Levels:
+    """The samples of a sound as they are in its file: mixed or at another rate, they have other peaks."""
+
+    def __init__(self) -> None:
+        self.count = self.full = self.peak = 0
+        self.seconds = 0.0
+        self._convert = AudioResampler(format="s16")
+
+    def add(self, frame: AudioFrame) -> None:
+        self.seconds += frame.samples / frame.sample_rate
+        for one in self._convert.resample(frame):
+            data = bytes(one.planes[0])[: 2 * one.samples * one.layout.nb_channels]
+            values = array("h", data)
+            self.count += len(values)
+            self.peak = max(self.peak, max(values, default=0), -min(values, default=0))
+            high = data[
+                1::2
+            ]  # of little-endian numbers: 127 and -128 are within 0.1 dB of full scale
+            self.full += high.count(b"\x7f") + high.count(b"\x80")
