@@ -55,6 +55,7 @@ class Insight:
     """
 
     credits: int
+    credits_lost: int
     purchases: int
     accepted: int
     each: float | None
@@ -74,6 +75,7 @@ def _insight(of: Mapping[str, int]) -> Insight:
     )
     return Insight(
         credits=of["credits"],
+        credits_lost=of["credits_lost"],
         purchases=of["purchases"],
         accepted=accepted,
         each=round(of["credits"] / accepted, 2) if accepted >= LEAST else None,

@@ -98,10 +98,7 @@ class _Outcomes:
             made = [one.n for one in current.purchases if one.status in ("succeeded", "answered")]
             own = not state.planned_step(row.step).kind.passes_on  # else it is the judge's
             is_result = own and not current.cached and row.n == max(made, default=0)
-            # The journal of q-core says it.
-            faults = [getattr(one, "faults", ()) for one in current.purchases if one.n == row.n]
-            is_lost = any(faults)
-            is_result = is_result and current.phase is Phase.COMPLETED and not is_lost
+            is_result = is_result and current.phase is Phase.COMPLETED
             bought |= {name} if is_result else set()
             prompt = None
             if own and current.requests:
@@ -117,9 +114,9 @@ class _Outcomes:
                 picked=is_result and name in self._picked & self._offered,
                 refused=is_result and name in self._refused,
                 accepted=is_result and self._is_accepted(name, used),
-                ended=row.status in ("succeeded", "failed", "answered"),
+                ended=row.status in ("succeeded", "lost", "failed", "answered"),
                 failed=row.status == "failed",
-                lost=is_lost,
+                lost=row.status == "lost",
             )
         for name in self._items:
             if name in self._offered - bought:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from statistics import median_high
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Engine, Select, delete, func, insert, select, update
+from sqlalchemy import Engine, Select, case, delete, func, insert, select, update
 
 from rivya_flows.store.database import reading, rows, writing
 from rivya_flows.store.tables import CHARGES, EVENTS, OUTCOMES, RUNS
@@ -115,6 +115,7 @@ def counted(
         CHARGES.c.run_id,
         *([] if charged is None else [charged]),
         func.sum(CHARGES.c.credits).label("credits"),
+        func.sum(case((CHARGES.c.lost, CHARGES.c.credits), else_=0)).label("credits_lost"),
         func.count().label("purchases"),
     )
     if fact not in (None, "model"):

@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from rivya_flows.errors import StoreError
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 """A store of another version is refused: there is nothing that changes its tables."""
 
 _LOCK = 0x72697679
