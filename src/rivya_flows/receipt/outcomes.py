@@ -21,6 +21,7 @@ from rivya_flows.queue.state import State
 from rivya_flows.receipt.from_journal import receipt_of
 from rivya_flows.receipt.ledger import History
 from rivya_flows.receipt.model import Choice, EarlierCandidate, Item, Receipt
+from rivya_flows.steps.kind import Kind
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.outcomes import Outcome, record_outcomes
 from rivya_flows.store.tables import stored_name
@@ -45,8 +46,7 @@ class _Outcomes:
         self._items = {(step.id, item.key): item for step, item in receipt.each()}
         self._makers: dict[str, list[_Name]] = {}
         for name, item in self._items.items():
-            kind = state.planned_step(name[0]).kind
-            if not (kind.passes_on or kind.fetches):
+            if _makes(state.planned_step(name[0]).kind):
                 for content in _contents(item):
                     self._makers.setdefault(content, []).append(name)
         self._offered = set[_Name]()
@@ -62,7 +62,7 @@ class _Outcomes:
         by_person = {one.round for one in current.sent_back if _is_person(one.channel)}
         is_review = choice.review is not None
         for earlier in choice.earlier:
-            maker = self._maker(earlier)
+            maker = self._maker(earlier, earlier.round)
             if (
                 maker and self._items[maker].taken_from is None
             ):  # else the forked run has counted it
@@ -70,7 +70,7 @@ class _Outcomes:
                 if is_review or earlier.round in by_person:
                     self._refused.add(maker)
         for one in choice.candidates:
-            if (maker := self._maker(one)) is None:
+            if (maker := self._maker(one, choice.round)) is None:
                 continue
             if _is_of_fork(choice.by):
                 self._picked |= {maker} if one.picked or is_review else set()
@@ -83,12 +83,11 @@ class _Outcomes:
             else:
                 self._open.add(maker)
 
-    def _maker(self, one: Candidate | EarlierCandidate) -> _Name | None:
-        """The item that made a candidate; of equal ones that with its key, which makes it certain."""
-        content = one.sha256 or f"text {one.text}"
-        makers = self._makers.get(content, [])
-        same = (name for name in makers if name[1] == one.key)
-        return next(same, makers[0] if makers else None)
+    def _maker(self, one: Candidate | EarlierCandidate, number: int) -> _Name | None:
+        """The item that made a candidate of a round; where several made the same, that with its key, in their order."""
+        makers = self._makers.get(one.sha256 or f"text {one.text}", [])
+        makers = [name for name in makers if name[1] == one.key] or makers
+        return makers[min(number, len(makers) - 1)] if makers else None
 
     def all(self) -> Iterator[Outcome]:
         state, used, bought = self._state, self._used_steps(), set[_Name]()
@@ -96,7 +95,7 @@ class _Outcomes:
             name = row.step, row.key
             current = state.item(*name)
             made = [one.n for one in current.purchases if one.status in ("succeeded", "answered")]
-            own = not state.planned_step(row.step).kind.passes_on  # else it is the judge's
+            own = _makes(state.planned_step(row.step).kind)  # else it is the judge's
             is_result = own and not current.cached and row.n == max(made, default=0)
             is_result = is_result and current.phase is Phase.COMPLETED
             bought |= {name} if is_result else set()
@@ -216,6 +215,11 @@ class _Outcomes:
             at=(at or self._history.last).timestamp(),
             **more,  # type: ignore[arg-type]
         )
+
+
+def _makes(kind: Kind) -> bool:
+    """Whether items of a kind make media or texts, and do not give or choose those that there are."""
+    return not kind.fetches and "choice" not in kind.row and (kind.buys or not kind.passes_on)
 
 
 def _contents(item: Item) -> Iterable[str]:
