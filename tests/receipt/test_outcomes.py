@@ -66,7 +66,7 @@ def flags(run: Rehearsal) -> dict[str, str]:
 def decided(run: Rehearsal, step: str = "hero") -> tuple[int, int, int | None] | None:
     """How often a person decided after a judge, how often they agreed, and after how many rounds."""
     row = outcomes(run).get(f"decision {step}[]")
-    return row and (row.judged, row.agreed, row.rounds)
+    return None if row is None else (row.judged, row.agreed, row.rounds)
 
 
 def test_of_picked_media_one_is_accepted_and_what_is_used_without_a_pick_too() -> None:
@@ -98,6 +98,7 @@ def test_what_a_person_sends_back_is_refused_and_its_judge_was_wrong(
 ) -> None:
     run = played(judged_spec("human", more="none: {rounds: 1}"), Judging({"neon": 9}))
     run.answer("hero", none=True, note="warmer", channel=channel)
+    killed = decided(run)
     run.run()
     run.answer("hero", "neon", round=1)
     run.run()
@@ -106,6 +107,7 @@ def test_what_a_person_sends_back_is_refused_and_its_judge_was_wrong(
     assert flags(run)["hero.stills.2[neon] 1"] == "offered picked accepted"
     assert flags(run)["hero.stills.2[noir] 1"] == "offered"
     assert decided(run) == (1 + refused, 1, 2)
+    assert killed == ((1, 0, None) if refused else None), "also before the next round is made"
 
 
 def test_a_judge_that_found_none_good_enough_agrees_with_a_person_who_sends_all_back() -> None:
@@ -171,8 +173,10 @@ def answered(run: Rehearsal, order: random.Random) -> None:
 @settings(max_examples=60, deadline=None)
 def test_each_purchase_has_one_row_that_does_not_contradict_itself(seed: int, text: str) -> None:
     order = random.Random(seed)
-    shares = {name: order.choice([0.0, 0.3]) for name in ("failing", "black", "refusing")}
-    run = Rehearsal(frozen(text), NaiveService(seed, **shares)).execute(order)
+    shares: dict[str, Any] = {
+        name: order.choice([0.0, 0.3]) for name in ("failing", "black", "refusing")
+    }
+    run = Rehearsal(frozen(text), NaiveService(seed=seed, **shares)).execute(order)
     answered(run, order)
     history = History(stamped(run.journal))
     receipt = receipt_of(history, run.state)

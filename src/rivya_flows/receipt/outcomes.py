@@ -18,7 +18,7 @@ from rivya_flows.queue.judging import BELOW_LEAST
 from rivya_flows.queue.queue import replay
 from rivya_flows.queue.reviewing import REJECTED
 from rivya_flows.queue.state import State
-from rivya_flows.receipt.from_journal import receipt_of
+from rivya_flows.receipt.from_journal import earlier_candidates, receipt_of
 from rivya_flows.receipt.ledger import History
 from rivya_flows.receipt.model import Choice, EarlierCandidate, Item, Receipt
 from rivya_flows.steps.kind import Kind
@@ -43,6 +43,7 @@ def outcomes_of(receipt: Receipt, history: History, state: State) -> tuple[Outco
 class _Outcomes:
     def __init__(self, receipt: Receipt, history: History, state: State) -> None:
         self._receipt, self._history, self._state = receipt, history, state
+        self._models = {(row.step, row.key): row.model for row in receipt.ledger}
         self._items = {(step.id, item.key): item for step, item in receipt.each()}
         self._makers: dict[str, list[_Name]] = {}
         for name, item in self._items.items():
@@ -54,21 +55,26 @@ class _Outcomes:
         self._refused = set[_Name]()
         self._open = set[_Name]()  # candidates of what nobody has decided
         for step, item in receipt.each():
-            if item.choice is not None:
-                self._decide(state.item(step.id, item.key), item, item.choice)
+            if "choice" in state.planned_step(step.id).kind.row:
+                self._take_earlier(step.id, state.item(step.id, item.key))
+                if item.choice is not None:
+                    self._decide(item, item.choice)
 
-    def _decide(self, current: ItemState, item: Item, choice: Choice) -> None:
-        """Takes what became of the candidates of a pick or a review."""
+    def _take_earlier(self, step_id: str, current: ItemState) -> None:
+        """Takes what became of the candidates of the rounds that have ended."""
         by_person = {one.round for one in current.sent_back if _is_person(one.channel)}
-        is_review = choice.review is not None
-        for earlier in choice.earlier:
-            maker = self._maker(earlier, earlier.round)
-            if (
-                maker and self._items[maker].taken_from is None
-            ):  # else the forked run has counted it
+        is_review = self._state.planned_step(step_id).review is not None
+        for one in earlier_candidates(self._state, step_id, current):
+            maker = self._maker(one, one.round)
+            # What a fork has taken was decided in the forked run.
+            if maker and self._items[maker].taken_from is None:
                 self._offered.add(maker)
-                if is_review or earlier.round in by_person:
+                if is_review or one.round in by_person:
                     self._refused.add(maker)
+
+    def _decide(self, item: Item, choice: Choice) -> None:
+        """Takes what became of the candidates of a pick or a review in its last round."""
+        is_review = choice.review is not None
         for one in choice.candidates:
             if (maker := self._maker(one, choice.round)) is None:
                 continue
@@ -174,20 +180,18 @@ class _Outcomes:
         planned, current = self._state.planned_step(step_id), self._state.item(step_id, item.key)
         choice = item.choice
         is_done = item.status == "completed" and not (choice and _is_of_fork(choice.by))
-        judged = agreed = 0
-        if choice is not None and choice.judge is not None:
-            heard = [one for one in current.sent_back if one.proposed is not None]
-            heard = [one for one in heard if _is_person(one.channel)]
-            judged, agreed = len(heard), sum(not one.proposed for one in heard)
-            scored = [one for one in choice.candidates if one.score is not None]
-            if is_done and scored and choice.by is not None and _is_person(choice.by.channel):
-                judged += 1
-                agreed += max(scored, key=lambda one: one.score or 0).picked
+        heard = [one for one in current.sent_back if one.proposed is not None]
+        heard = [one for one in heard if _is_person(one.channel)]
+        judged, agreed = len(heard), sum(not one.proposed for one in heard)
+        if is_done and choice and choice.by and _is_person(choice.by.channel):
+            scored = [one for one in choice.candidates if choice.judge and one.score is not None]
+            judged += bool(scored)
+            agreed += bool(scored) and max(scored, key=lambda one: one.score or 0).picked
         if (is_done and planned.rounds) or judged:
             yield self._outcome(
                 f"decision {step_id}[{item.key}]",
                 step_id,
-                choice.judge.model if choice and choice.judge else None,
+                self._models.get((step_id, item.key)),  # that of the judge
                 None,
                 item.ended_at,
                 judged=judged,
