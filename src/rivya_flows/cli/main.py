@@ -25,7 +25,7 @@ _PLACES = {
     "Write a spec": "project.init check.check explain.explain plan.plan check.test plan.graph project.schema project.models",
     "Run it": "run.run run.resume run.fork run.batch",
     "Look at runs": "runs.runs runs.receipt results.open results.share links.review results.compare results.verify",
-    "Watch the money": "money.credits money.spend money.budgets store.cache",
+    "Watch the money": "money.credits money.spend insights.insights money.budgets store.cache",
     "Work with Prefect": "up.up up.down deploy.deploy deploy.automations up.prefect",
     "Look after it": "up.doctor webhooks.webhooks up.sandbox store.store project.mcp",
 }

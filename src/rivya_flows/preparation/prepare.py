@@ -162,6 +162,7 @@ async def prepare_here(
         context.pools,
         context.settings if starts else None,
         lambda: context.address_secret,
+        context.usual_rounds,
     )
     # It reads the store, and decodes files that inputs name.
     ready = await asyncio.to_thread(prepare, request, market, run_id, place)
@@ -187,6 +188,7 @@ class PlanningStore:
 
     Attributes:
         pools: Those that match labels, as the service of the run has used them.
+        usual_rounds: After how many rounds earlier runs of a spec decided, by step, where that is known.
         executes: Settings of this machine if it executes the run now: what its callbacks need must be there.
         secret: Signs the receiver's addresses: a file input that is one of them is the medium in the store.
     """
@@ -196,6 +198,7 @@ class PlanningStore:
     pools: Callable[[Mapping[str, str]], tuple[PoolTotal, ...]] = lambda _: ()
     executes: Settings | None = None
     secret: Callable[[], str] | None = None
+    usual_rounds: Callable[[str], Mapping[str, int]] = lambda _: {}
 
 
 def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningStore) -> Prepared:
@@ -255,6 +258,7 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
             refuse_unsendable(state, place.executes)
             refuse_without_extras(state)
         priced = estimate(state, market.balance, market.usual, place.pools(frozen.labels))
+        priced = priced.with_rounds(place.usual_rounds(workflow.name))
     work.check()  # a price whose expression fails is one that is not known
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})

@@ -522,7 +522,7 @@ def unique_name(event: Event) -> str | None:
     if event.kind == "run.frozen":
         return "frozen"
     if event.kind == "purchase.intended":
-        return purchase_name(event)
+        return purchase_name(event.step, event.key, event.n)
     if event.kind == "question.asked":
         again = "" if event.after is None else f" after {event.after.isoformat()}"
         return f"question {event.step}[{event.key}]{again}{_round(event.round)}"
@@ -532,8 +532,8 @@ def unique_name(event: Event) -> str | None:
     return None
 
 
-def purchase_name(event: PurchaseEvent) -> str:
-    return f"purchase {event.step}[{event.key}] {event.n}"
+def purchase_name(step: str, key: str, n: int) -> str:
+    return f"purchase {step}[{key}] {n}"
 
 
 def _round(number: int) -> str:

@@ -285,7 +285,7 @@ def choice_of(
         else None,
         judge_error=item.judge_error,
         candidates=open_questions.candidates_of(item, picked),
-        earlier=tuple(_earlier(state, step_id, item)),
+        earlier=tuple(earlier_candidates(state, step_id, item)),
     )
 
 
@@ -332,11 +332,13 @@ def _ended_review(state: State, step_id: str, item: ItemState) -> model.Choice:
         judge=None,
         judge_error=None,
         candidates=(),
-        earlier=tuple(_earlier(state, step_id, item)),
+        earlier=tuple(earlier_candidates(state, step_id, item)),
     )
 
 
-def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[model.EarlierCandidate]:
+def earlier_candidates(
+    state: State, step_id: str, item: ItemState
+) -> Iterator[model.EarlierCandidate]:
     """The candidates of the rounds before, in their order."""
     for number in range(item.round):
         for one in candidates_before(state, step_id, number):
