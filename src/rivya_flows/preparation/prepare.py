@@ -26,6 +26,7 @@ from rivya_flows.errors import (
     SpecError,
     UsageError,
 )
+from rivya_flows.estimate.bought_again import with_reasons
 from rivya_flows.estimate.estimate import Estimate, LookUp, estimate, greatest, rehearse
 from rivya_flows.estimate.preflight import certain_callbacks, certain_failures, failing_outputs
 from rivya_flows.extras import need
@@ -45,6 +46,7 @@ from rivya_flows.plans.plan import RunPlan
 from rivya_flows.preparation import spec_file
 from rivya_flows.preparation.catalogue_cache import read_catalogue
 from rivya_flows.preparation.restore import restore_copies
+from rivya_flows.queue.bought_again import EarlierRun
 from rivya_flows.queue.events import Fork, PoolTotal, RunFrozen
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
@@ -162,6 +164,7 @@ async def prepare_here(
         context.pools,
         context.settings if starts else None,
         lambda: context.address_secret,
+        context.look_up.earlier,
     )
     # It reads the store, and decodes files that inputs name.
     ready = await asyncio.to_thread(prepare, request, market, run_id, place)
@@ -189,6 +192,7 @@ class PlanningStore:
         pools: Those that match labels, as the service of the run has used them.
         executes: Settings of this machine if it executes the run now: what its callbacks need must be there.
         secret: Signs the receiver's addresses: a file input that is one of them is the medium in the store.
+        earlier: The run that says why something is bought again.
     """
 
     assets: AssetStore
@@ -196,6 +200,7 @@ class PlanningStore:
     pools: Callable[[Mapping[str, str]], tuple[PoolTotal, ...]] = lambda _: ()
     executes: Settings | None = None
     secret: Callable[[], str] | None = None
+    earlier: Callable[[State], EarlierRun | None] = lambda _: None
 
 
 def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningStore) -> Prepared:
@@ -255,6 +260,7 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
             refuse_unsendable(state, place.executes)
             refuse_without_extras(state)
         priced = estimate(state, market.balance, market.usual, place.pools(frozen.labels))
+        priced = with_reasons(priced, state, place.earlier)
     work.check()  # a price whose expression fails is one that is not known
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})

@@ -13,12 +13,13 @@ from rivya_flows.language.expressions.output_types import has_unknown
 from rivya_flows.language.expressions.values import ExpressionError, UsesNull
 from rivya_flows.language.workflow import PARTS
 from rivya_flows.plans.names import label
-from rivya_flows.plans.plan import RunPlan
-from rivya_flows.plans.requests import given_of, known_part, written_arguments
+from rivya_flows.plans.plan import PlannedStep, RunPlan
+from rivya_flows.plans.requests import Scope, given_of, known_part, written_arguments
 from rivya_flows.queue.events import AnsweredBy, DecidedPick, Fork
 from rivya_flows.queue.items import ItemState, Phase, next_round
 from rivya_flows.queue.scope import item_scope, known_item, known_scope
 from rivya_flows.queue.state import State
+from rivya_flows.steps.arguments import World
 from rivya_flows.steps.candidates import question_hash, question_of
 from rivya_flows.steps.kind import Kind
 
@@ -80,7 +81,7 @@ def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozens
     """The keys of items for which a fork takes nothing, whatever they wait for turns out to be."""
     assert state.fork is not None
     found, asked, planned = set[str](), frozenset(state.fork.asked), state.planned_step(step_id)
-    kind, written = planned.kind, written_arguments(planned.step)
+    kind = planned.kind
     if planned.includes or not kind.buys:
         return frozenset()
     world = state.plan.world_of(planned)
@@ -89,14 +90,22 @@ def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozens
     except (UsesNull, ExpressionError):
         return frozenset()
     for item in items:
-        here = item_scope(state, planned, known_item(state, planned, item), scope)
         with suppress(UsesNull, ExpressionError):
-            given = given_of(planned.step, known_part(written, here), here, "planned")
-            if not asked.issuperset(_each_hash(kind, kind.sent_arguments(given, world))):
+            sent = sent_arguments(state, planned, item, scope, world)
+            if not asked.issuperset(_each_hash(kind, sent)):
                 found.add(item.key)
         if is_made_again(label(step_id, item.key), state.again):
             found.add(item.key)
     return frozenset(found)
+
+
+def sent_arguments(
+    state: State, planned: PlannedStep, item: ItemState, scope: Scope, world: World
+) -> Mapping[str, Any]:
+    """What is known of the arguments that an item will send; raises as `evaluate`."""
+    here = item_scope(state, planned, known_item(state, planned, item), scope)
+    known = known_part(written_arguments(planned.step), here)
+    return planned.kind.sent_arguments(given_of(planned.step, known, here, "planned"), world)
 
 
 def _each_hash(kind: Kind, arguments: Mapping[str, Any]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from rivya_flows.assets import Outputs
 from rivya_flows.plans.plan import PlannedItem, Variables
-from rivya_flows.queue.events import AnsweredBy, AnswerGiven, BroughtFile
+from rivya_flows.queue.events import AnsweredBy, AnswerGiven, BroughtFile, Why
 from rivya_flows.steps.candidates import question_hash
 from rivya_flows.steps.request import FUNCTION, ItemRequest, PriceClass, PricedBy
 
@@ -76,6 +76,7 @@ class Purchase(NamedTuple):
     usage: Mapping[str, JsonValue] | None = None
     alternative: int = 0
     sent: Literal["never", "unknown"] = "never"
+    why: Why | None = None
 
     @property
     def is_function(self) -> bool:
