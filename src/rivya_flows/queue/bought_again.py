@@ -23,7 +23,7 @@ from rivya_flows.queue.scope import known_scope
 from rivya_flows.queue.state import State
 from rivya_flows.steps.request import ItemRequest, Medium
 
-_SHOWN = ("model", "prompt", "message", "params")
+_NAMED = ("model", "prompt", "message", "params")
 """The arguments that are compared first, and whose values are named: a receipt has these anyway."""
 
 _MOST_LINES = 12
@@ -73,7 +73,7 @@ def why_bought_again(
     if found is None:
         differing = _differing(state, step_id, item, before.request)
         if differing is not None:
-            found = _words_of(state, step_id, item, differing, earlier)
+            found = _reason_of(state, step_id, item, differing, earlier)
         elif item.requests:
             found = _of_equal(state, step_id, item, before, earlier.run_id)
     return None if found is None else Why(run_id=earlier.run_id, what=found[0], text=found[1])
@@ -143,7 +143,7 @@ class _Difference(NamedTuple):
 def _differing(
     state: State, step_id: str, item: ItemState, before: ItemRequest
 ) -> _Difference | None:
-    """The first difference in the order of `_SHOWN`, then of the kind's arguments, then of files."""
+    """The first difference in the order of `_NAMED`, then of the kind's arguments, then of files."""
     planned, uploads = state.planned_step(step_id), before.uploads
     was: dict[str, Any] = {**before.arguments, "model": before.model}
     now: dict[str, Any] = dict.fromkeys(was, Unknown())
@@ -154,7 +154,7 @@ def _differing(
         with suppress(UsesNull, ExpressionError):
             world, scope = state.plan.world_of(planned), known_scope(state, planned)
             now |= sent_arguments(state, planned, item, scope, world)
-    for name in dict.fromkeys((*_SHOWN, *now, *was)):
+    for name in dict.fromkeys((*_NAMED, *now, *was)):
         for found in _differences(name, was.get(name), now.get(name)):
             return found
     # A file beside the spec has the same path as before, whatever is in it.
@@ -187,7 +187,7 @@ def _differences(what: str, before: Any, now: Any) -> Iterator[_Difference]:
         yield _Difference(what, before, now)
 
 
-def _words_of(
+def _reason_of(
     state: State, step_id: str, item: ItemState, found: _Difference, earlier: EarlierRun
 ) -> _Found:
     what, before, now = found
@@ -197,20 +197,20 @@ def _words_of(
         source = _maker(state, step_id, item, what)
         return what, f"{what} is {an(media[0])} that {earlier.run_id} did not have{source}"
     begin = f"its {what} differs from {earlier.run_id}"
-    if what == "prompt" and (words := _brand_words(state, step_id, item, found, earlier)):
-        what, (before, now) = "brand", words
+    if what == "prompt" and (both := _brand_texts(state, step_id, item, found, earlier)):
+        what, (before, now) = "brand", both
         begin = f"the words of the brand differ from {earlier.run_id}"
-    elif what.split(".")[0] not in _SHOWN or is_url(str(before)) or is_url(str(now)):
+    elif what.split(".")[0] not in _NAMED or is_url(str(before)) or is_url(str(now)):
         return what, begin
     if isinstance(before, str) and isinstance(now, str):
         return what, f"{begin} ({_excerpts(before[:_MOST_COMPARED], now[:_MOST_COMPARED])})"
     return what, f"{begin} ({preview(before)} → {preview(now)})"
 
 
-def _brand_words(
+def _brand_texts(
     state: State, step_id: str, item: ItemState, prompts: _Difference, earlier: EarlierRun
 ) -> tuple[str, str] | None:
-    """The words of both brands, if the prompts differ in nothing else."""
+    """What both brands add, if the prompts differ in nothing else."""
     model = state.plan.catalogue.get(earlier.bought[step_id, item.key].request.model or "")
     plans, texts = (earlier.plan, state.plan), (prompts.before, prompts.now)
     if model is None or not all(isinstance(text, str) for text in texts):
@@ -218,8 +218,8 @@ def _brand_words(
     each = [plan.world_of(plan.steps[step_id]).branding for plan in plans]
     before, now = (branding.words_for(model, wanted=True) for branding in each)
     own = [
-        text.removesuffix(words).rstrip(" ,")
-        for text, words in zip(texts, (before, now), strict=True)
+        text.removesuffix(added).rstrip(" ,")
+        for text, added in zip(texts, (before, now), strict=True)
     ]
     return (before, now) if before != now and own[0] == own[1] else None
 

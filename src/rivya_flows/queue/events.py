@@ -175,7 +175,7 @@ class Why(Entry):
     run_id: str
     """The earlier run: the forked one, or the newest that completed."""
     what: str
-    """The first thing that differs: `model`, `prompt`, `params.seed`, `references[0]` or another argument, else a word of the [list](../concepts/money.md#why-is-it-bought-again)."""
+    """The first thing that differs: `model`, `prompt`, `params.seed`, `references[0]` or another argument; `brand`, `service`, `wallet`, `steps.NAME` of a step that it uses; or, where nothing does, `from`, `cache`, `store`, `fallback`, `url` or `request`."""
     text: str
     """The same for people."""
 
