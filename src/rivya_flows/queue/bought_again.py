@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -17,9 +17,8 @@ from rivya_flows.language.wording import an, cut, preview
 from rivya_flows.plans.names import first_of, label, short_label
 from rivya_flows.plans.plan import RunPlan, steps_in
 from rivya_flows.queue.events import Why
-from rivya_flows.queue.forks import is_made_again, sent_arguments
+from rivya_flows.queue.forks import is_made_again
 from rivya_flows.queue.items import ItemState, Phase
-from rivya_flows.queue.scope import known_scope
 from rivya_flows.queue.state import State
 from rivya_flows.steps.request import ItemRequest, Medium
 
@@ -28,8 +27,13 @@ _NAMED = ("model", "prompt", "message", "params")
 
 _MOST_LINES = 12
 _LONGEST_EXCERPT = 40
+_LONGEST_TEXT = 400
 _LONGEST_LEAD = 20  # what an excerpt has of a word before the character that differs
 _MOST_COMPARED = 20_000  # characters that are looked at for an excerpt
+
+
+Sent = Callable[[ItemState], Mapping[str, Any]]
+"""As of `sent_by`."""
 
 
 class _Bought(NamedTuple):
@@ -60,23 +64,26 @@ class EarlierRun:
 
 
 def why_bought_again(
-    state: State, step_id: str, item: ItemState, earlier: EarlierRun
+    state: State, step_id: str, item: ItemState, earlier: EarlierRun, sent: Sent | None = None
 ) -> Why | None:
     """Why an item is bought; None if the earlier run has none, or what differs is not known yet.
 
-    An item that waits for other steps is compared by what is known of its arguments.
+    `sent` gives the known arguments of an item that waits for other steps.
     """
     before = earlier.bought.get((step_id, item.key))
     if before is None:
         return None
     found = _other_seller(state, step_id, item, earlier)
     if found is None:
-        differing = _differing(state, step_id, item, before.request)
+        differing = _differing(state, step_id, item, before.request, sent)
         if differing is not None:
             found = _reason_of(state, step_id, item, differing, earlier)
         elif item.requests:
             found = _of_equal(state, step_id, item, before, earlier.run_id)
-    return None if found is None else Why(run_id=earlier.run_id, what=found[0], text=found[1])
+    if found is None:
+        return None
+    what, text = found
+    return Why(run_id=earlier.run_id, what=cut(what), text=cut(text, _LONGEST_TEXT))
 
 
 def bought_again_lines(items: Iterable[tuple[str, str, Why]]) -> list[str]:
@@ -141,7 +148,7 @@ class _Difference(NamedTuple):
 
 
 def _differing(
-    state: State, step_id: str, item: ItemState, before: ItemRequest
+    state: State, step_id: str, item: ItemState, before: ItemRequest, sent: Sent | None
 ) -> _Difference | None:
     """The first difference in the order of `_NAMED`, then of the kind's arguments, then of files."""
     planned, uploads = state.planned_step(step_id), before.uploads
@@ -150,10 +157,9 @@ def _differing(
     if item.requests:
         request = item.requests[0]
         now, uploads = {**request.arguments, "model": request.model}, request.uploads
-    else:
+    elif sent is not None:
         with suppress(UsesNull, ExpressionError):
-            world, scope = state.plan.world_of(planned), known_scope(state, planned)
-            now |= sent_arguments(state, planned, item, scope, world)
+            now |= sent(item)
     for name in dict.fromkeys((*_NAMED, *now, *was)):
         for found in _differences(name, was.get(name), now.get(name)):
             return found
@@ -166,21 +172,25 @@ def _differing(
     return None
 
 
-def _differences(what: str, before: Any, now: Any) -> Iterator[_Difference]:
-    """What differs, as far as it is known; of a map with media only these, whose addresses differ in each run."""
+def _differences(what: str, before: Any, now: Any, media: bool = True) -> Iterator[_Difference]:
+    """What differs, as far as it is known; of a map with media only these, whose addresses differ in each run.
+
+    `media` is False inside a map that has none.
+    """
     if isinstance(now, Unknown):
         return
     if isinstance(before, Mapping) and isinstance(now, Mapping):
-        media = [[one.sha256 for one in assets_in(value)] for value in (before, now)]
-        if any(media):
-            if media[0] != media[1] and not has_unknown(now):
+        each = (before, now) if media else ()
+        hashes = [[one.sha256 for one in assets_in(value)] for value in each]
+        if any(hashes):
+            if hashes[0] != hashes[1] and not has_unknown(now):
                 yield _Difference(what, before, now)
             return
         for name in dict.fromkeys((*now, *before)):
-            yield from _differences(f"{what}.{name}", before.get(name), now.get(name))
+            yield from _differences(f"{what}.{name}", before.get(name), now.get(name), False)
     elif isinstance(before, list | tuple) and isinstance(now, list | tuple):
         for index, (one, other) in enumerate(zip(before, now, strict=False)):
-            yield from _differences(f"{what}[{index}]", one, other)
+            yield from _differences(f"{what}[{index}]", one, other, media)
         if len(before) != len(now):
             yield _Difference(what, before, now)
     elif before != now and not has_unknown(now):
