@@ -163,6 +163,7 @@ _COLOURS = {"fits": "green", "may_exceed": "yellow", "exceeds": "red"}
 def _print(found: Estimate) -> None:
     from rivya_flows.estimate.table import plan_table
     from rivya_flows.preparation.prepare import soft_limits, verdict
+    from rivya_flows.queue.bought_again import bought_again_lines
     from rivya_flows.receipt.phrases import pool_left, total_of
 
     rows, notes = plan_table(found)
@@ -176,6 +177,8 @@ def _print(found: Estimate) -> None:
         show(
             f"the brand adds {one_line(prompt)!r} to the prompts of {first_steps(steps, _MOST_STEPS)}"
         )
+    each = ((step.id, item.key, item.why) for step in found.steps for item in step.items)
+    show(*bought_again_lines((step, key, why) for step, key, why in each if why))
     warnings, lengths = [], dict[str, list[str]]()
     for step in found.steps:
         films = [item.film for item in step.items if item.film]

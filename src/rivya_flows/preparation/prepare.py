@@ -26,6 +26,7 @@ from rivya_flows.errors import (
     SpecError,
     UsageError,
 )
+from rivya_flows.estimate.bought_again import with_reasons
 from rivya_flows.estimate.estimate import Estimate, LookUp, estimate, greatest, rehearse
 from rivya_flows.estimate.preflight import certain_callbacks, certain_failures, failing_outputs
 from rivya_flows.extras import need
@@ -45,6 +46,7 @@ from rivya_flows.plans.plan import RunPlan
 from rivya_flows.preparation import spec_file
 from rivya_flows.preparation.catalogue_cache import read_catalogue
 from rivya_flows.preparation.restore import restore_copies
+from rivya_flows.queue.bought_again import EarlierRun
 from rivya_flows.queue.events import Fork, PoolTotal, RunFrozen
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
@@ -163,6 +165,7 @@ async def prepare_here(
         context.settings if starts else None,
         lambda: context.address_secret,
         context.usual_rounds,
+        context.look_up.earlier,
     )
     # It reads the store, and decodes files that inputs name.
     ready = await asyncio.to_thread(prepare, request, market, run_id, place)
@@ -191,6 +194,7 @@ class PlanningStore:
         usual_rounds: After how many rounds earlier runs of a spec decided, by step, where that is known.
         executes: Settings of this machine if it executes the run now: what its callbacks need must be there.
         secret: Signs the receiver's addresses: a file input that is one of them is the medium in the store.
+        earlier: The run that says why something is bought again.
     """
 
     assets: AssetStore
@@ -199,6 +203,7 @@ class PlanningStore:
     executes: Settings | None = None
     secret: Callable[[], str] | None = None
     usual_rounds: Callable[[str], Mapping[str, int]] = lambda _: {}
+    earlier: Callable[[State], EarlierRun | None] = lambda _: None
 
 
 def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningStore) -> Prepared:
@@ -259,6 +264,7 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
             refuse_without_extras(state)
         priced = estimate(state, market.balance, market.usual, place.pools(frozen.labels))
         priced = priced.with_rounds(place.usual_rounds(workflow.name))
+        priced = with_reasons(priced, state, place.earlier)
     work.check()  # a price whose expression fails is one that is not known
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})

@@ -205,6 +205,7 @@ def _item(
         credits=item.credits,
         saved=item.saved,
         taken_from=item.taken_from,
+        why=next((one.why for one in item.purchases if one.why), None),
         model=item.request.model if item.request else None,
         prompt=_text(arguments.get("prompt") or arguments.get("message")),
         params=_map(arguments.get("params")),
