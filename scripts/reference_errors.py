@@ -25,7 +25,7 @@ _LINK = re.compile(r"\[([^]]+)\]\([^)]+\)")
 _INTERNAL = {"ExpressionError", "InferenceError", "MissingError", "LimitError", "UsesNull"}
 """What no caller sees: a diagnostic, or the reason of an item, has its words."""
 _NO_EXCEPTION = {
-    "unexpected": "An exception that nobody foresaw, which is a bug. Exit code 1.",
+    "unexpected": "An exception that is a bug. Exit code 1.",
     "machine": "The machine refused something, such as a file on a full disk. Exit code 2.",
     "interrupted": "Ctrl-C or a signal ended the command. Exit code 130.",
 }
@@ -126,8 +126,8 @@ def error_codes() -> str:
     for code, text in _SECTION.findall(_PAGE.read_text("utf-8")):
         fix = re.split(r"^Fix: ", text, maxsplit=1, flags=re.MULTILINE)[1]
         example = "\n".join(
-            (f"{said}:\n" if said not in ("", "whole") else "") + shown
-            for said, shown in _FENCE.findall(text)
+            (f"{title}:\n" if title not in ("", "whole") else "") + content
+            for title, content in _FENCE.findall(text)
         )
         found["diagnostics"][code] = [_meaning(text), _capital(_meaning(fix)), example]
     # One line a code, so that a diff shows which one has changed.

@@ -165,6 +165,17 @@ def test_a_price_without_a_bound_is_over_each_limit_unless_a_budget_bounds_it(
     assert (said.code, "the most that it costs has no bound" in said.out) == (3, True)
 
 
+def test_a_spec_that_its_own_budget_does_not_cover_is_refused_without_limits(
+    call: Terminal, tmp_path: Path
+) -> None:
+    write(one=stills(1))
+    committed(tmp_path)
+    write(one=f"{stills(3)}budget: {{credits: 2}}\n")
+    said = call("plan", "specs", "--against", "HEAD")
+    assert said.code == 3
+    assert "over the budget: at least 3 credits, and the budget is 2" in said.out
+
+
 def test_what_cost_nothing_may_not_get_dearer(call: Terminal, tmp_path: Path) -> None:
     free = 'version: 1\nname: stills\nsteps: {tell: {uses: notify, with: {url: "https://a.example"}}}\n'
     write(one=free)
@@ -326,6 +337,7 @@ def test_a_comment_has_a_bound_and_is_the_same_for_the_same_change(
     said = call(*order)
     assert 20_000 < len(said.out) < 65_536
     assert "And 10 more." in said.out
+    assert sum(line.startswith("|") for line in said.out.splitlines()) == 2 + 60
     assert said.out == call(*order).out
 
 

@@ -173,8 +173,8 @@ def _steps(one: SpecChange) -> list[tuple[str, Pair]]:
 
 
 def _models(one: SpecChange) -> str:
-    words = zip(("new", "gone"), one.models if one.word == "changed" else ([], []), strict=True)
-    return "; ".join(f"{word}: {', '.join(names)}" for word, names in words if names)
+    named = zip(("new", "gone"), one.models if one.word == "changed" else ([], []), strict=True)
+    return "; ".join(f"{word}: {', '.join(names)}" for word, names in named if names)
 
 
 def _remarks(one: SpecChange) -> Iterator[str]:
