@@ -36,13 +36,10 @@ _MANY_PIXELS = 120 * _MANY_PIXELS_A_SECOND
 # All but the shares are of 255.
 _BLACK, _SPECKS = 20, 0.001  # no brighter is a black picture, but for this share of its pixels
 _NOISE = 12.0  # standard deviation of the pixels of one colour, at most
-_FLAT, _FLAT_PART = 4, 8  # beside the noise, no more differ its parts, each of 8 by 8 pixels …
+_FLAT, _FLAT_PART = 6, 8  # beside the noise, no more differ its parts, each of 8 by 8 pixels …
 _STANDS_OUT, _SPECK = 8, 2  # … and no more by far its smallest ones
-_MOVES = ((8, 9), (32, 3))  # parts of so many pixels change by so much: things, and the light
-_SEETHES, _SEETHES_LOOKS = (
-    0.3,
-    3,
-)  # mean change from look to look, and in how many of them, of grain
+_MOVES = ((8, 12), (32, 4))  # parts of so many pixels change by so much: things, and the light
+_SEETHES, _SEETHES_LOOKS = 0.12, 6  # mean change from look to look of grain, for so many looks
 
 _SILENT_LUFS = -60.0  # of 0.4 s; nothing is heard below
 _FULL = 116  # of 128: within 1 dB of full scale
