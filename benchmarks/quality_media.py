@@ -378,7 +378,8 @@ def blank_image(random: Random, size: tuple[int, int]) -> tuple[str, Frame]:
 def speech(number: int) -> Sound:
     made = voice.say(_TEXTS[number % len(_TEXTS)], voice.voice_named("", 1.0, 0.5), number, "")
     times = np.arange(0, len(made), voice.RATE / RATE)
-    return np.interp(times, np.arange(len(made)), made).astype(np.float32)
+    even: Sound = np.interp(times, np.arange(len(made)), made)
+    return even
 
 
 @functools.cache

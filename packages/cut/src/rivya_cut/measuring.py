@@ -1,7 +1,7 @@
 """Measures a medium: what is black, still, silent, clipped or of one colour in it.
 
 Pictures are looked at small, so that noise, and what encoders do to single pixels, averages out; films
-ten times a second. Sound is weighted as ears do (ITU-R BS.1770).
+twelve times a second. Sound is weighted as ears do (ITU-R BS.1770).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rivya_cut.results import Probe
 from rivya_cut.sound import METER, apply_filters, samples
 
 _SIDE = 320  # pixels of the longer side at which pictures are looked at
-_STEP = 0.1  # seconds between two looks at a film
+_STEP = 0.08  # seconds between two looks at a film
 # Beyond these, frames that no other needs are not decoded, and then only those that need no other.
 _MANY_PIXELS_A_SECOND = 1920 * 1080 * 60
 _MANY_PIXELS = 120 * _MANY_PIXELS_A_SECOND
