@@ -1,7 +1,7 @@
 """Measures a medium: what is black, still, silent, clipped or of one colour in it.
 
 Pictures are looked at small, so that noise, and what encoders do to single pixels, averages out; films
-ten times a second. Sound is weighted as ears do (ITU-R BS.1770).
+twelve times a second. Sound is weighted as ears do (ITU-R BS.1770).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rivya_cut.results import Probe
 from rivya_cut.sound import METER, apply_filters, samples
 
 _SIDE = 320  # pixels of the longer side at which pictures are looked at
-_STEP = 0.1  # seconds between two looks at a film
+_STEP = 0.08  # seconds between two looks at a film
 # Beyond these, frames that no other needs are not decoded, and then only those that need no other.
 _MANY_PIXELS_A_SECOND = 1920 * 1080 * 60
 _MANY_PIXELS = 120 * _MANY_PIXELS_A_SECOND
@@ -36,13 +36,10 @@ _MANY_PIXELS = 120 * _MANY_PIXELS_A_SECOND
 # All but the shares are of 255.
 _BLACK, _SPECKS = 20, 0.001  # no brighter is a black picture, but for this share of its pixels
 _NOISE = 12.0  # standard deviation of the pixels of one colour, at most
-_FLAT, _FLAT_PART = 4, 8  # beside the noise, no more differ its parts, each of 8 by 8 pixels …
+_FLAT, _FLAT_PART = 6, 8  # beside the noise, no more differ its parts, each of 8 by 8 pixels …
 _STANDS_OUT, _SPECK = 8, 2  # … and no more by far its smallest ones
-_MOVES = ((8, 9), (32, 3))  # parts of so many pixels change by so much: things, and the light
-_SEETHES, _SEETHES_LOOKS = (
-    0.3,
-    3,
-)  # mean change from look to look, and in how many of them, of grain
+_MOVES = ((8, 12), (32, 4))  # parts of so many pixels change by so much: things, and the light
+_SEETHES, _SEETHES_LOOKS = 0.12, 6  # mean change from look to look of grain, for so many looks
 
 _SILENT_LUFS = -60.0  # of 0.4 s; nothing is heard below
 _FULL = 116  # of 128: within 1 dB of full scale
