@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_client.client import RivyaClient
     from rivya_flows.engine.run_context import RunContext
     from rivya_flows.money.spending import SpendReport, Sum
+    from rivya_flows.settings import Settings
+    from rivya_flows.store.journal import Journal
     from rivya_flows.store.pools import Pool, PoolState
 
 
@@ -66,17 +68,14 @@ def spend(
         raise UsageError("--since is not before --until", "give an earlier --since")
     if plot is not None and plot.suffix.lower() != ".svg":
         raise UsageError(f"--plot {plot}: not a name of an SVG picture", "write FILE.svg")
-    from rivya_flows.money.spending import PERIODS, SANDBOX, chart, spending
-    from rivya_flows.plans.labels import read_labels
-    from rivya_flows.runs.lookup import open_journal, unknown_names
+    from rivya_flows.money.spending import PERIODS, chart, spending
     from rivya_flows.store.charges import charges
+    from rivya_flows.store.journal import Journal
 
-    wanted, chosen = read_labels(labels), settings()
-    # By default the one that commands buy from now, as far as the settings tell.
-    is_real = chosen.rivya_api_key is not None and not chosen.rivya_flows_sandbox
-    place = one_spelling(service or (chosen.rivya_base_url if is_real else SANDBOX))
+    wanted, chosen = wanted_labels(labels), settings()
+    place = default_service(service, chosen)
     start, end = (None if at is None else at.timestamp() for at in (since, until))
-    with open_journal(chosen) as journal:
+    with closing(Journal(chosen.store_url)) as journal:
 
         def sum_up(*groups: str) -> SpendReport:
             found = charges(journal.engine, since=start, until=end)
@@ -85,7 +84,7 @@ def spend(
         found = sum_up(*names)
         kinds = [name for name in names if name not in PERIODS] or ["service"]
         days = sum_up("day", kinds[0]) if plot else None
-        unknown = () if found.rows else tuple(unknown_names(journal, wanted))
+        unknown = () if found.rows else unknown_labels(journal, wanted)
     if as_json:
         print_json(
             {
@@ -113,7 +112,7 @@ def spend(
         return
     with explain_os_error(f"--plot {plot}", "name a file that can be written"):
         credits = {group: one.credits for group, one in days.rows.items()}
-        title = f"Credits at {_place(days.service)}"
+        title = f"Credits at {place_name(days.service)}"
         plot.write_text(chart(credits, title), encoding="utf-8")
     tell(f"plot: {plot.absolute()}")
 
@@ -134,9 +133,9 @@ def _print(found: SpendReport) -> None:
                 near = nearest(name, BY)
                 hint = f"; did you mean {near!r}?" if near else ""
                 tell(f"note: none of these runs has a label {name!r}{hint}")
-    show(f"total: {_sum_text(found.total)} at {_place(found.service)}")
+    show(f"total: {_sum_text(found.total)} at {place_name(found.service)}")
     for service, one in found.elsewhere.items():
-        show(f"not counted: {_sum_text(one)} at {_place(service)}; see `--service {service}`")
+        show(f"not counted: {_sum_text(one)} at {place_name(service)}; see `--service {service}`")
 
 
 def _sum_text(found: Sum) -> str:
@@ -146,7 +145,34 @@ def _sum_text(found: Sum) -> str:
     return f"{credits_of(found.credits)} for {count_noun(found.purchases, 'purchase')}{left}{lost}"
 
 
-def _place(service: str) -> str:
+def wanted_labels(assignments: tuple[str, ...]) -> dict[str, str]:
+    """Those of a filter; without one nothing that knows specs is imported, which takes a third of a second."""
+    if not assignments:
+        return {}
+    from rivya_flows.plans.labels import read_labels
+
+    return read_labels(assignments)
+
+
+def unknown_labels(journal: Journal, wanted: Mapping[str, str]) -> tuple[str, ...]:
+    """A line for each label of a filter that no run has."""
+    if not wanted:
+        return ()
+    from rivya_flows.runs.lookup import unknown_names
+
+    return tuple(unknown_names(journal, wanted))
+
+
+def default_service(named: str | None, chosen: Settings) -> str:
+    """The service that is named, else the one that commands buy from now, as far as the settings tell."""
+    from rivya_flows.money.spending import SANDBOX
+
+    is_real = chosen.rivya_api_key is not None and not chosen.rivya_flows_sandbox
+    return one_spelling(named or (chosen.rivya_base_url if is_real else SANDBOX))
+
+
+def place_name(service: str) -> str:
+    """What messages call a service."""
     from rivya_flows.money.spending import SANDBOX
 
     return "the local sandbox (pretend credits)" if service == SANDBOX else service

@@ -202,6 +202,7 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
     from rivya_flows.receipt.phrases import model_of
     from rivya_flows.receipt.summary import (
         account_line,
+        bought_again,
         choices,
         films,
         pools,
@@ -228,7 +229,7 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
         for row in made.ledger
     ]
     print_table(["?bought", "!for", "model", "!status", ">credits", "?task"], rows)
-    for lines in (choices(made, until), films(made)):
+    for lines in (choices(made, until), films(made), bought_again(made)):
         if lines:
             show("", *lines)
     show("")

@@ -30,6 +30,7 @@ from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import make_patient
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
+from rivya_flows.store.outcomes import usual_rounds
 from rivya_flows.store.pools import Pools
 from rivya_flows.store.run_list import recent_durations
 from rivya_flows.store.secrets import shared_secret
@@ -152,6 +153,11 @@ class RunContext:
     @cached_property
     def address_secret(self) -> str:
         return shared_secret(self.journal.engine, SECRET_NAME)
+
+    def usual_rounds(self, spec: str) -> Mapping[str, int]:
+        with suppress(StoreError):
+            return usual_rounds(self.journal.engine, self.service.identity, spec)
+        return {}
 
     def pools(self, labels: Mapping[str, str]) -> tuple[PoolTotal, ...]:
         return Pools(self.journal.engine).matching(labels, self.service.identity)

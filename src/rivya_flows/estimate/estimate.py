@@ -26,6 +26,7 @@ from rivya_flows.queue.events import (
     ItemCompleted,
     PoolTotal,
     RunResumed,
+    Why,
 )
 from rivya_flows.queue.foresight import Foreseen, Foresight, judge_price, prices_by_spec
 from rivya_flows.queue.forks import asks_anew
@@ -57,11 +58,15 @@ class ItemEstimate:
     fallback: tuple[str | None, ...] = ()
     taken_from: str | None = None  # the forked run
     film: Film | None = None
+    why: Why | None = None  # it is bought although an earlier run has one
 
 
 @dataclass(frozen=True)
 class StepEstimate:
-    """One step; `skipped` says why it will not run, and `usual_seconds` is of one job of its slowest model."""
+    """One step; `skipped` says why it will not run, and `usual_seconds` is of one job of its slowest model.
+
+    `usual_rounds` are those after which earlier runs decided, of what has rounds.
+    """
 
     id: str
     uses: str
@@ -75,6 +80,7 @@ class StepEstimate:
     campaign: tuple[str, str] | None = (
         None  # the step and key of the outermost item that it is inside
     )
+    usual_rounds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,11 @@ class Estimate:
             return "exceeds"
         return "may_exceed" if self.may_exceed else "fits"
 
+    def with_rounds(self, usual: Mapping[str, int]) -> Estimate:
+        """The same, with the usual rounds of steps."""
+        steps = (replace(one, usual_rounds=usual.get(one.id)) for one in self.steps)
+        return replace(self, steps=tuple(steps)) if usual else self
+
     def as_json(self) -> dict[str, JsonValue]:
         """The document that `plan --json` prints."""
         return {
@@ -180,6 +191,7 @@ class Estimate:
                     "usual_seconds": one.usual_seconds,
                     "brand_prompt": one.brand_prompt,
                     **({} if one.at_most is None else {"at_most": one.at_most}),
+                    **({} if one.usual_rounds is None else {"usual_rounds": one.usual_rounds}),
                     "items": [
                         {
                             "key": item.key,
@@ -197,6 +209,7 @@ class Estimate:
                             }
                             if item.film
                             else None,
+                            "why": item.why.model_dump() if item.why else None,
                         }
                         for item in one.items
                     ],

@@ -46,6 +46,7 @@ def _about(step: StepEstimate) -> list[str]:
     about = {
         f"at most {step.at_most} in all": step.at_most is not None,
         f"usually {round(seconds) if seconds >= 10 else seconds:,g} s": seconds >= 1,
+        f"{step.usual_rounds} rounds are usual": (step.usual_rounds or 0) > 1,
         f"by {', '.join(step.axes)}": step.axes,
     }
     return [text for text, holds in about.items() if holds]

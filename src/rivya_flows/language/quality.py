@@ -53,12 +53,12 @@ class Limits(SpecModel):
     """
 
     black: Share = 0.8
-    frozen: Share = 0.9
-    silent: Share = 0.95
-    clipped: Share = 0.05
+    frozen: Share = 0.75
+    silent: Share = 0.9
+    clipped: Share = 0.035
     short: Share = 0.1
-    shape: Share = 0.1
-    blank: Share = 0.99
+    shape: Share = 0.05
+    blank: Share = 0.9
 
 
 class Quality(SpecModel):
@@ -103,8 +103,10 @@ class Fault(NamedTuple):
 
 
 def faults(found: Measures, expected: Expected, limits: Limits) -> tuple[Fault, ...]:
-    """The faults of a measured medium, in the order of `FAULTS`."""
-    return tuple(_faults(found, expected, limits))
+    """The faults of a measured medium, in the order of `FAULTS`; a black film is frozen and blank too, without a word."""
+    every = tuple(_faults(found, expected, limits))
+    is_black = any(one.name == "black" for one in every)
+    return tuple(one for one in every if not (is_black and one.name in ("frozen", "blank")))
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,17 @@ class PurchaseEvent(ItemEvent):
     n: int
 
 
+class Why(Entry):
+    """Why an item is bought although an earlier run of the same spec has one."""
+
+    run_id: str
+    """The earlier run: the forked one, or the newest that completed."""
+    what: str
+    """The first thing that differs: `model`, `prompt`, `params.seed`, `references[0]` or another argument; `brand`, `service`, `wallet`, `steps.NAME` of a step that it uses; or, where nothing does, `from`, `cache`, `store`, `fallback`, `url` or `request`."""
+    text: str
+    """The same for people."""
+
+
 class PurchaseIntended(PurchaseEvent):
     """Written before the POST: these bytes will be sent under this key.
 
@@ -188,6 +199,7 @@ class PurchaseIntended(PurchaseEvent):
     alternative: int = 0
     model: str | None = None
     rest: int | None = None
+    why: Why | None = None
 
 
 class PoolRefused(PurchaseEvent):
@@ -522,7 +534,7 @@ def unique_name(event: Event) -> str | None:
     if event.kind == "run.frozen":
         return "frozen"
     if event.kind == "purchase.intended":
-        return purchase_name(event)
+        return purchase_name(event.step, event.key, event.n)
     if event.kind == "question.asked":
         again = "" if event.after is None else f" after {event.after.isoformat()}"
         return f"question {event.step}[{event.key}]{again}{_round(event.round)}"
@@ -532,8 +544,8 @@ def unique_name(event: Event) -> str | None:
     return None
 
 
-def purchase_name(event: PurchaseEvent) -> str:
-    return f"purchase {event.step}[{event.key}] {event.n}"
+def purchase_name(step: str, key: str, n: int) -> str:
+    return f"purchase {step}[{key}] {n}"
 
 
 def _round(number: int) -> str:

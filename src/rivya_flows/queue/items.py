@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from rivya_flows.assets import Outputs
 from rivya_flows.plans.plan import PlannedItem, Variables
-from rivya_flows.queue.events import AnsweredBy, AnswerGiven, BroughtFile
+from rivya_flows.queue.events import AnsweredBy, AnswerGiven, BroughtFile, Channel, Why
 from rivya_flows.steps.candidates import question_hash
 from rivya_flows.steps.request import FUNCTION, ItemRequest, PriceClass, PricedBy
 
@@ -86,6 +86,7 @@ class Purchase(NamedTuple):
     alternative: int = 0
     sent: Literal["never", "unknown"] = "never"
     outputs: Outputs | None = None
+    why: Why | None = None
 
     @property
     def is_function(self) -> bool:
@@ -113,6 +114,14 @@ class Score(NamedTuple):
     key: str
     score: float
     reason: str
+
+
+class SentBack(NamedTuple):
+    """An answer that picked none, which ended a round; `proposed`: whether the judge would have picked, None without scores."""
+
+    round: int
+    channel: Channel
+    proposed: bool | None
 
 
 class ItemState(NamedTuple):
@@ -153,6 +162,7 @@ class ItemState(NamedTuple):
     answered_by: AnsweredBy | None = None
     round: int = 0
     notes: tuple[str, ...] = ()
+    sent_back: tuple[SentBack, ...] = ()
     seen: tuple[str, ...] = ()
     reviews: tuple[AnswerGiven, ...] = ()
     turn: int = 0

@@ -19,7 +19,7 @@ from rivya_flows.queue.budget import apply_budget_answer
 from rivya_flows.queue.evaluation import claim
 from rivya_flows.queue.events import AnswerGiven, Event, RunFrozen
 from rivya_flows.queue.forks import made_again_by
-from rivya_flows.queue.items import ItemState, Phase, Purchase, next_round
+from rivya_flows.queue.items import ItemState, Phase, Purchase, SentBack, next_round
 from rivya_flows.queue.outcomes import (
     accept_media,
     after_media_refused,
@@ -178,7 +178,9 @@ def _answer(state: State, event: AnswerGiven) -> None:
         over = question_of(state, event.step, item).over
         item = reviewing.take_answer(state, event, item, over)
     elif event.none:
-        item = next_round(item, event.note)
+        proposed = bool(judging.proposal(item)) if item.scores else None
+        ended = SentBack(item.round, event.by.channel, proposed)
+        item = next_round(item, event.note)._replace(sent_back=(*item.sent_back, ended))
     else:
         item = item._replace(picked=event.chosen)
     state.change(event.step, item)
@@ -264,6 +266,7 @@ def _add_purchase(state: State, event: events.PurchaseIntended) -> None:
         event.at,
         item.request.priced_by if item.request else PricedBy(),
         alternative=item.alternative,
+        why=event.why,
     )
     state.change(event.step, item.with_purchase(bought)._replace(phase=Phase.BUYING))
     # No pool refused it; and no further list, which it left out, became known since.

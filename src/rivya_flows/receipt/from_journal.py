@@ -191,7 +191,7 @@ def _item(
     if "alternative" in of_kind:
         of_kind["alternative"] = item.alternative
     if "faults" in of_kind:
-        of_kind["faults"] = _faults(state, step_id, item)
+        of_kind["faults"] = outputs.get("reasons") or _faults(state, step_id, item)
     if "choice" in of_kind:
         of_kind["choice"] = choice_of(state, step_id, item, question)
     if item.pool:
@@ -205,6 +205,7 @@ def _item(
         credits=item.credits,
         saved=item.saved,
         taken_from=item.taken_from,
+        why=next((one.why for one in item.purchases if one.why), None),
         model=item.request.model if item.request else None,
         prompt=_text(arguments.get("prompt") or arguments.get("message")),
         params=_map(arguments.get("params")),
@@ -285,7 +286,7 @@ def choice_of(
         else None,
         judge_error=item.judge_error,
         candidates=open_questions.candidates_of(item, picked),
-        earlier=tuple(_earlier(state, step_id, item)),
+        earlier=tuple(earlier_candidates(state, step_id, item)),
     )
 
 
@@ -332,11 +333,13 @@ def _ended_review(state: State, step_id: str, item: ItemState) -> model.Choice:
         judge=None,
         judge_error=None,
         candidates=(),
-        earlier=tuple(_earlier(state, step_id, item)),
+        earlier=tuple(earlier_candidates(state, step_id, item)),
     )
 
 
-def _earlier(state: State, step_id: str, item: ItemState) -> Iterator[model.EarlierCandidate]:
+def earlier_candidates(
+    state: State, step_id: str, item: ItemState
+) -> Iterator[model.EarlierCandidate]:
     """The candidates of the rounds before, in their order."""
     for number in range(item.round):
         for one in candidates_before(state, step_id, number):

@@ -26,7 +26,7 @@ from rivya_cut.subtitles import Cue
 from rivya_flows.assets import Asset, as_asset, rendered_as
 from rivya_flows.plans.names import label
 from rivya_flows.questions.question import AtDeadline, Candidate
-from rivya_flows.queue.events import AnsweredBy, OtherRun, PoolTotal
+from rivya_flows.queue.events import AnsweredBy, OtherRun, PoolTotal, Why
 from rivya_flows.steps.candidates import OnTimeout
 
 
@@ -349,6 +349,8 @@ class Item(SparsePart):
     """Credits that the cache, or the forked run, saved."""
     taken_from: str | None
     """The forked run that its outputs were taken from."""
+    why: Why | None = None
+    """Why it was bought although an earlier run of the same spec has one; left out where none has, and of what cost nothing."""
     model: str | None
     """Null for a step without one."""
     prompt: str | None

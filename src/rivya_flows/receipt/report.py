@@ -35,10 +35,12 @@ from rivya_flows.receipt.embedding import AssetPath
 from rivya_flows.receipt.from_journal import receipt_of, recorded_asset
 from rivya_flows.receipt.ledger import History
 from rivya_flows.receipt.model import Receipt, Step, iso, with_paths
+from rivya_flows.receipt.outcomes import outcomes_of
 from rivya_flows.receipt.summary import full_sentence
 from rivya_flows.steps.connections import Include
 from rivya_flows.store.assets import AssetStore, file_hash, replacing
 from rivya_flows.store.journal import Journal, RunRow
+from rivya_flows.store.outcomes import record_outcomes
 
 _REPORTED = (events.QuestionAsked, events.RunEnded, events.ServiceAsked)
 """What a report follows: its state is taken over then, and not made again."""
@@ -189,6 +191,12 @@ class RunReporter:
             if self._last is None or self._last[0] != history.seq:
                 receipt = receipt_of(history, state)
                 report = _write(receipt, state, self._folder, self._assets, self._copied)
+                if state.ended is not None:
+                    outcomes = outcomes_of(receipt, history, state)
+                    with contextlib.suppress(
+                        StoreError
+                    ):  # then they are written when they are read
+                        record_outcomes(self._journal.engine, state.run_id, history.seq, outcomes)
                 self._last = history.seq, report
             return self._last[1]
 

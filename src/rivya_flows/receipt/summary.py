@@ -13,6 +13,7 @@ from rivya_client.printable import one_line
 from rivya_flows.plans.names import first_of, is_round, join_keys, label
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.questions.question import Candidate
+from rivya_flows.queue.bought_again import bought_again_lines
 from rivya_flows.receipt import questions
 from rivya_flows.receipt.model import Choice, Item, Receipt, Step
 from rivya_flows.receipt.phrases import credits_of, measures, pool_left
@@ -170,6 +171,12 @@ def shortfalls(receipt: Receipt) -> list[str]:
             for one in item.faults or ()
         ]
     )
+
+
+def bought_again(receipt: Receipt) -> list[str]:
+    """A line for all items of a step that were bought although an earlier run has them, for the same reason."""
+    each = ((step.id, item.key, item.why) for step, item in receipt.each())
+    return bought_again_lines((step, key, why) for step, key, why in each if why)
 
 
 def account_line(receipt: Receipt) -> str:

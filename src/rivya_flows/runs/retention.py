@@ -14,6 +14,7 @@ from rivya_flows.engine.cache import Pruned, delete_unused_media, named_media, p
 from rivya_flows.errors import UsageError
 from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.queue.queue import replay
+from rivya_flows.receipt.outcomes import update_outcomes
 from rivya_flows.receipt.phrases import credits_of, open_jobs, uncollected_purchases
 from rivya_flows.receiver.notification import prune_received
 from rivya_flows.runs.connect import forget_results, is_lost
@@ -158,6 +159,7 @@ def remove_run(journal: Journal, assets: AssetStore, found: RemovedRun) -> Remov
             freed += sum(one.size_bytes for one in media)
         if found.folder:
             _delete_folder(found.folder)
+        update_outcomes(journal, found.run_id)  # from then on nothing else knows them
         journal.remove(lease)
     hashes = tuple(one.sha256 for one in media)
     return replace(found, media=hashes, results=results, freed_bytes=freed)

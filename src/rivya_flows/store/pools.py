@@ -331,7 +331,8 @@ def _changes(run_id: str, events: Sequence[Event]) -> list[_Change]:
     for event in events:
         if (now := credits_after(event)) is not None:
             assert isinstance(event, PurchaseEvent)
-            found.append((event, (run_id, stored_name(purchase_name(event))), *now))
+            name = stored_name(purchase_name(event.step, event.key, event.n))
+            found.append((event, (run_id, name), *now))
     return found
 
 

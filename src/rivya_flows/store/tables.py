@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from rivya_flows.errors import StoreError
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 """A store of another version is refused: there is nothing that changes its tables."""
 
 _LOCK = 0x72697679
@@ -55,8 +55,10 @@ RUNS = Table(
     Column("quote", String(64)),
     # Name of its credentials; null: the key of the process.
     Column("wallet", Text),
-    # Unix seconds; of a removed run, this row and its charges are left.
+    # Unix seconds; of a removed run, this row, its charges and its outcomes are left.
     Column("removed_at", Float),
+    # The last entry that OUTCOMES has; 0: none.
+    Column("outcomes_seq", Integer, nullable=False, server_default="0"),
     Index("one_run_of_a_quote", "quote", unique=True),
 )
 
@@ -90,6 +92,31 @@ CHARGES = Table(
     # Its media were refused for their faults.
     Column("lost", Boolean, nullable=False),
     Index("charges_by_time", "at"),
+)
+
+OUTCOMES = Table(
+    "outcomes",
+    METADATA,
+    # A projection of EVENTS, written as an execution ends; `receipt.outcomes` says what the columns mean.
+    Column("run_id", String(128), primary_key=True),
+    # As CHARGES; of what no purchase of this run made, and of a question, a name of its own.
+    Column("purchase", String(NAME_LENGTH), primary_key=True),
+    Column("step", Text, nullable=False),
+    Column("model", Text),
+    Column("brand", Text),
+    Column("prompt", Text),
+    Column("at", Float, nullable=False),
+    Column("offered", Integer, nullable=False),
+    Column("picked", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("accepted", Integer, nullable=False),
+    Column("ended", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("lost", Integer, nullable=False),
+    Column("judged", Integer, nullable=False),
+    Column("agreed", Integer, nullable=False),
+    # Of a question or a `repeat` that was decided: after how many rounds.
+    Column("rounds", Integer),
 )
 
 POOLS = Table(
@@ -222,6 +249,20 @@ LINKS = Table(
     Column("revoked_at", BigInteger),
     Index("links_of_a_run", "run_id"),
     sqlite_autoincrement=True,
+)
+
+DRIFTS = Table(
+    "drifts",
+    METADATA,
+    # What the last daily check found of each deployment, as ``flow/deployment``.
+    Column("deployment", String(200), primary_key=True),
+    Column("version", String(80), nullable=False),
+    # ok, broken or dearer.
+    Column("status", String(8), nullable=False),
+    Column("sentence", Text, nullable=False),
+    # A hash of all that was found.
+    Column("state", String(80), nullable=False),
+    Column("at", Float, nullable=False),
 )
 
 SWEEPS = Table(
