@@ -183,8 +183,10 @@ def _aspect(value: Any) -> float | None:
 
 def inspection_outputs(asked: InspectWith, found: Measures, frames: Sequence[Asset]) -> Outputs:
     """The outputs of an item, by its arguments, the measures of its medium, and frames of that."""
-    is_heard = found.media == "audio" if asked.sound is None else asked.sound is True
-    expected = Expected(_seconds(asked.seconds), _aspect(asked.aspect), is_heard)
+    lasts, sound = found.media != "image", asked.sound
+    is_heard = found.media == "audio" if sound is None else sound is True
+    seconds = _seconds(asked.seconds) if lasts else None
+    expected = Expected(seconds, _aspect(asked.aspect), lasts and is_heard)
     wrong = faults(found, expected, asked.limits)
     pictures: list[JsonValue] = [one.as_json() for one in frames]
     frozen = found.still / found.seconds if found.still is not None and found.seconds else None
@@ -196,7 +198,7 @@ def inspection_outputs(asked: InspectWith, found: Measures, frames: Sequence[Ass
         "last_frame": pictures[-1] if pictures else None,
         "frames": pictures or None,
         "frozen": None if frozen is None else min(frozen, 1.0),
-        "sound": None if found.media == "image" else found.sound,
+        "sound": found.sound if lasts else None,
         **{name: getattr(found, name) for name in _MEASURED},
     }
 

@@ -33,7 +33,7 @@ from rivya_flows.steps.request import (
     ItemRequest,
     ItemRequestError,
     Medium,
-    frames_of,
+    frame_media,
     medium_of,
     priced_by,
 )
@@ -204,7 +204,7 @@ def _pictures(one: Candidate, frames: int | None) -> tuple[Medium, ...]:
     if not one.get("asset"):
         return ()
     medium = medium_of(one["asset"], "image", {}, "from")
-    return frames_of(medium, frames or 1) if medium.media == "video" else (medium,)
+    return frame_media(medium, frames or 1) if medium.media == "video" else (medium,)
 
 
 def with_chats(

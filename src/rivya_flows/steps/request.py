@@ -85,7 +85,7 @@ def medium_of(value: Any, kind: str, files: Mapping[str, Asset], argument: str) 
     )
 
 
-def frames_of(film: Medium, count: int) -> tuple[Medium, ...]:
+def frame_media(film: Medium, count: int) -> tuple[Medium, ...]:
     """So many frames of a film as pictures, which are taken before they are uploaded."""
     frames = (Frame(number, count) for number in range(1, count + 1))
     return tuple(
