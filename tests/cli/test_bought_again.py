@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from sqlalchemy import update
 
+from rivya_flows.settings import read_settings
+from rivya_flows.store.database import write
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.tables import EVENTS
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from
 from support.finished_runs import finish
@@ -106,3 +112,23 @@ def test_a_file_beside_the_spec_that_changed_is_named(
     assert planned(call, text, tmp_path) == [
         "film is bought again: references[0] is an image that run-2 did not have"
     ]
+
+
+def test_a_row_of_a_batch_is_compared_with_no_other_row(
+    call: Terminal, shared_sandbox: Sandbox
+) -> None:
+    studio = finish(shared_sandbox, EDITED, "run-2")
+    studio.prepared(SPEC.replace("a lamp", "a torch"), "run-3")
+    receipt = studio.executed("run-3", prepare=lambda run: setattr(run, "in_batch", True))
+    assert receipt["status"] == "completed"
+    assert "bought again" not in call("receipt", "run-3").out
+
+
+def test_an_earlier_run_that_cannot_be_read_stops_no_purchase(
+    call: Terminal, shared_sandbox: Sandbox
+) -> None:
+    with closing(Journal(read_settings().store_url)) as journal:
+        write(journal.engine, update(EVENTS).where(EVENTS.c.seq == 2).values(body="{}"))
+    studio = finish(shared_sandbox, EDITED, "run-2")
+    assert studio.receipt("run-2")["status"] == "completed"
+    assert "bought again" not in call("receipt", "run-2").out

@@ -66,8 +66,9 @@ class Reuse:
         self._assets = assets
         self._journal = journal
         self._runs: dict[str, dict[str, Finished]] = {}
-        self._earlier: dict[str, EarlierRun | None] = {}
-        self._reading = threading.Lock()
+        self._forked: dict[str, EarlierRun] = {}
+        self._earlier: dict[tuple[str, datetime], EarlierRun | None] = {}
+        self._reading = threading.RLock()
         self.lost: set[tuple[str, str]] = set()
 
     def __call__(self, asked: AskCache) -> CacheAnswered:
@@ -97,25 +98,25 @@ class Reuse:
         The forked one; else the newest of the same spec that completed, or else bought anything,
         before. None if there is none, or it cannot be read: a run needs no reasons.
         """
+        this = state.run_id, state.started_at  # all plans have one id
         with self._reading, suppress(RivyaError, ValueError, LookupError):
-            if state.run_id not in self._earlier:
-                self._earlier[state.run_id] = None
-                name = state.fork.run_id if state.fork else self._newest(state)
-                if name is not None and (entries := self._journal.entries(name)):
-                    read = EarlierRun.of(replay(entry.event for entry in entries))
-                    self._earlier[state.run_id] = read
-        return self._earlier.get(state.run_id)
+            if this not in self._earlier:
+                self._earlier[this] = None
+                if state.fork:
+                    self._of(state.fork.run_id)
+                    self._earlier[this] = self._forked.get(state.fork.run_id)
+                elif (name := self._newest(state)) and (read := self._replay(name)):
+                    self._earlier[this] = EarlierRun.of(read)
+        return self._earlier.get(this)
 
     def _newest(self, state: State) -> str | None:
-        before = state.started_at
+        name, engine = state.plan.workflow.name, self._journal.engine
         runs = [
             one
-            for one in listed_runs(
-                self._journal.engine, name=state.plan.workflow.name, limit=_MOST_LISTED
-            )
+            for one in listed_runs(engine, name=name, limit=_MOST_LISTED)
             if one.unbegun is None
             and one.row.run_id != state.run_id
-            and datetime.fromisoformat(one.row.started_at) <= before
+            and datetime.fromisoformat(one.row.started_at) <= state.started_at
             and is_sandbox(one.row.service) == is_sandbox(state.service)
             and BATCH_LABEL not in one.row.labels  # its inputs are those of a row
         ]
@@ -132,13 +133,18 @@ class Reuse:
     def _line(self, run_id: str | None) -> dict[str, Finished]:
         """What a run has finished, and what a fork would take from the runs before it."""
         found, again = dict[str, Finished](), set[str]()
-        while run_id is not None and (entries := self._journal.entries(run_id)):
-            state = replay(entry.event for entry in entries)
+        while run_id is not None and (state := self._replay(run_id)):
+            if not found:
+                self._forked.setdefault(run_id, EarlierRun.of(state))
             own = find_finished(state).items()
             found = {name: one for name, one in own if not is_made_again(one.item, again)} | found
             again |= state.again
             run_id = state.fork.run_id if state.fork else None
         return found
+
+    def _replay(self, run_id: str) -> State | None:
+        entries = self._journal.entries(run_id)
+        return replay(entry.event for entry in entries) if entries else None
 
 
 def _fits(asked: AskCache, outputs: Outputs) -> bool:
