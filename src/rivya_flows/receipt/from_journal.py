@@ -226,8 +226,6 @@ def _faults(state: State, step_id: str, item: ItemState) -> tuple[str, ...]:
     """The faults of the media that an item gave."""
     if item.request is None or item.outputs is None:
         return ()
-    if isinstance(reasons := item.outputs.get("reasons"), list):
-        return tuple(map(str, reasons))
     wanted = wanted_media(state, step_id, item.request)
     found = measures_in(item.outputs)
     return tuple(fault.text for one in found for fault in wanted.faults_of(one))
