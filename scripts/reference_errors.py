@@ -1,4 +1,4 @@
-"""docs/reference/errors.md: the index of codes, exceptions and statuses; and the codes of SARIF."""
+"""docs/reference/errors.md: the index of codes, exceptions and statuses; and what `explain` prints of it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,16 @@ from rivya_flows.cli import failures
 CODES = ROOT / "src" / "rivya_flows" / "error_codes.json"
 _PAGE = PAGES / "errors.md"
 _SECTION = re.compile(r"^### `([a-z-]+)`\n\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```\w+ ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_ITEM_ROW = re.compile(r"^\| `(\w+)` \| (.+) \|$", re.MULTILINE)
 _LINK = re.compile(r"\[([^]]+)\]\([^)]+\)")
 _INTERNAL = {"ExpressionError", "InferenceError", "MissingError", "LimitError", "UsesNull"}
 """What no caller sees: a diagnostic, or the reason of an item, has its words."""
+_NO_EXCEPTION = {
+    "unexpected": "An exception that is a bug. Exit code 1.",
+    "machine": "The machine refused something, such as a file on a full disk. Exit code 2.",
+    "interrupted": "Ctrl-C or a signal ended the command. Exit code 130.",
+}
 _OURS = ("rivya_client.", "rivya_flows.")
 _NEVER_ENDS = ("rivya_flows.flows.", "rivya_flows.engine.", "rivya_client.webhook_signatures")
 """Modules with exceptions that end no command: an item or a flow run fails, or a delivery."""
@@ -65,9 +72,7 @@ def statuses() -> str:
     above = errors.InternalServerError
     rows.append(("500 and above", f"`{above.__name__}`", first_line(above).partition(": ")[2]))
     rows.append(("any other", "`APIStatusError`", "the service refused the request."))
-    advice = [
-        (f"`{code}`", f"{text[:1].upper()}{text[1:]}.") for code, text in errors.ADVICE.items()
-    ]
+    advice = [(f"`{code}`", f"{_capital(text)}.") for code, text in errors.ADVICE.items()]
     return (
         table(("status", "class", "meaning"), rows)
         + "\n"
@@ -116,16 +121,43 @@ def _exit_code(kind: type[errors.RivyaError]) -> str:
 
 
 def error_codes() -> str:
-    """The file of `check --format sarif`: meaning and fix of each code, as docs/reference/errors.md has them."""
-    codes: dict[str, list[str]] = {}
+    """The file of `explain` and of `check --format sarif`: meaning, fix and example of each code of the page."""
+    found: dict[str, dict[str, list[str]]] = {"diagnostics": {}, "errors": _errors()}
     for code, text in _SECTION.findall(_PAGE.read_text("utf-8")):
         fix = re.split(r"^Fix: ", text, maxsplit=1, flags=re.MULTILINE)[1]
-        paragraphs = (" ".join(part.partition("\n\n")[0].split()) for part in (text, fix))
-        codes[code] = [_LINK.sub(r"\1", part) for part in paragraphs]
-        codes[code][1] = codes[code][1][:1].upper() + codes[code][1][1:]
+        example = "\n".join(
+            (f"{title}:\n" if title not in ("", "whole") else "") + content
+            for title, content in _FENCE.findall(text)
+        )
+        found["diagnostics"][code] = [_meaning(text), _capital(_meaning(fix)), example]
     # One line a code, so that a diff shows which one has changed.
-    lines = (
-        f"{json.dumps(code)}: {json.dumps(text, ensure_ascii=False)}"
-        for code, text in codes.items()
+    parts = (
+        f"{json.dumps(name)}: {{\n"
+        + ",\n".join(
+            f"{json.dumps(code)}: {json.dumps(text, ensure_ascii=False)}"
+            for code, text in codes.items()
+        )
+        for name, codes in found.items()
     )
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    return "{\n" + "\n},\n".join(parts) + "\n}\n}\n"
+
+
+def _errors() -> dict[str, list[str]]:
+    """Meaning and fix of each `error.code`, of the service's too, and of each code of an item."""
+    found = {code: [text, ""] for code, text in _NO_EXCEPTION.items()}
+    for kind, _ in _tree(errors.RivyaError):
+        if kind is not errors.RivyaError and not issubclass(kind, errors.APIStatusError):
+            number = _exit_code(kind)
+            ends = f" Exit code {number}." if number != "–" else ""
+            found.setdefault(kind.code, [first_line(kind) + ends, ""])
+    for code, text in _ITEM_ROW.findall(_PAGE.read_text("utf-8").partition("\n## ")[0]):
+        why, _, fix = _meaning(text).partition(": ")
+        means = f"{found.get(code, [''])[0]} Of an item: {why}.".strip()
+        found[code] = [means, fix and f"{_capital(fix)}."]
+    for code, text in errors.ADVICE.items():
+        found.setdefault(code, ["The service refused the request.", ""])[1] = f"{_capital(text)}."
+    return dict(sorted(found.items()))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -6,6 +6,7 @@ from prefect import Task
 
 from rivya_flows.engine import work
 
+inspect = Task(work.inspect_medium, name="inspect")
 compose = Task(work.compose, name="compose")
 lay_out = Task(work.lay_out, name="layout")
 pick = Task(work.pick, name="pick")

@@ -155,7 +155,7 @@ async def deploy_agreed(
         await RivyaCredentials.aregister_type_and_schema(client=client)
         # Campaigns need these too: crashed runs restart, and deadlines of questions act.
         await ensure_automations(heartbeat_seconds=configured_heartbeat())
-        if moved := await infrastructure.deploy_waker(
+        if moved := await infrastructure.deploy_maintenance(
             sorted(pools, key=lambda one: one != default)
         ):
             notes.append(moved)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from pydantic import ValidationError
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.errors import Diagnostic, MediaError, RivyaError, SpecError, UsageError
+from rivya_flows.estimate.estimate import Estimate
 from rivya_flows.flows.compiler import compile_flow
 from rivya_flows.flows.deployment.sync import Desired, environment_of, set_by_spec
 from rivya_flows.language.expressions.resolve import is_computed
@@ -35,7 +37,7 @@ from rivya_flows.plans.budgets import deployed_cap
 from rivya_flows.plans.run_form import CREDENTIALS, shown_form, upload_link
 from rivya_flows.preparation import deploy_blocks, spec_file
 from rivya_flows.preparation.check import check_spec, unreadable
-from rivya_flows.preparation.prepare import RunRequest, prepare_offline
+from rivya_flows.preparation.drift import price_of_entry
 from rivya_flows.receipt.phrases import credits_of, total_of
 from rivya_flows.spec.inlining import included_texts
 from rivya_flows.store.assets import AssetStore
@@ -211,8 +213,11 @@ def _deployment(
     wallet = existing.parameters.get(CREDENTIALS) if existing else None
     stored_wallet = {CREDENTIALS: wallet} if isinstance(wallet, dict) else {}
     form = compile_flow(workflow, spec_text=spec.text, execute=_never)
+    price: Estimate | None = None
+    with suppress(RivyaError):  # an input is missing, which the form asks for
+        price = price_of_entry(source.file, deploy, shipped())
     description = (
-        _price(source, deploy),
+        _price(source, deploy, price),
         entry.get("description") or form.description,
         upload_link(workflow, upload_page),
     )
@@ -236,7 +241,7 @@ def _deployment(
         enforce_parameter_schema=True,
         concurrency_limit=limit,
         concurrency_options=ConcurrencyOptions(collision_strategy=collision) if limit else None,
-        job_variables=_job_variables(source, deploy, spec, options.job_variables, existing),
+        job_variables=_job_variables(source, deploy, spec, price, options.job_variables, existing),
     )
     queue = pool.queue if pool else None
     if queue or _QUEUE in set_by_spec(existing):
@@ -276,6 +281,7 @@ def _job_variables(
     source: GivenSpec,
     deploy: Deploy,
     spec: DeployedSpec,
+    price: Estimate | None,
     given: Mapping[str, Any],
     existing: DeploymentResponse | None,
 ) -> dict[str, Any]:
@@ -289,7 +295,10 @@ def _job_variables(
         deploy_blocks.SPEC_VARIABLE: spec.hash,
         deploy_blocks.COLLECTION_VARIABLE: source.collection,
     }
-    env.pop(deploy_blocks.SET_VARIABLE, None)
+    for one in (deploy_blocks.SET_VARIABLE, deploy_blocks.PRICE_VARIABLE):
+        env.pop(one, None)
+    if price is not None:
+        env[deploy_blocks.PRICE_VARIABLE] = json.dumps([price.min, price.max])
     names = [name for name in own if name not in given]
     names += [_QUEUE] if pool and pool.queue else []
     if names:
@@ -297,18 +306,15 @@ def _job_variables(
     return {**set_by_people, **own, **given, "env": env}
 
 
-def _price(source: GivenSpec, deploy: Deploy) -> str:
+def _price(source: GivenSpec, deploy: Deploy, price: Estimate | None) -> str:
     """What a run of a deployment costs, by the shipped prices and with the inputs that it has."""
     if (cap := deployed_cap(source.workflow, deploy)) is not None:
         limit = deploy.budget or source.workflow.budget
         # Its form may give other inputs than those that it starts with by itself.
         which = " that starts by itself" if limit and is_computed(limit.credits) else ""
         return f"At most {credits_of(cap)} a run{which}."
-    request = RunRequest(source.file, lambda _: deploy.inputs, local_files=False)
-    try:
-        ready = prepare_offline(request, shipped())
-    except RivyaError:  # an input is missing, which the form asks for
+    if price is None:
         return "No budget: the price of a run depends on its inputs."
-    total = total_of(ready.estimate)
+    total = total_of(price)
     given = " with these inputs" if source.workflow.inputs else ""
     return f"{total[0].upper()}{total[1:]} a run{given}."

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import prefect
@@ -26,18 +26,20 @@ from prefect.client.schemas.objects import (
     WorkerStatus,
     WorkPool,
 )
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from rivya_client.hosts import is_loopback
-from rivya_flows.doctor.checks import Check, ok, problem, sweep_check, warning
-from rivya_flows.flows.deployment.sync import Desired, read_existing, reconcile
+from rivya_flows.doctor.checks import Check, drift_check, ok, problem, sweep_check, warning
+from rivya_flows.flows.deployment.sync import Desired, is_ours, read_existing, reconcile
 from rivya_flows.flows.prefect_api import open_client
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK, is_on_sqlite
 from rivya_flows.flows.questions import SWEEP, WAKER, WAKER_DEPLOYMENT
 from rivya_flows.flows.recovery.automations import missing_automations
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.settings import Settings
+from rivya_flows.store.deployments import last_drifts
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import last_sweep
 from rivya_flows.store.shared_store_checks import (
@@ -115,49 +117,77 @@ def lacks_package(pool: WorkPool, variables: Mapping[str, Any]) -> bool:
     return not image or bool(_PREFECTS_IMAGE.match(str(image)))
 
 
-# --- The waker ---
+# --- The waker, and the daily check ---
 
 WAKER_NAME = f"{WAKER}/{WAKER_DEPLOYMENT}"
+DRIFT = "rivya-flows-drift"
+"""The flow of `rivya_flows.flows.deployment.drift` in Prefect."""
 
+CHECK = timedelta(days=1)
 _SLUG = "sweep"
 _SWEEPS = IntervalSchedule(interval=SWEEP, anchor_date=datetime(2024, 1, 1, 0, 7, tzinfo=UTC))
 """Fixed, so that no `deploy` moves a sweep; beside the quarters at which schedules of specs begin."""
 
+_CHECKS = IntervalSchedule(interval=CHECK, anchor_date=datetime(2024, 1, 1, 5, 12, tzinfo=UTC))
 
-async def deploy_waker(pools: Sequence[str]) -> str | None:
-    """Makes the waker, or changes what differs: an update makes the server plan its sweeps again.
 
-    It stays in its work pool while that has a worker, or while no pool of `pools` has one; a new one gets the
-    first pool. Gives where it was moved and why, as a sentence; None if it was not.
+async def deploy_maintenance(pools: Sequence[str]) -> str | None:
+    """Makes the waker and the daily check, or changes what differs: an update makes the server plan them again.
+
+    They stay in the waker's work pool while that has a worker, or while no pool of `pools` has one; new ones get
+    the first pool. Gives where they were moved and why, as a sentence; None if they were not.
     """
     async with get_client() as client:
-        try:
-            existing = await client.read_deployment_by_name(WAKER_NAME)
-        except ObjectNotFound:
-            existing = None
+        existing = await _deployment_named(client, WAKER_NAME)
         before = existing.work_pool_name if existing else None
         staffed = [one for one in (before, *pools) if one and await workers_online(one)]
         pool = next(iter(staffed), before or pools[0])
-        schedules = existing.schedules if existing else ()
-        active = next((one.active for one in schedules if one.slug == _SLUG), True)
-        fields = DeploymentUpdate(
+        waker = DeploymentUpdate(
             entrypoint="rivya_flows.flows.recovery.waker:wake_overdue",
             description="Part of rivya-flows, not a campaign: every 15 minutes it resumes runs whose question"
             " was not answered in time, and runs that died. It buys nothing by itself.",
             tags=[WAKER_DEPLOYMENT, OWNER_TAG],
-            work_pool_name=pool,
-            pull_steps=[],
-            # One at a time, none dropped: each may have a deadline of its own.
-            concurrency_limit=1,
-            concurrency_options=ConcurrencyOptions(
-                collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
-            ),
         )
-        sweeps = DeploymentScheduleCreate(schedule=_SWEEPS, active=active, slug=_SLUG)
-        await reconcile(client, Desired(WAKER_NAME, fields, {_SLUG: sweeps}), existing, prune=True)
+        daily = DeploymentUpdate(
+            entrypoint="rivya_flows.flows.deployment.drift:look_for_drift",
+            description="Part of rivya-flows, not a campaign: once a day it checks the specs of all deployments"
+            " against the models and prices of the service. It buys nothing.",
+            # Without our own tag: no message says that it was completed.
+            tags=[WAKER_DEPLOYMENT],
+        )
+        name = f"{DRIFT}/{WAKER_DEPLOYMENT}"
+        await _maintain(client, WAKER_NAME, waker, _SWEEPS, pool, existing)
+        await _maintain(client, name, daily, _CHECKS, pool, await _deployment_named(client, name))
     if before is None or pool == before:
         return None
     return f"{WAKER_NAME}: moved to the work pool {pool}; {before} has no worker"
+
+
+async def _deployment_named(client: PrefectClient, name: str) -> DeploymentResponse | None:
+    with suppress(ObjectNotFound):
+        return await client.read_deployment_by_name(name)
+    return None
+
+
+async def _maintain(
+    client: PrefectClient,
+    name: str,
+    fields: DeploymentUpdate,
+    schedule: IntervalSchedule,
+    pool: str,
+    existing: DeploymentResponse | None,
+) -> None:
+    """Makes a deployment of ours, or changes what differs; a schedule that is switched off stays off."""
+    fields.work_pool_name, fields.pull_steps = pool, []
+    # One at a time, none dropped: each sweep may have a deadline of its own.
+    fields.concurrency_limit = 1
+    fields.concurrency_options = ConcurrencyOptions(
+        collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
+    )
+    schedules = existing.schedules if existing else ()
+    active = next((one.active for one in schedules if one.slug == _SLUG), True)
+    planned = DeploymentScheduleCreate(schedule=schedule, active=active, slug=_SLUG)
+    await reconcile(client, Desired(name, fields, {_SLUG: planned}), existing, prune=True)
 
 
 # --- What `doctor` says ---
@@ -175,8 +205,8 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
             yield problem(text, "update the server")
         else:
             yield ok(f"{mask_password(str(client.api_url))}, version {version}")
-        tagged = (await read_existing(client, ())).values()
-        deployed = {one.work_pool_name for one in tagged if one.work_pool_name}
+        tagged = await read_existing(client, ())
+        deployed = {one.work_pool_name for one in tagged.values() if one.work_pool_name}
         workers = 0
         for pool in sorted(deployed | {WORK_POOL}):
             check, online = await _check_pool(client, pool, used=pool in deployed)
@@ -195,6 +225,10 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
             check = warning(text, _DEPLOY)
         yield replace(check, name="automations")
         yield replace(await _check_waker(client, settings), name="waker")
+        if versions := {name: one.version for name, one in tagged.items() if is_ours(one)}:
+            with closing(Journal(settings.store_url)) as journal:
+                seen = last_drifts(journal.engine)
+            yield replace(drift_check(versions, seen, time.time(), CHECK), name="deployed specs")
 
 
 def _minor(version: str) -> tuple[int, ...]:

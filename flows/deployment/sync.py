@@ -27,10 +27,12 @@ from rivya_flows.flows.recovery.automations import automations_on
 from rivya_flows.preparation.deploy_blocks import (
     COLLECTION_VARIABLE,
     OWNER_TAG,
+    PRICE_VARIABLE,
     SET_VARIABLE,
     SPEC_VARIABLE,
     is_slug_of_spec,
 )
+from rivya_flows.preparation.drift import Credits
 from rivya_flows.store.deployments import DeployedSpec
 
 Deployment = DeploymentResponse | DeploymentUpdate
@@ -47,6 +49,14 @@ def set_by_spec(deployment: Deployment | None) -> tuple[str, ...]:
     with suppress(KeyError, TypeError, ValueError):
         return tuple(map(str, json.loads(environment_of(deployment)[SET_VARIABLE])))
     return ()
+
+
+def price_when_deployed(deployment: Deployment) -> Credits | None:
+    """What a run of it cost when it was deployed; None if that was not known, or somebody changed the variable."""
+    with suppress(KeyError, TypeError, ValueError):
+        least, most = json.loads(environment_of(deployment)[PRICE_VARIABLE])
+        return Credits(int(least), None if most is None else int(most))
+    return None
 
 
 def is_ours(deployment: DeploymentResponse) -> bool:

@@ -47,6 +47,7 @@ EVENT_PREFIX = "rivya-flows.run."
 """Begins the events of a run's end; automations of users match it too."""
 
 ROW_PREFIX, BATCH_PREFIX = "rivya-flows.row.", "rivya-flows.batch."  # events of their ends
+DRIFTED = "rivya-flows.spec.drifted"  # of a deployment: its spec no longer works, or costs more
 LAST_HEARTBEAT = "rivya-flows.last-heartbeat"  # of a flow run that ended or was suspended
 RESOURCE = "prefect.resource.id"
 OURS = {"prefect.resource.role": "tag", RESOURCE: f"prefect.tag.{OWNER_TAG}"}  # a related resource
@@ -228,8 +229,8 @@ ENDS = {
 }
 """How a run can end, with Prefect's events of that end. Of a run that waits only our own says for what."""
 
-NEWS = (*ENDS, "crashed", "late", "waker-silent")
-"""What a message can tell: the ends, and what no run can tell itself."""
+NEWS = (*ENDS, "crashed", "late", "waker-silent", "drifted")
+"""What a message can tell: the ends, what no run can tell itself, and that a deployed spec drifted."""
 
 _AGAIN_SECONDS = 3600.0
 """Our event of an end and Prefect's are one piece of news, whichever comes first."""
@@ -238,7 +239,7 @@ _SILENCE_SECONDS = SWEEP.total_seconds() + 600
 """By then a sweep would have started a crashed run again."""
 
 _NAMES = """\
-{% set name = (flow_run.name or event.payload.title) | replace("://", ": //") %}\
+{% set name = (event.payload.deployment or flow_run.name or event.payload.title) | replace("://", ": //") %}\
 {% set said = flow_run.state.message | default("", true) | replace("://", ": //") %}\
 """
 """Texts of others, without an address that a chat would make a link of."""
@@ -363,6 +364,9 @@ def _trigger(news: str, spec: str | None) -> EventTrigger:
             return trigger(f"{RUN}Late", within=_AGAIN_SECONDS, related=of, for_each=by)
         case "suspended":
             return trigger(f"{EVENT_PREFIX}suspended", related=of)
+        case "drifted":
+            labels = {RESOURCE: "prefect.deployment.*", "rivya-flows.campaign": spec or "*"}
+            return trigger(DRIFTED, labels=labels)
     ended = (EVENT_PREFIX + news, *(RUN + state for state in ENDS[news]))
     # A run that was retried may fail again, but is completed once.
     by = [RESOURCE] if news == "completed" else [RESOURCE, RUN_COUNT_LABEL]

@@ -37,6 +37,7 @@ from rivya_flows.flows.worker import prefect_internals
 from rivya_flows.preparation.deploy_blocks import (
     COLLECTION_VARIABLE,
     ENTRYPOINT_MODULE,
+    PRICE_VARIABLE,
     SET_VARIABLE,
     SPEC_VARIABLE,
 )
@@ -193,7 +194,7 @@ class CampaignWorker(ProcessWorker):
                 return await super().run(flow_run, configuration, task_status)
         environment = prefect_internals.shared_environment(configuration.env)
         order = Order(str(flow_run.id), entrypoint[1], environment.pop(SPEC_VARIABLE, None))
-        for name in (COLLECTION_VARIABLE, SET_VARIABLE):  # which only `deploy` reads
+        for name in (COLLECTION_VARIABLE, SET_VARIABLE, PRICE_VARIABLE):  # which no run reads
             environment.pop(name, None)
         self._cancellations.flow_runs.add(flow_run.id)
         status = 0

@@ -107,11 +107,13 @@ def with_assets(value: Any, change: Callable[[Asset], Any]) -> Any:
 
 
 def output_assets(outputs: Outputs) -> list[Asset]:
-    """The media of an item by its outputs: those in `assets`, else the one in `asset`.
+    """The media of an item by its outputs: those in `assets`, else the one in `asset`, else its `frames`.
 
     Those of a composition are followed by its films without captions, its posters and its loop.
     """
     found = [*assets_in(outputs.get("assets") or outputs.get("asset"))]
+    frames = {one.sha256: one for one in assets_in(outputs.get("frames"))}
+    found = found or [*frames.values()]  # those of a film that stands still are one
     known = {asset.sha256 for asset in found}
     return found + [one for one, _ in _rendered_media(outputs) if one.sha256 not in known]
 

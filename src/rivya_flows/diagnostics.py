@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rivya_client.printable import one_line
 
@@ -98,10 +99,26 @@ def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in visible)
 
 
-CODES: Mapping[str, tuple[str, str]] = json.loads(
-    Path(__file__).with_name("error_codes.json").read_text("utf-8")
-)
-"""What each code means, and how to fix it, as `scripts/reference` takes it from docs/reference/errors.md."""
+class Explanation(NamedTuple):
+    """What a code means, how to fix it, and an example that gives it; empty if there is none."""
+
+    means: str
+    fix: str
+    example: str = ""
+
+
+_PAGES = json.loads(Path(__file__).with_name("error_codes.json").read_text("utf-8"))
+"""As `scripts/reference` takes them from docs/reference/errors.md."""
+
+CODES: Mapping[str, Explanation] = {
+    code: Explanation(*texts) for code, texts in _PAGES["diagnostics"].items()
+}
+"""The code of each diagnostic."""
+
+ERRORS: Mapping[str, Explanation] = {
+    code: Explanation(*texts) for code, texts in _PAGES["errors"].items()
+}
+"""The code of each error that ends a command or an item, also of those that the service gives."""
 
 LINTS = (
     "budget-too-small", "empty-default", "first-round", "missing-characters", "no-outputs", "plain-braces",

@@ -74,9 +74,14 @@ class SpecError(RivyaError):
 
 
 class BudgetError(ExplainedError):
-    """The credits or the budget do not suffice; nothing more was bought."""
+    """The credits or the budget do not suffice; nothing more was bought.
+
+    Attributes:
+        options: With these the same command continues; empty if none helps.
+    """
 
     code = "over_budget"
+    options: tuple[str, ...] = ()
 
 
 class PoolExceededError(BudgetError):
@@ -103,6 +108,7 @@ class NotConfirmedError(BudgetError):
     """A purchase from a real wallet without a cap was not confirmed; nothing was bought."""
 
     code = "not_confirmed"
+    options = ("--yes",)
 
 
 class QuoteError(BudgetError):

@@ -36,6 +36,7 @@ BETWEEN_PROCESSES = frozenset(
         "rivya_flows_spec",  # also a setting, of a worker's process
         "rivya_flows_collection",
         "rivya_flows_job_variables",
+        "rivya_flows_price",
     }
 )
 """Variables that rivya-flows sets for processes that it starts; no person writes one into ``.env``."""

@@ -10,6 +10,7 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ import pytest
 from rivya_flows.batch.pricing import Batch
 from rivya_flows.batch.rows import Row
 from rivya_flows.batch.summary import BatchResult, WalletChange
-from rivya_flows.cli.batch import BatchProgress, next_steps
+from rivya_flows.cli.batch import BatchProgress, next_of_batch, next_steps
 from rivya_flows.cli.session import Interrupts
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
@@ -197,13 +198,18 @@ def test_a_batch_that_a_pool_ended_names_the_pool_and_the_command_that_raises_it
             for n, pool in enumerate(pools, 1)
         )
         wallet = WalletChange(9, 9, 0)
-        return [*next_steps(BatchResult(Batch(rows, 4), Path(), wallet, False))]
+        result = BatchResult(Batch(rows, 4), Path(), wallet, False)
+        followings.append(next_of_batch(result, ("batch", "shop.yaml", "--budget", "4")))
+        return [*next_steps(result)]
+
+    followings: list[str | None] = []
 
     raised = "raise the pool acme, or wait for its next period if it has one: rivya-flows budgets set acme --credits N"
     assert advice("acme", "acme") == [raised, "to resume, rerun the same command"]
     more = "to resume, rerun the same command with --budget 8 or more"
     assert advice(None) == [more]
     assert advice("acme", None) == [raised, more]
+    assert followings == [None, *["rivya-flows batch shop.yaml --budget 8"] * 2]
 
 
 def test_a_completed_row_whose_paid_picture_could_not_be_fetched_tells_how_to_have_it() -> None:
@@ -212,6 +218,9 @@ def test_a_completed_row_whose_paid_picture_could_not_be_fetched_tells_how_to_ha
     row = Row("run-1", "Lamp", least=2, most=2, status="completed", receipt=receipt)
     result = BatchResult(Batch((row,), None), Path(), WalletChange(9, 7, 2), False)
     assert [*next_steps(result)] == ["resume single rows with:", "  rivya-flows resume run-1"]
+    assert next_of_batch(result, ("batch", "shop.yaml")) == "rivya-flows resume run-1"
+    cancelled = replace(result, cancelled=True)
+    assert next_of_batch(cancelled, ("batch", "shop.yaml")) == "rivya-flows batch shop.yaml"
 
 
 async def test_the_end_of_each_row_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:

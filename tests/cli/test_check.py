@@ -45,6 +45,7 @@ def test_problems_are_told_with_line_caret_and_hint_and_the_other_files_are_chec
     assert "first-picture.yaml: ok" in said.out
     said = call("check", "--json", "wrong.yaml")
     assert (said.code, said.document["ok"]) == (2, False)
+    assert said.document["next"] == "rivya-flows check wrong.yaml --fix"
     [problem] = said.document["problems"]
     assert (problem["file"], problem["line"], problem["column"]) == ("wrong.yaml", 7, 14)
     assert set(problem) == {"file", "line", "column", "code", "message", "hint"}
@@ -115,7 +116,7 @@ def test_fix_writes_what_is_certain_says_it_and_reports_what_is_left(
     assert "[bad-name]" in said.err
     assert "--fix" not in said.err
     document = call("check", "--fix", "--json", spec).document
-    assert (document["ok"], document["fixed"]) == (False, [])
+    assert (document["ok"], document["fixed"], document["next"]) == (False, [], None)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

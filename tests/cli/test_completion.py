@@ -67,6 +67,7 @@ OFFERED: dict[str, list[str]] = {
     "run --bu": ["--budget"],
     "run spec": ["file,spec"],
     "models elevenlabs-t": ["elevenlabs-turbo-2-5"],
+    "explain over_": ["over_budget", "over_step_budget"],
     "init --template product": ["product-launch"],
     # of the store
     "receipt run-2": ["run-2"],

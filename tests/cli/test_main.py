@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ import pytest
 from rivya_flows.cli.failures import explain
 from rivya_flows.cli.main import COMMANDS, GROUPS, program
 from rivya_flows.cli.options import Group
+from rivya_flows.diagnostics import Fix
 from rivya_flows.errors import (
     APIConnectionError,
     APIStatusError,
@@ -22,6 +24,7 @@ from rivya_flows.errors import (
     Diagnostic,
     LeaseLostError,
     MediaError,
+    NotConfirmedError,
     SpecError,
     StoreError,
     UsageError,
@@ -130,6 +133,32 @@ def test_an_error_is_a_line_and_what_to_do_another_one() -> None:
         assert failure.name == name
         assert words.startswith(first)
         assert told.startswith(f"hint: {hint}")
+
+
+TOO_DEAR = BudgetError("over the budget", "raise it")
+TOO_DEAR.options = ("--budget", "12")
+FIXABLE = Diagnostic("bad-unit", "no", file="my spec.yaml", fix=Fix(0, 1, "x", "x", 1))
+
+
+@pytest.mark.parametrize(
+    ("error", "arguments", "following"),
+    [
+        (TOO_DEAR, "run a.yaml -i 'x=a b' --json", "run a.yaml -i 'x=a b' --json --budget 12"),
+        (TOO_DEAR, "run a.yaml --budget 2 --json", "run a.yaml --json --budget 12"),
+        (TOO_DEAR, "run --budget=2 a.yaml", "run a.yaml --budget 12"),
+        (TOO_DEAR, "", None),  # of a tool
+        (BudgetError("over the balance"), "run a.yaml", None),
+        (NotConfirmedError("not confirmed"), "deploy a.yaml", "deploy a.yaml --yes"),
+        (SpecError((FIXABLE, FIXABLE)), "plan 'my spec.yaml'", "check 'my spec.yaml' --fix"),
+        (SpecError((replace(FIXABLE, fix=None),)), "plan 'my spec.yaml'", None),
+        (UsageError("no", "do"), "plan a.yaml", None),
+    ],
+)
+def test_a_failure_names_the_command_that_continues(
+    error: BaseException, arguments: str, following: str | None
+) -> None:
+    document = explain(error, shlex.split(arguments)).document
+    assert document["next"] == (following and f"rivya-flows {following}")
 
 
 def test_the_help_has_each_command_in_one_group_and_says_how_to_begin() -> None:

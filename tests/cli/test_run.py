@@ -148,6 +148,8 @@ def test_a_real_wallet_is_charged_only_with_yes_or_a_cap(
     with pytest.raises(NotConfirmedError, match="not confirmed"):
         rf.run(spec)
     assert bought(service) == {}
+    confirmed = shlex.split(said.document["next"])[1:-1]
+    assert confirmed == ["run", str(spec), "--json"]
     for option in (["--yes"], ["--budget", "5"]):
         said = call("run", spec, *option)
         assert said.code == 0
@@ -247,7 +249,9 @@ def test_a_budget_that_is_not_raised_ends_the_run_with_what_it_has(
     assert (said.code, said.document["status"]) == (3, "failed")
     assert bought(service) == {VOICE: 1}
     assert "resume, which buys what is left for at least 12 credits, with: " in said.err
-    assert call(*named(said, " --budget 24")).code == 0
+    again = named(said, " --budget 24")
+    assert shlex.split(said.document["next"])[1:] == again
+    assert call(*again).code == 0
     assert bought(service) == {VOICE: 2}
 
 

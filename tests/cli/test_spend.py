@@ -129,7 +129,7 @@ def test_credits_of_the_service_in_use_are_summed_up_and_others_named(
     monkeypatch.setenv("RIVYA_API_KEY", "rvya_sk_test")
     lines = [line.split() for line in call("spend", "--by", "client").out.splitlines()]
     assert lines[:3] == [
-        ["client", "credits", "purchases", "open"],
+        ["client", "credits", "lost", "purchases", "open"],
         ["acme", "20", "1"],
         ["globex", "2", "2", "1"],
     ]
@@ -143,7 +143,7 @@ def test_sums_are_printed_as_json_and_csv_and_drawn(call: Terminal, tmp_path: Pa
     said = call("spend", "--by", "month,client", "--service", REAL, "--json", "--plot", picture)
     month, globex = said.document["rows"][0]["of"]["month"], said.document["rows"][1]
     of = {"month": month, "client": "globex"}
-    assert globex == {"of": of, "credits": 2, "held": 1, "purchases": 2, "open": 1}
+    assert globex == {"of": of, "credits": 2, "lost": 0, "held": 1, "purchases": 2, "open": 1}
     assert said.document["elsewhere"]["sandbox"]["credits"] == 7
     assert ": 20</title>" in picture.read_text("utf-8")
     said = call("spend", "--by", "client", "--service", REAL, "--csv")

@@ -14,6 +14,7 @@ import yaml
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_flows.spec.load import check
+from rivya_sandbox.service.options import Media
 from support.pages import (
     Block,
     blocks_of,
@@ -41,8 +42,10 @@ TASKS = {
     "cluster": "Run on a cluster",
     "own-step": "Write a step of your own",
     "resume": "Resume a run",
+    "quality": "Do not pay for broken clips",
     "captions": "Add captions",
     "scenes": "Make a film of several scenes",
+    "chain-shots": "Chain shots",
     "brand": "Keep to a brand",
     "languages": "Make it in several languages",
     "testing": "Test a spec",
@@ -53,6 +56,8 @@ TASKS = {
 }
 STARTS_ALL = {"schedule", "webhooks"}
 """Guides that call `up`. The others use a sandbox and the Prefect server of the tests."""
+LOOKS_AT_MEDIA = {"chain-shots"}
+"""Guides that measure media, of which plain ones are of one colour."""
 NEEDS_RUNS = ("share", "clean-up")
 """Guides that begin with the runs of `fork`, after which one reader follows them, and have no spec."""
 
@@ -100,7 +105,8 @@ def test_a_reader_can_follow_a_guide(name: str, tmp_path: Path, prefect_data: Pa
             seeded(data_at_home(tmp_path), prefect_data, empty=True)
         else:
             reader_has = server_of_the_tests()
-            stage.enter_context(sandbox_at_home(tmp_path))
+            media: Media = "real" if name in LOOKS_AT_MEDIA else "plain"
+            stage.enter_context(sandbox_at_home(tmp_path, media))
         if name == "own-step":
             reader_has["PYTHONPATH"] = str(built(blocks, tmp_path / "site"))
         reader = stage.enter_context(reading(tmp_path, **reader_has))

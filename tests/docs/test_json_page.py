@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from rivya_flows.engine.publishing import payload_of
+from rivya_flows.flows.deployment.drift import drift_event
 from rivya_flows.flows.execution.job_notifications import event_of
+from rivya_flows.preparation.drift import Credits, Drift
 from rivya_flows.processes.registry import ManagedProcess
 from rivya_flows.receiver.notification import JobNotification
 from rivya_flows.up.options import UpStatus
@@ -103,6 +105,13 @@ def test_mistakes(call: Terminal) -> None:
     assert len(fixed) == 1
 
 
+def test_specs_before_and_now_and_a_code(call: Terminal) -> None:
+    order = ("plan", "spot.yaml", "--against", "draft.yaml", "-i", "product=lamp", "--json")
+    [spec] = holds(call(*order), "`plan --against`")["specs"]
+    assert (spec["change"], len(spec["problems"]["old"])) == ("unknown", 1)
+    holds(call("explain", "unknown-alias", "--json"), "`explain`")
+
+
 def test_cases_of_a_test(call: Terminal) -> None:
     found = holds(call("test", "spot.test.yaml", "--json"), "`test`")
     assert (found["passed"], found["failed"]) == (1, 1)
@@ -152,6 +161,9 @@ def test_what_up_and_the_receiver_say() -> None:
     assert differences(asdict(ready), SECTIONS["`webhooks listen`"]) == []
     told = event_of(JobNotification("evt_1", "task_1", "succeeded", "z-image"))
     assert differences(told.payload, SECTIONS["Event of a job"]) == []
+    drift = Drift("spot/weekly", "sha256:1", before=Credits(1, 2), now=Credits(2, None))
+    event = drift_event(uuid.uuid4(), drift, "")
+    assert differences(event.payload, SECTIONS["Event of a drift"]) == []
 
 
 def test_content_credentials(call: Terminal, tmp_path: Path) -> None:
@@ -167,6 +179,8 @@ def test_deployments_and_automations(call: Terminal, monkeypatch: pytest.MonkeyP
     Path("spot.yaml").write_text(SPEC.replace("name: spot", f"name: {name}") + entry)
     holds(call("deploy", "spot.yaml", "--plan", "--json"), "`deploy`")
     assert holds(call("deploy", "spot.yaml", "--json"), "`deploy`")["deployments"]
+    checked = holds(call("check", "--deployed", "--json"), "`check --deployed`")["deployments"]
+    assert f"{name}/weekly" in [one["deployment"] for one in checked]
     assert holds(call("automations", "apply", "--json"), "`automations apply`")
     assert holds(call("automations", "list", "--json"), "`automations list`")
 

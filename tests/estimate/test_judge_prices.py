@@ -8,7 +8,7 @@ from rivya_client.catalogue.prices import Price
 from rivya_flows.estimate.estimate import estimate
 from rivya_flows.questions.open_questions import open_questions
 from rivya_flows.questions.question import Answer
-from support.judged_picks import Judging, judged, judged_spec
+from support.judged_picks import Judging, judged, judged_films, judged_spec
 from support.naive_service import NOON, Rehearsal, frozen, items_priced
 
 MODEL = "gemini-2-5-flash-chat"
@@ -45,6 +45,22 @@ def test_a_judge_costs_up_to_three_turns_for_every_eight_candidates_in_each_roun
 ) -> None:
     found = items_priced(frozen(text))["hero"]
     assert (found.model, found.price) == (model, price)
+
+
+@pytest.mark.parametrize(
+    ("frames", "turns", "words"),
+    [
+        (4, 3 * 10, "a chat for every 2 candidates, each film by 4 frames, settled"),
+        (1, 3 * 3, "a chat for every 8 candidates, each film by 1 frame, settled"),
+        (5, 3 * 20, "a chat for each candidate, each film by 5 frames, settled"),
+    ],
+)
+def test_a_judge_of_films_is_asked_more_often_the_more_frames_it_sees(
+    frames: int, turns: int, words: str
+) -> None:
+    text = judged_films(frames, styles=MANY, more="none: {rounds: 1}")
+    price = items_priced(frozen(text))["hero"].price
+    assert (price.max, price.assumption.startswith(words)) == (2 * turns, True)
 
 
 def test_what_may_not_run_adds_nothing_to_the_least() -> None:

@@ -9,14 +9,18 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from uuid import uuid4
 
 import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 
+from rivya_flows.flows.deployment.drift import drift_event
+from rivya_flows.flows.prefect_internals import send_event
 from rivya_flows.flows.questions import WAKER
 from rivya_flows.flows.recovery import automations
 from rivya_flows.flows.recovery.automations import LAST_HEARTBEAT, PREFIX
 from rivya_flows.preparation.deploy_blocks import OWNER_TAG
+from rivya_flows.preparation.drift import Credits, Drift
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.run_list import listed_runs
 from rivya_sandbox.service import admin
@@ -287,3 +291,11 @@ def test_a_crash_that_nothing_follows_a_late_run_and_a_silent_waker_are_told_onc
         del subjects[subject]
     assert subjects == {**dict.fromkeys(first, 1), "the last failed: enough": 1}
     assert server.state(sweep)["type"] == "COMPLETED"
+
+
+def test_a_deployed_spec_that_drifted_is_told_with_its_prices(told: queue.Queue[str]) -> None:
+    drift = Drift("poster/daily", "sha256:1", before=Credits(10, 10), now=Credits(14, 14))
+    asyncio.run(send_event(drift_event(uuid4(), drift, uuid4().hex)))
+    subject, _, body = told.get(timeout=PATIENCE).partition("\n\n")
+    assert subject == ("poster/daily dearer: 14 credits a run, 10 credits when it was deployed")
+    assert "`rivya-flows check --deployed` says more" in body

@@ -11,9 +11,15 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from rivya_flows.questions.open_questions import answerable, question_asked
-from rivya_flows.queue.events import AnswerGiven, Event, PurchaseIntended, PurchaseRefused
+from rivya_flows.queue.events import (
+    AnswerGiven,
+    Event,
+    FileUploaded,
+    PurchaseIntended,
+    PurchaseRefused,
+)
 from rivya_flows.queue.items import Phase, Score, next_round
-from support.judged_picks import Judging, chats, hero, judged, judged_spec
+from support.judged_picks import Judging, chats, hero, judged, judged_films, judged_spec
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen, played, score_of
 from support.samples import examples
 
@@ -67,6 +73,18 @@ def test_three_hundred_candidates_are_judged_eight_at_a_time() -> None:
     assert [one.key for one in item.scores] == list(MANY)
     assert {len(body["attachments"]) for body in chats(run)} == {8, 4}
     assert all("session_id" not in body for body in chats(run))
+
+
+@pytest.mark.parametrize(("frames", "attached"), [(1, [5]), (3, [6, 6, 3]), (8, [8] * 5)])
+def test_a_judge_sees_films_by_frames_and_no_more_pictures_in_a_chat_than_it_takes(
+    frames: int, attached: list[int]
+) -> None:
+    run = played(judged_films(frames, MANY[:5]), Judging({"s3": 9}))
+    assert hero(run).picked == ("s3",)
+    assert [len(body["attachments"]) for body in chats(run)] == attached
+    sent = run.events(FileUploaded)
+    assert len({one.source for one in sent}) == len(sent) == 5 * frames
+    assert sent[0].source == f"stills-s0#1/{frames}"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.receipt.continuing import continuation, next_step, plain_reason
+from rivya_flows.receipt.continuing import continuation, next_command, next_step, plain_reason
 from rivya_flows.receipt.model import Item
 from support.receipts import parsed, whole
 
@@ -106,3 +106,22 @@ def test_a_failed_job_is_bought_again_and_a_refused_one_beside_it_is_not() -> No
 )
 def test_a_failure_is_told_in_plain_words(code: str | None, words: str) -> None:
     assert plain_reason(Item.model_validate(whole("items", {"code": code}))) == words
+
+
+@pytest.mark.parametrize(
+    ("receipt", "asked", "following"),
+    [
+        (ended(JOB), (), "rivya-flows resume run-1 --regenerate film"),
+        (ended("content_refused"), (), FORK),
+        (
+            ended(status="suspended"),
+            ("hero", "heroes[a b]"),
+            "rivya-flows resume run-1 --answer hero=ANSWER --answer 'heroes[a b]=ANSWER'",
+        ),
+        (ended(status="completed"), (), None),
+    ],
+)
+def test_the_command_that_continues_a_run_is_one_to_call(
+    receipt: dict[str, Any], asked: tuple[str, ...], following: str | None
+) -> None:
+    assert next_command(parsed(receipt), asked) == following

@@ -81,9 +81,16 @@ def test_a_job_that_the_service_tells_otherwise_is_named(
         (OPEN, {"task_1": job(status="processing", final_credits=0)}, 1),
         ({}, {"task_1": job(final_credits=None)}, 1),
         ({}, {"task_1": job(model=None)}, 1),
+        ({"status": "lost"}, {"task_1": job()}, 1),
         ({}, {}, 0),
     ],
-    ids=["a job that still runs", "an untold price", "an untold model", "a job not asked for"],
+    ids=[
+        "a job that still runs",
+        "an untold price",
+        "an untold model",
+        "refused media",
+        "a job not asked for",
+    ],
 )
 def test_what_nobody_told_is_no_difference(
     ours: dict[str, Any], jobs: dict[str, Any], compared: int

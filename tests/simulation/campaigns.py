@@ -6,9 +6,12 @@ import random
 
 from simulation.service import CHAT
 
+REFUSES = "quality: {refuse: [blank]"
+"""In campaigns whose stills may be refused."""
+
 
 def campaign(chance: random.Random, size: int) -> str:
-    """The text of a spec with at most `size` pictures; what is doomed in it always fails."""
+    """The text of a spec with at most `size` pictures; what is doomed in it always fails, what is blank is refused."""
     lines = ["version: 1", "name: history"]
     lines += chance.choice([[], [f"budget: {{credits: {chance.choice([2, 3, 5])}}}"]])
     lines += ["steps:"]
@@ -53,4 +56,11 @@ def campaign(chance: random.Random, size: int) -> str:
                     '    with: {media: "${{ steps.hero.asset }}", reviewers: [legal, brand],',
                     "           changes: {redo: [hero], rounds: 2}}",
                 ]
+    if "  stills:" in lines and chance.random() < 0.4:
+        then = chance.choice(["fail", "regenerate", "fallback"])
+        if then != "fallback" or any("fallback:" in line for line in lines):
+            at = lines.index("  stills:") + 1
+            lines.insert(at, f"    {REFUSES}, then: {then}}}")
+            if chance.random() < 0.3:
+                lines = [line.replace("lamp 0", "blank 0") for line in lines]
     return "\n".join(lines)

@@ -10,9 +10,10 @@ import asyncio
 import gc
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from rivya_client.catalogue.catalogue import Catalogue
 from rivya_client.catalogue.snapshot import from_wire, shipped
 from rivya_client.client import RivyaClient
 from rivya_client.runtime import Runtime
+from rivya_cut.measures import Measures
 from rivya_flows.assets import Asset
 from rivya_flows.engine import jobs
 from rivya_flows.engine.loop import drive
@@ -40,11 +42,12 @@ from rivya_flows.queue import events, reducer
 from rivya_flows.queue.items import ItemState
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.report import RunReporter
+from rivya_flows.runs.resume import _accepted
 from rivya_flows.settings import Settings
 from rivya_flows.spec.load import load
 from rivya_flows.store import leases
 from rivya_flows.store.assets import AssetStore
-from simulation.campaigns import campaign
+from simulation.campaigns import REFUSES, campaign
 from simulation.disk import SimulatedJournal, SimulatedLeases, has_owner_ended
 from simulation.observer import Books, Observer
 from simulation.service import PRICES, Network, Service
@@ -61,8 +64,16 @@ DAY = 24 * 3600.0
 MOST_RESUMES = 10
 """Resumes in peace after which a run must have its end."""
 
-ENDS = {None, "job_failed"}
+ENDS = {None, "job_failed", "quality_failed"}
 """Codes of items whose purchases are all decided."""
+
+BOUGHT_AGAIN = ("job_failed", "unexpected_answer", "quality_failed")
+"""Codes of items that a person buys again, or takes as they are."""
+
+HOPELESS = {"quality_failed": "blank"}
+"""What always ends so; with other codes, what is doomed."""
+
+BY = events.AnsweredBy(name=None, channel="command", at=datetime(2026, 11, 25, tzinfo=UTC))
 
 Outcome = dict[str, str]
 """The error code of each item by its label, or its phase where it has none."""
@@ -170,7 +181,10 @@ class History:
             nonce=f"{world.chance.getrandbits(128):032x}",
             budget=budget,
         )
-        self.texts[run_id], self.observer.books[run_id] = text, Books(cap=budget)
+        self.texts[run_id], self.observer.books[run_id] = (
+            text,
+            Books(cap=budget, refusing="stills" if REFUSES in text else None),
+        )
         world.tell("person", f"starts {run_id}: {text}")
         journal = SimulatedJournal(process)
         while journal.run(run_id) is None:
@@ -214,8 +228,10 @@ class History:
                     world.faults["a clock is set"] += 1
                     world.tell(process.name, f"has its clock set to {process.skew:+g} s")
 
-    async def _execute(self, process: Process, run_id: str, options: RunOptions) -> State | None:
-        """One execution; None if its process was ended."""
+    async def _execute(
+        self, process: Process, run_id: str, options: RunOptions, accept: Collection[str] = ()
+    ) -> State | None:
+        """One execution, after a person took refused media; None if its process was ended."""
         world, chance = self.world, self.world.chance
         journal, held = SimulatedJournal(process), SimulatedLeases(process)
         # Processes share nothing, not even the reads of one balance.
@@ -258,6 +274,8 @@ class History:
         async def work() -> State:
             run.call = partial(_call, run)
             async with held.hold(run_id) as run.lease, client as run.client:
+                for taken in _accepted(reporter.follow(), accept, BY):
+                    journal.append(run_id, taken, run.lease.fence)
                 run.state = reporter.follow()
                 self.observer.compare(run_id, run.state.spent)
                 hours = 0.0 if world.fails(0.1) else 20.0
@@ -285,13 +303,16 @@ class History:
         return check_answer(question, Answer((answer,), "warmer", by, "terminal"))
 
     async def _settle(self, run_id: str) -> Outcome:
-        """Resumes in peace until nothing changes; a person sends again what is uncertain or failed."""
-        doubts, failures = list[str](), list[str]()
+        """Resumes in peace until nothing changes; a person sends again what is uncertain or failed.
+
+        Of what was refused, some is taken after all.
+        """
+        doubts, failures, taken = list[str](), list[str](), set[str]()
         state, outcome = None, Outcome()
         for _ in range(MOST_RESUMES):
             process = self.world.process("peace")
             again = RunOptions(budget=1000, resubmit=tuple(doubts), regenerate=tuple(failures))
-            state = await self._execute(process, run_id, again)
+            state = await self._execute(process, run_id, again, taken)
             assert state is not None
             items = {label(step_id, item.key): item for step_id, item in state.each()}
             outcome = {name: item.code or item.phase.name for name, item in items.items()}
@@ -299,9 +320,12 @@ class History:
             failures = [
                 name
                 for name, code in outcome.items()
-                if code in ("job_failed", "unexpected_answer") and "doomed" not in name
+                if code in BOUGHT_AGAIN and HOPELESS.get(code, "doomed") not in name
             ]
-            is_over = not (doubts or failures) and all(map(_is_decided, items.values()))
+            refused = [name for name in failures if outcome[name] == "quality_failed"]
+            taken = {name for name in refused if self.world.chance.random() < 0.5}
+            failures = [name for name in failures if name not in taken]
+            is_over = not (doubts or failures or taken) and all(map(_is_decided, items.values()))
             if is_over and state.ended != "suspended":
                 return outcome
         raise ViolationError(
@@ -370,6 +394,11 @@ async def _assets(_: Any, urls: tuple[str, ...]) -> list[Asset]:
     ]
 
 
+async def _measures(_: Any, asset: Asset) -> Measures:
+    """By the name of the medium."""
+    return Measures("image", width=8, height=8, blank=float("blank" in str(asset.url)))
+
+
 def _load(text: str, **_: Any) -> Workflow:
     return _workflow(text)
 
@@ -382,6 +411,7 @@ def replacements() -> Iterator[None]:
     try:
         with (
             patch.object(jobs._Downloads, "collect", _assets),
+            patch.object(jobs, "_measures", _measures),
             patch.object(reducer, "load", _load),
             patch.object(leases, "_has_ended", has_owner_ended),
         ):

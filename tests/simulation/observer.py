@@ -11,10 +11,10 @@ from rivya_flows.plans.names import label
 from rivya_flows.queue import events
 from rivya_flows.receipt.from_journal import receipt
 from rivya_flows.receipt.model import Receipt
-from rivya_flows.store.charges import spent_by
+from rivya_flows.store.charges import charges as all_charges, spent_by
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.pools import Pool, Pools
-from simulation.service import Service
+from simulation.service import Job, Service
 from simulation.world import Process, ViolationError, World
 
 TOO_OLD = timedelta(hours=23)
@@ -37,6 +37,7 @@ class Purchase:
         is_open: It has no answer yet; `was_silent`: an execution, or all attempts of one, ended without.
         is_uncertain: Only a person may send it again.
         was_sent: A request with its key left some process.
+        may_be_lost: Its step refuses a picture of one colour, and nobody took it after all.
     """
 
     run_id: str
@@ -49,6 +50,7 @@ class Purchase:
     was_silent: bool = False
     is_uncertain: bool = False
     was_sent: bool = False
+    may_be_lost: bool = False
 
     @property
     def excess(self) -> int:
@@ -63,10 +65,12 @@ class Books:
     Attributes:
         cap: Of the run; None without one.
         floor: What was held when the cap was set: it may be more.
+        refusing: The step whose pictures of one colour are refused.
     """
 
     cap: int | None = None
     floor: int = 0
+    refusing: str | None = None
     purchases: dict[Name, Purchase] = field(default_factory=dict)
 
     @property
@@ -141,6 +145,8 @@ class Observer:
                 books.hold(event, event.final_credits)
             case events.PurchaseRefused():
                 books.hold(event, 0)
+            case events.MediaAccepted():
+                books.purchases[event.step, event.key, event.n].may_be_lost = False
             case events.PurchaseUnanswered():
                 books.purchases[event.step, event.key, event.n].was_silent = True
             case events.PurchaseUncertain():
@@ -179,8 +185,14 @@ class Observer:
         receipts = [receipt(journal.entries(run_id)) for run_id in self.books]
         self._check_ledgers(receipts)
         self._check_pool()
-        charges = spent_by(self.world.engine, "run-")
+        charges, lost = spent_by(self.world.engine, "run-"), self._lost()
+        for charge in all_charges(self.world.engine, since=None, until=None):
+            lost[charge.run_id] -= charge.credits if charge.lost else 0
+        if any(lost.values()):
+            raise ViolationError(f"charges and service differ in what is lost: {lost}")
         for run_id, one in zip(self.books, receipts, strict=True):
+            if one.credits.lost != self._lost()[run_id]:
+                raise ViolationError(f"{run_id}: {one.credits.lost} credits lost in its receipt")
             spent = sum(row.held for row in one.ledger)
             if one.credits.spent != spent or charges.get(run_id, (0, 0)) != (spent, 0):
                 raise ViolationError(f"{run_id}: a ledger of {spent} credits, unlike other books")
@@ -207,9 +219,21 @@ class Observer:
         if self.service.granted - self.service.balance != taken:
             raise ViolationError("the model of the service miscounts")
 
+    def _lost(self) -> Counter[str]:
+        """What the service took from each run for pictures that its step refuses."""
+        lost = Counter[str]()
+        for job in {job.key: job for job in self.service.jobs.values()}.values():
+            if self._is_lost(job):
+                lost[self.purchases[job.key].run_id] += job.final or 0
+        return lost
+
+    def _is_lost(self, job: Job) -> bool:
+        return job.is_blank and not job.fails and self.purchases[job.key].may_be_lost
+
     def _check_nothing_twice(self, receipts: Sequence[Receipt]) -> None:
         """Each item has one job at most that it can use, but for what a person bought again."""
-        useful = {job.key for job in self.service.jobs.values() if job.is_useful}
+        jobs = self.service.jobs.values()
+        useful = {job.key for job in jobs if job.is_useful and not self._is_lost(job)}
         bought = [self.purchases[key] for key in useful]
         made = Counter((one.run_id, one.label) for one in bought)
         if again := [name for name, count in made.items() if count > 1]:
@@ -220,6 +244,7 @@ class Observer:
         bought = Purchase(
             run_id, name, event.idempotency_key, event.at, event.reserve, event.reserve
         )
+        bought.may_be_lost = event.step == books.refusing
         if bought.key in self.purchases:
             self.world.violate(f"{name}: two intents have one key")
         books.purchases[event.step, event.key, event.n] = self.purchases[bought.key] = bought

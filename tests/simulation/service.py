@@ -31,6 +31,7 @@ class Job:
         answer: Of a chat.
         ends_at: Seconds of the world.
         cost: What `final` becomes: of a failed job the service may keep it, and a chat may take less.
+        is_blank: It gives a picture of one colour.
         is_useful: The job succeeds, and a chat that must answer in JSON does so.
         final: Credits; None while the job runs.
     """
@@ -43,6 +44,7 @@ class Job:
     ends_at: float
     cost: int
     fails: bool
+    is_blank: bool
     is_useful: bool
     answer: str
     body: dict[str, Any]
@@ -56,7 +58,7 @@ class Service:
     Attributes:
         balance, granted: Credits of the wallet, and all that it ever got.
         dearer: The share of models that cost one credit more than the catalogue says.
-        failing: The share of jobs that fail.
+        failing: The share of jobs that fail, and of those that give a picture of one colour.
         keys: The digest of the body, the job and the time of expiry of each idempotency key.
         on_forgotten: Called with a key that was forgotten, and is used again.
     """
@@ -116,6 +118,7 @@ class Service:
             ends_at=moment + self._draw(key, "seconds") * 4,
             cost=cost if keeps or not (is_chat or fails) else 0,
             fails=fails and not is_chat,
+            is_blank="blank" in json.dumps(body) or self._unlucky(key, "blank", self.failing),
             is_useful=not (rambles and "JSON" in str(body) if is_chat else fails),
             answer="hello" if rambles else '{"visual": "a lamp"}',
             body=body,
@@ -175,7 +178,8 @@ def _generation(job: Job) -> dict[str, Any]:
     answer |= {"status": "failed" if job.fails else "succeeded", "final_credits": job.final}
     if job.fails:
         return answer | {"error": {"code": "generation_failed", "message": "It failed."}}
-    return answer | {"result": {"urls": [f"https://results.example/{job.id}.png"]}}
+    name = f"{job.id}-blank" if job.is_blank else job.id
+    return answer | {"result": {"urls": [f"https://results.example/{name}.png"]}}
 
 
 @dataclass

@@ -43,6 +43,24 @@ def test_a_judge_is_told_question_criteria_and_candidates() -> None:
     ]
 
 
+def test_a_judge_knows_which_pictures_are_frames_of_which_film_and_of_which_second() -> None:
+    film = {**asset("video", "x"), "duration_seconds": 5.0}
+    candidates: list[dict[str, Any]] = [
+        {"key": "a", "asset": asset("image", "y")},
+        {"key": "b", "asset": film},
+        {"key": "c", "asset": asset("video", "z")},
+    ]
+    message = judge_message(None, CRITERIA, candidates, 20_000, 3)
+    assert "`pictures` are those of evenly spaced frames of a film" in message
+    assert lines(message) == [
+        {"candidate": 1, "key": "a", "picture": 1},
+        {"candidate": 2, "key": "b", "pictures": [2, 3, 4], "seconds": [0.0, 2.5, 5.0]},
+        {"candidate": 3, "key": "c", "pictures": [5, 6, 7]},  # its length is not known
+    ]
+    [one] = lines(judge_message(None, CRITERIA, candidates[1:2], 20_000, 1))
+    assert (one["pictures"], one["seconds"]) == ([1], [2.5])
+
+
 @given(
     texts=st.lists(
         st.text(st.characters(), max_size=40).map(lambda text: text * 300),

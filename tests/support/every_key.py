@@ -57,6 +57,7 @@ steps:
       changes: {redo: [g], rounds: 2}
       timeout: 5m
       on_timeout: approve
+  i: {uses: inspect, with: {media: "https://a.b/c.mp4", frames: 8, seconds: 5s, aspect: "9:16", sound: true, limits: {black: 50%}}}
   k: {uses: compose, with: {clips: ["${{ steps.p.asset }}"], audio: ["https://a.b/c.mp3"], loudness: -14, length: speech}}
   b: {uses: pick, with: {from: "${{ steps.g.items }}", mode: best, by: "${{ item.key | length }}", order: min, count: 1}}
   j: {uses: pick, with: {from: "${{ steps.g.items }}", mode: judge, judge: {model: gpt-5-2-chat, criteria: [whole], least: 2.5}, none: {rounds: 1}}}
@@ -74,6 +75,7 @@ steps:
       formats: ["9:16", "1:1"]
       reframe: crop
       extras: [poster, gif, srt, clean]
+  t: {uses: pick, with: {from: ["${{ steps.s }}"], mode: judge, judge: {model: gpt-5-2-chat, criteria: [whole], frames: 4}}}
   v: {uses: compose, with: {clips: "https://a.b/c.mp4"}}
   y: {uses: layout, with: {image: "https://a.b/c.png", overlays: [{text: Sale}], formats: ["1:1"], reframe: pad}}
   u: {uses: upload, with: {file: "https://a.b/c.png", kind: image, model: nano-banana-2}}

@@ -49,6 +49,12 @@ def judged_spec(
     return _SPEC.format(mode=mode, styles=listed, least=least, more=more, step=step, top=top)
 
 
+def judged_films(frames: int, styles: Sequence[str] = STYLES, *, more: str = "") -> str:
+    """A spec that makes a film for each style, and picks one by so many frames of each."""
+    text, _, _ = judged_spec(styles=styles, more=more).partition("  film:")
+    return text.replace("z-image", "veo3-1-lite").replace("least: 0", f"frames: {frames}")
+
+
 class Judging(NaiveService):
     """A service whose judge answers as it is told.
 

@@ -29,6 +29,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rivya_sandbox.service.options import Media
 from rivya_sandbox.service.serve import running
 
 BLOCK_SECONDS = 480.0
@@ -252,9 +253,9 @@ def reading(folder: Path, **environment: str) -> Iterator[Reader]:
 
 
 @contextmanager
-def sandbox_at_home(folder: Path) -> Iterator[None]:
-    """A sandbox that the reader's commands find: of plain media and without waiting."""
-    with running(data_at_home(folder) / "sandbox"):
+def sandbox_at_home(folder: Path, media: Media = "plain") -> Iterator[None]:
+    """A sandbox that the reader's commands find, without waiting."""
+    with running(data_at_home(folder) / "sandbox", media=media):
         yield
 
 

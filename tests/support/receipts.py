@@ -36,7 +36,7 @@ _NOTHING: dict[str, Any] = {
         "agreement": None, "assets": [], "spec": {}, "plan_hash": "", "catalogue_date": ""},
     "spec": {"file": "spot.yaml", "sha256": "", "text": ""},
     "credits": {"before": None, "after": None, "spent": 0, "saved": 0, "budget": None, "needed": None, "enough": None,
-        "left": None, "unexplained": None, "others": 0, "other_runs": []},
+        "left": None, "unexplained": None, "others": 0, "other_runs": [], "lost": 0},
     "steps": {"id": "step", "uses": "generate", "title": None, "needs": [], "status": "completed", "credits": 0,
         "saved": 0, "balance_before": None, "balance_after": None, "items": []},
     "items": {"key": "", "status": "completed", "reason": None, "code": None, "credits": 0, "saved": 0,

@@ -262,11 +262,13 @@ def refusal(batch: Batch) -> BudgetError | None:
     if batch.budget is not None:
         needed = min(needed, max(0, batch.budget - batch.spent))
     if needed > batch.balance:
-        return BudgetError(
+        error = BudgetError(
             f"over the balance: at least {credits_of(needed)}, and the balance is {batch.balance}",
             f"add credits, or give --budget {batch.spent + batch.balance} to run what they cover;"
             " nothing was bought",
         )
+        error.options = ("--budget", str(batch.spent + batch.balance))
+        return error
     tried = replace(batch, rows=[copy(row) for row in batch.rows], running={})
     starts = tried.start_rows()
     refused = next((row for row in tried.rows if row.status == "over_budget"), None)

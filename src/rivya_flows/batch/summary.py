@@ -139,12 +139,23 @@ def refusing_pools(result: BatchResult) -> Iterator[str | None]:
 
 def rerun_with(result: BatchResult) -> str:
     """What the same command needs to get further, such as `` with --budget 84 or more``; "" for nothing."""
-    batch, pools = result.batch, [*refusing_pools(result)]
-    if result.status != "over_budget" or (pools and None not in pools):
+    if not _lacks_credits(result):
         return ""
-    if batch.budget is None or batch.least_budget <= batch.budget:
-        return " with a higher --budget or more credits"
-    return f" with --budget {batch.least_budget} or more"
+    needed = needed_budget(result)
+    return (
+        f" with --budget {needed} or more" if needed else " with a higher --budget or more credits"
+    )
+
+
+def needed_budget(result: BatchResult) -> int | None:
+    """The budget with which the same command gets further; None if that is not what it lacks."""
+    budget, least = result.batch.budget, result.batch.least_budget
+    return least if budget is not None and least > budget and _lacks_credits(result) else None
+
+
+def _lacks_credits(result: BatchResult) -> bool:
+    pools = [*refusing_pools(result)]
+    return result.status == "over_budget" and (not pools or None in pools)
 
 
 def read_reports(context: RunContext, batch: Batch) -> None:

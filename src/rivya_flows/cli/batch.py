@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+import click
+
 from rivya_client.catalogue.prices import price_range
 from rivya_flows.batch import pricing
 from rivya_flows.batch.execution import run_batch
 from rivya_flows.batch.rows import STATUS_WORDS
-from rivya_flows.batch.summary import BatchResult, refusing_pools, rerun_with
-from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
+from rivya_flows.batch.summary import BatchResult, needed_budget, refusing_pools, rerun_with
+from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED, same_command
 from rivya_flows.cli.layout import Cell, clock
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.cli.progress import Screen
@@ -20,7 +22,7 @@ from rivya_flows.cli.terminal import answer_commands, raise_pools
 from rivya_flows.flows.execution.local_runner import batch_ended
 from rivya_flows.queue.events import Event
 from rivya_flows.queue.state import State
-from rivya_flows.receipt.continuing import resume_options
+from rivya_flows.receipt.continuing import next_command, resume_options
 from rivya_flows.receipt.news import describe_event
 from rivya_flows.receipt.phrases import credits_of, seconds_text
 from rivya_flows.receipt.progress import rows
@@ -175,7 +177,8 @@ def print_plan(batch: pricing.Batch, *, as_json: bool) -> int:
 def print_result(result: BatchResult, *, as_json: bool, open_sheet: bool) -> int:
     """Prints how a batch ended and the commands that continue it; gives the exit code."""
     if as_json:
-        print_json(result.as_json())
+        arguments: Sequence[str] = click.get_current_context().obj or ()
+        print_json(result.as_json() | {"next": next_of_batch(result, arguments)})
     else:
         _print_rows(result)
     if result.wallet.warning:
@@ -209,6 +212,17 @@ def _print_rows(result: BatchResult) -> None:
     show(f"{batch.batch_id}: {batch.counts}; {spent} spent{saved}")
     show(f"contact sheet {result.sheet_path}")
     show(f"summary       {result.summary_path}")
+
+
+def next_of_batch(result: BatchResult, arguments: Sequence[str]) -> str | None:
+    """The command that continues a batch of these arguments, or its first row that needs another; None if it is done."""
+    if needed := needed_budget(result):
+        return same_command(arguments, ("--budget", str(needed)))
+    for row in result.batch.rows if not result.cancelled else ():
+        found = row.receipt
+        if found and (row.status == "suspended" or resume_options(found) or is_owed(found)):
+            return next_command(found, [one.label for one in row.questions])
+    return same_command(arguments) if result.status in ("failed", "cancelled") else None
 
 
 def next_steps(result: BatchResult) -> Iterator[str]:

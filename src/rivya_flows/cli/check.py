@@ -17,7 +17,7 @@ import click
 
 from rivya_client.printable import one_line
 from rivya_flows.cli import options
-from rivya_flows.cli.failures import FAILED, WRONG, problems_found
+from rivya_flows.cli.failures import FAILED, WRONG, fix_command, problems_found
 from rivya_flows.cli.options import argument, command, option
 from rivya_flows.cli.output import print_json, show, show_verbatim, tell, tell_problem
 from rivya_flows.cli.session import Interrupts, catalogue_of, run_interruptibly, settings
@@ -33,10 +33,19 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 Level = Literal["error", "warning"]
 
 
-@command("check", "check specs --fix", "check specs/product-launch.yaml --live --format sarif")
+@command(
+    "check",
+    "check specs --fix",
+    "check specs/product-launch.yaml --live --format sarif",
+    "check --deployed",
+)
 def check(
     specs: tuple[Path, ...] = argument(metavar="[SPEC...]"),
     live: bool = option("Check against the models of the service as it is now."),
+    deployed: bool = option(
+        "Check what is deployed on the Prefect server, instead of SPEC, against models and prices of "
+        "the service as they are now."
+    ),
     fix: bool = option("Fix what is certain, and report what is left."),
     diff: bool = option("Print what --fix would change, and write nothing."),
     strict: bool = option("Take warnings for mistakes."),
@@ -54,6 +63,9 @@ def check(
 
     Without SPEC it checks RIVYA_FLOWS_SPECS, else the folder specs. A folder that has a folder
     specs stands for that alone. Sends and spends nothing; --live reads the list of models.
+
+    With --deployed the exit code is 2 if a deployed spec no longer works, and 3 if one works, but
+    costs more than it did when it was deployed and than its budget.
     """
     from rivya_flows.preparation.check import check_file
     from rivya_flows.preparation.spec_file import project_specs, specs_at, tests_at
@@ -61,6 +73,13 @@ def check(
     if as_json and form not in (None, "json"):
         raise UsageError(f"--json and --format {form} exclude each other", "remove one of them")
     form = "json" if as_json else form or "text"
+    if deployed:
+        if specs or fix or diff or strict or form not in ("text", "json"):
+            message = "--deployed checks deployments, which --live and --json alone go with"
+            raise UsageError(message, "leave out SPEC and the other options")
+        from rivya_flows.cli.deploy import check_deployed
+
+        return check_deployed(as_json=form == "json")
     if diff and form != "text":
         raise UsageError("--diff prints a diff and no other format", "remove --format or --diff")
     specs = tuple(map(project_specs, specs or (specs_folder(),)))
@@ -80,6 +99,7 @@ def check(
     if form == "json":
         document = {"ok": not wrong, "problems": [one.as_json() for one in problems]}
         document["warnings"] = [one.as_json() for one in warnings]
+        document["next"] = None if fixing else fix_command(problems)
         if fix:
             fixed = [one for file in files for one in file.fixed]
             document["fixed"] = [
@@ -135,6 +155,8 @@ def _show(
             show(f"{file.path}: ok ({size}, catalogue of {catalogue.date}, {catalogue.source})")
     if problems := [problem for file in files for problem in file.diagnostics]:
         tell(f"error: {problems_found(len(problems))}", fg="red")
+        if not for_github:
+            tell(f"hint: `rivya-flows explain {problems[0].code}` says more, with an example")
         if any(problem.fix for problem in problems) and not fixing:
             tell("hint: `rivya-flows check --fix` fixes what is certain")
     for warning in () if diff else warnings:
@@ -173,7 +195,7 @@ def sarif(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()) -
     from rivya_flows.version import __version__  # takes a while, and is needed only here
 
     codes = list(dict.fromkeys(one.code for one in (*problems, *warnings)))
-    about = [(code, *CODES.get(code, (code, "See the message."))) for code in codes]
+    about = [(code, *CODES.get(code, (code, "See the message."))[:2]) for code in codes]
     rules = [
         {"id": code, "shortDescription": {"text": means}, "help": {"text": fix}}
         for code, means, fix in about

@@ -1,4 +1,4 @@
-"""What the Tab key offers beside what click knows: runs, models, templates and pools.
+"""What the Tab key offers beside what click knows: runs, models, templates, pools and codes.
 
 A completer must answer before the person types on: it asks no service, imports neither Prefect nor
 SQLAlchemy, and only reads the store. What cannot be read gives no names and no error.
@@ -70,6 +70,14 @@ def templates(incomplete: str) -> Iterable[tuple[str, str]]:
     found = [one.name for one in (resources.files("rivya_flows") / "templates").iterdir()]
     specs = (one for one in found if one.endswith(".yaml") and not one.endswith(".test.yaml"))
     return sorted((one.removesuffix(".yaml"), "") for one in specs)
+
+
+@completer
+def codes(incomplete: str) -> Iterable[tuple[str, str]]:
+    """Codes of mistakes and errors."""
+    from rivya_flows.diagnostics import CODES, ERRORS
+
+    return [(code, page.means) for code, page in {**CODES, **ERRORS}.items()]
 
 
 def _store() -> str:

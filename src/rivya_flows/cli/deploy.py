@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rivya_flows.cli import options
-from rivya_flows.cli.failures import FAILED
+from rivya_flows.cli.failures import CREDITS, FAILED, WRONG
 from rivya_flows.cli.options import Group, argument, command, option
-from rivya_flows.cli.output import print_json, print_table, show, show_result, tell
-from rivya_flows.cli.session import confirmer, settings
+from rivya_flows.cli.output import print_json, print_table, show, show_result, tell, tell_problem
+from rivya_flows.cli.session import call_service, confirmer, settings
 from rivya_flows.errors import StoreError, UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_client.client import RivyaClient
+    from rivya_flows.engine.run_context import RunContext
+    from rivya_flows.preparation.drift import Drift
     from rivya_flows.settings import Settings
 
 _MOST_WAITING = 20
@@ -101,6 +104,34 @@ def deploy(
         tell(f"{name}: kept, although no given spec has it; {why}")
 
 
+def check_deployed(*, as_json: bool) -> int:
+    """Prints what has become of each deployment; gives the exit code of ``check --deployed``."""
+
+    async def look(client: RivyaClient, context: RunContext) -> Collection[Drift]:
+        from rivya_flows.flows.deployment.drift import drifts
+        from rivya_flows.preparation.catalogue_cache import read_catalogue
+
+        return (await drifts(context, await read_catalogue(client, context))).values()
+
+    with _on_server(settings()):
+        found = call_service(look, sandbox=False)
+    status = {one.status for one in found}
+    if as_json:
+        document = {"ok": status <= {"ok"}, "deployments": [one.as_json() for one in found]}
+        print_json(document)
+    for one in () if as_json else found:
+        show(f"{one.deployment}: {one.status}: {one.sentence}", fg=_COLOURS[one.status])
+        show(*(f"  {line}" for line in one.models))
+        for problem in one.problems:
+            tell_problem(problem)
+    if not found:
+        tell("nothing is deployed on this server")
+    return WRONG if "broken" in status else CREDITS if "dearer" in status else 0
+
+
+_COLOURS = {"ok": None, "broken": "red", "dearer": "yellow"}
+
+
 def _job_variables(assignments: tuple[str, ...]) -> dict[str, Any]:
     """Job variables by name; those of the environment, ``env.NAME=VALUE``, are texts."""
     found: dict[str, Any] = {}
@@ -145,7 +176,7 @@ def apply(
         metavar="TYPE/NAME",
     ),
     ends: str | None = option(
-        "What is sent: completed, failed, cancelled, suspended, crashed, late, waker-silent.  "
+        "What is sent: completed, failed, cancelled, suspended, crashed, late, waker-silent, drifted.  "
         "[default: all but cancelled]",
         "--on",
         metavar="END,...",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from rivya_flows.errors import (
     hint_of,
 )
 from rivya_flows.language.wording import count_noun
+from rivya_flows.program import NAME
 from rivya_flows.similar_names import nearest
 
 if TYPE_CHECKING:  # slow to import
@@ -48,6 +50,7 @@ class Failure:
     hint: str | None = None
     problems: tuple[Diagnostic, ...] = ()
     usage: str = ""
+    next: str | None = None
 
     @property
     def document(self) -> dict[str, JsonValue]:
@@ -55,6 +58,7 @@ class Failure:
         return {
             "error": {"code": self.name, "message": self.message, "hint": self.hint},
             "problems": [{**problem.as_json()} for problem in self.problems],
+            "next": self.next,
         }
 
     @property
@@ -71,19 +75,24 @@ class Failure:
         return tuple(lines)
 
 
-def explain(error: BaseException) -> Failure:
-    """What to print about an exception that ended a command."""
+def explain(error: BaseException, arguments: Sequence[str] = ()) -> Failure:
+    """What to print about an exception that ended the command of these arguments."""
     if isinstance(error, click.ClickException):
         return _call(error)
     if isinstance(error, SpecError):
+        found = error.diagnostics
         return Failure(
-            WRONG, error.code, problems_found(len(error.diagnostics)), None, error.diagnostics
+            WRONG, error.code, problems_found(len(found)), None, found, next=fix_command(found)
         )
     if isinstance(error, RivyaError):
         from rivya_flows.setting_mistakes import with_places  # heavy, and needed only here
 
         hint = hint_of(error)
-        return Failure(exit_code(error), error.code, with_places(str(error), hint), hint)
+        options = error.options if isinstance(error, BudgetError) else ()
+        again = same_command(arguments, options) if options else None
+        return Failure(
+            exit_code(error), error.code, with_places(str(error), hint), hint, next=again
+        )
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         hint = "free disk space, then try again" if error.errno == errno.ENOSPC else None
@@ -97,6 +106,23 @@ def explain(error: BaseException) -> Failure:
     message = f"{type(error).__name__}: {error}".splitlines()[0]
     hint = "run it again as `rivya-flows --verbose …` and report what it prints"
     return Failure(FAILED, "unexpected", f"{message} (this is a bug)", hint)
+
+
+def fix_command(problems: Iterable[Diagnostic]) -> str | None:
+    """The command that fixes what is certain of these mistakes; None if nothing is."""
+    files = dict.fromkeys(one.file for one in problems if one.fix)
+    return shlex.join([NAME, "check", *files, "--fix"]) if files else None
+
+
+def same_command(arguments: Sequence[str], options: Sequence[str] = ()) -> str | None:
+    """The command of these arguments, with an option that it lacked or had with another value; None without any."""
+    given, rest = iter(arguments), list[str]()
+    for one in given:
+        if options and one == options[0]:
+            next(given, None) if options[1:] else None  # its value
+        elif not options or not one.startswith(f"{options[0]}="):
+            rest.append(one)
+    return shlex.join([NAME, *rest, *options]) if arguments else None
 
 
 def problems_found(number: int) -> str:

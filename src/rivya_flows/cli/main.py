@@ -22,7 +22,7 @@ from rivya_flows.cli.session import Interrupts
 from rivya_flows.private import keep_private
 
 _PLACES = {
-    "Write a spec": "project.init check.check plan.plan check.test plan.graph project.schema project.models",
+    "Write a spec": "project.init check.check explain.explain plan.plan check.test plan.graph project.schema project.models",
     "Run it": "run.run run.resume run.fork run.batch",
     "Look at runs": "runs.runs runs.receipt results.open results.share links.review results.compare results.verify",
     "Watch the money": "money.credits money.spend insights.insights money.budgets store.cache",
@@ -87,11 +87,14 @@ def run(arguments: Sequence[str]) -> int:
     0 done, 1 the run failed, 2 the spec or the call is wrong, 3 credits or budget, 130 interrupted.
     """
     try:
-        result = program.main(list(arguments), prog_name="rivya-flows", standalone_mode=False)
+        # Some commands name the one that continues: the same with another option.
+        result = program.main(
+            list(arguments), prog_name="rivya-flows", standalone_mode=False, obj=tuple(arguments)
+        )
     except SystemExit:
         raise
     except BaseException as error:
-        failure = failures.explain(error)
+        failure = failures.explain(error, arguments)
         interrupted = failure.code == failures.INTERRUPTED
         buys = any(one in GROUPS["Run it"] for one in arguments[:2])
         if interrupted and buys and not Interrupts.begun:

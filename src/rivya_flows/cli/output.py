@@ -77,6 +77,11 @@ def show_verbatim(lines: Iterable[str]) -> None:
         click.echo(one_line(text) + line.removeprefix(text))
 
 
+def show_markdown(lines: Iterable[str]) -> None:
+    """Prints Markdown on stdout; `rivya_flows.markdown` made the texts of others in it harmless."""
+    click.echo("\n".join(lines))
+
+
 def style_line(line: str, stream: TextIO, **style: Any) -> str:
     """A line as a stream gets it; without a style of click's, the word before the first colon decides its colour."""
     text = callable_here(near_paths(one_line(line)))

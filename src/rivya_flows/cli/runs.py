@@ -202,6 +202,7 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
     from rivya_flows.receipt.phrases import model_of
     from rivya_flows.receipt.summary import (
         account_line,
+        bought_again,
         choices,
         films,
         pools,
@@ -228,7 +229,7 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
         for row in made.ledger
     ]
     print_table(["?bought", "!for", "model", "!status", ">credits", "?task"], rows)
-    for lines in (choices(made, until), films(made)):
+    for lines in (choices(made, until), films(made), bought_again(made)):
         if lines:
             show("", *lines)
     show("")
@@ -242,10 +243,12 @@ def _print(made: Receipt, run: ListedRun, folder: Path | None) -> None:
 
 
 def wallet(made: Receipt) -> str:
-    """``1000 → 974: 26 spent, 3 saved``, what may still come back, and what the run does not explain."""
+    """``1000 → 974: 26 spent, 4 lost, 3 saved``, what may still come back, and what the run does not explain."""
     credits = made.credits
     held = sum(row.held for row in made.ledger if row.final is None)
-    text = f"{credits.spent - held} spent, {f'{held} held, ' if held else ''}{credits.saved} saved"
+    parts = {"spent": credits.spent - held, "lost": credits.lost, "held": held}
+    shown = [f"{many} {what}" for what, many in parts.items() if many or what == "spent"]
+    text = ", ".join([*shown, f"{credits.saved} saved"])
     if credits.before is not None:
         # The balance after is read at the end only: not for a run that was cancelled, or waits.
         after = " before, " if credits.after is None else f" → {credits.after}: "

@@ -27,7 +27,7 @@ from rivya_flows.questions.reading_answers import check_answer, read_choice
 from rivya_flows.queue.events import Event, RunResumed
 from rivya_flows.queue.reviewing import person_of
 from rivya_flows.queue.state import State
-from rivya_flows.receipt.continuing import NO_CREDITS, continuation
+from rivya_flows.receipt.continuing import NO_CREDITS, continuation, next_command
 from rivya_flows.receipt.model import Receipt
 from rivya_flows.receipt.phrases import not_downloaded, open_jobs, unanswered_purchases
 from rivya_flows.receipt.questions import (
@@ -204,7 +204,10 @@ def end(report: RunReport, *, as_json: bool, open_sheet: bool) -> int:
     receipt = report.receipt
     if as_json:
         paths = {"receipt_path": report.receipt_path, "report_path": report.sheet_path}
-        print_json(run_json(receipt, **{name: str(path) for name, path in paths.items()}))
+        document = run_json(receipt, **{name: str(path) for name, path in paths.items()})
+        asked = [one.label for one in report.questions]
+        following = next_command(with_spec_here(receipt, report.folder), asked)
+        print_json(document | {"next": following})
     else:
         show(*_result_lines(report))
     tell(*_advice(report, as_json=as_json))

@@ -32,6 +32,7 @@ from rivya_flows.scratch import scratch
 from rivya_flows.setting_mistakes import with_places
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.deployments import SeenDrift
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.shared_store_checks import mask_password
 
@@ -401,3 +402,22 @@ def sweep_check(
         )
     last = f"; last sweep {datetime.fromtimestamp(swept, UTC):%H:%M} UTC" if swept else ""
     return ok(f"deadlines of questions are enforced{last}")
+
+
+def drift_check(
+    versions: Mapping[str, str | None], seen: Mapping[str, SeenDrift], now: float, every: timedelta
+) -> Check:
+    """The check of what the last daily check found of deployments, by their versions now."""
+    found = [one for name, one in seen.items() if versions.get(name) == one.version]
+    hint = "`rivya-flows check --deployed` says more, as of now"
+    if drifted := [one for one in found if one.status != "ok"]:
+        broken = [one for one in drifted if one.status == "broken"]
+        first, more = (broken or drifted)[0], len(drifted) - 1
+        rest = f"; and {more} more" if more else ""
+        return (problem if broken else warning)(f"{first.deployment}: {first.sentence}{rest}", hint)
+    if (last := max((one.at for one in seen.values()), default=None)) is None:
+        return ok("not checked yet; a worker does so once a day")
+    if now - last > 2 * every.total_seconds():
+        days = (now - last) / 86_400
+        return warning(f"last checked {days:.0f} days ago, and a worker does so once a day", hint)
+    return ok(f"{len(found)} of {len(versions)} are checked; they work for the price as deployed")

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, bindparam, delete, select
 
 from rivya_flows.assets import Asset, Outputs, assets_in, output_assets
-from rivya_flows.errors import LostMediumError, StoreError
+from rivya_flows.errors import LostMediumError, RivyaError, StoreError
+from rivya_flows.plans.names import BATCH_LABEL
 from rivya_flows.queue.actions import AskCache
+from rivya_flows.queue.bought_again import EarlierRun
 from rivya_flows.queue.evaluation import claimed_hash
 from rivya_flows.queue.events import (
     CacheAnswered,
@@ -28,14 +30,20 @@ from rivya_flows.queue.events import (
 from rivya_flows.queue.forks import Finished, find_finished, given_by, is_made_again
 from rivya_flows.queue.items import ItemState
 from rivya_flows.queue.queue import replay
+from rivya_flows.queue.state import State
+from rivya_flows.receipt.phrases import is_sandbox
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import rows, write, writing
 from rivya_flows.store.deployments import hashes_of_specs
 from rivya_flows.store.journal import Journal
+from rivya_flows.store.run_list import listed_runs
 from rivya_flows.store.tables import RESULTS, insert_missing
 
 if TYPE_CHECKING:
     from rivya_flows.engine.run import Run
+
+_MOST_LISTED = 50
+"""Runs of a spec among which the one to compare with is looked for."""
 
 YOUNG = timedelta(days=1)
 """Media younger than this are never deleted: a running run may not have named them yet."""
@@ -58,7 +66,9 @@ class Reuse:
         self._assets = assets
         self._journal = journal
         self._runs: dict[str, dict[str, Finished]] = {}
-        self._reading = threading.Lock()
+        self._forked: dict[str, EarlierRun] = {}
+        self._earlier: dict[tuple[str, datetime], EarlierRun | None] = {}
+        self._reading = threading.RLock()
         self.lost: set[tuple[str, str]] = set()
 
     def __call__(self, asked: AskCache) -> CacheAnswered:
@@ -82,6 +92,38 @@ class Reuse:
             return answer(outputs=dict(found.outputs), saved=found.credits)
         return answer(outputs=None)
 
+    def earlier(self, state: State) -> EarlierRun | None:
+        """The run with which a run, and what it buys again, is compared; reads its journal once.
+
+        The forked one; else the newest of the same spec that completed, or else bought anything,
+        before. None if there is none, or it cannot be read: a run needs no reasons.
+        """
+        this = state.run_id, state.started_at  # all plans have one id
+        with self._reading, suppress(RivyaError, ValueError, LookupError):
+            if this not in self._earlier:
+                self._earlier[this] = None
+                if state.fork:
+                    self._of(state.fork.run_id)
+                    self._earlier[this] = self._forked.get(state.fork.run_id)
+                elif (name := self._newest(state)) and (read := self._replay(name)):
+                    self._earlier[this] = EarlierRun.of(read)
+        return self._earlier.get(this)
+
+    def _newest(self, state: State) -> str | None:
+        name, engine = state.plan.workflow.name, self._journal.engine
+        runs = [
+            one
+            for one in listed_runs(engine, name=name, limit=_MOST_LISTED)
+            if one.unbegun is None
+            and one.row.run_id != state.run_id
+            and datetime.fromisoformat(one.row.started_at) <= state.started_at
+            and is_sandbox(one.row.service) == is_sandbox(state.service)
+            and BATCH_LABEL not in one.row.labels  # its inputs are those of a row
+        ]
+        completed = (one for one in runs if one.status == "completed")
+        found = next(completed, None) or next((one for one in runs if one.spent), None)
+        return found.row.run_id if found else None
+
     def _of(self, run_id: str) -> dict[str, Finished]:
         with self._reading:  # all items of a fork ask at once
             if run_id not in self._runs:
@@ -91,13 +133,18 @@ class Reuse:
     def _line(self, run_id: str | None) -> dict[str, Finished]:
         """What a run has finished, and what a fork would take from the runs before it."""
         found, again = dict[str, Finished](), set[str]()
-        while run_id is not None and (entries := self._journal.entries(run_id)):
-            state = replay(entry.event for entry in entries)
+        while run_id is not None and (state := self._replay(run_id)):
+            if not found:
+                self._forked.setdefault(run_id, EarlierRun.of(state))
             own = find_finished(state).items()
             found = {name: one for name, one in own if not is_made_again(one.item, again)} | found
             again |= state.again
             run_id = state.fork.run_id if state.fork else None
         return found
+
+    def _replay(self, run_id: str) -> State | None:
+        entries = self._journal.entries(run_id)
+        return replay(entry.event for entry in entries) if entries else None
 
 
 def _fits(asked: AskCache, outputs: Outputs) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,6 +16,8 @@ from rivya_client.types import File
 from rivya_cut.results import Probe
 from rivya_flows.assets import Asset, Outputs, as_asset
 from rivya_flows.errors import LostMediumError
+from rivya_flows.language.syntax.media_references import is_url
+from rivya_flows.media import decoding
 from rivya_flows.media.decoding import draw_poster, probe, probe_async
 from rivya_flows.queue.actions import UploadMedium, Work
 from rivya_flows.steps.connections import UploadWith
@@ -42,6 +45,9 @@ class Upload:
 async def upload(run: Run, action: UploadMedium) -> Upload:
     """Upload one medium to the Files API; free, and safe to repeat."""
     source, media, asset = action.source, action.media, action.asset
+    if action.frame is not None:
+        film = asset or await _file_at(run, source.rpartition("#")[0])
+        asset = (await frames_of(run, film, action.frame.of))[action.frame.number - 1]
     if asset is None and source.startswith(("http://", "https://")):
         asset = await fetch(run, source)
         media = asset.kind
@@ -89,9 +95,31 @@ async def fetch_files(run: Run, value: Any) -> Any:
     found = remote_file(value)
     if found is None:
         return value
-    if "file_id" in found:
-        found = {"url": (await run.client.files.retrieve(found["file_id"])).url}
-    return (await fetch(run, found["url"])).as_json()
+    return (await _file_at(run, found.get("file_id") or found["url"])).as_json()
+
+
+async def _file_at(run: Run, source: str) -> Asset:
+    """The file at a URL, or of an id of the service."""
+    if not is_url(source):
+        source = (await run.client.files.retrieve(source)).url
+    return await fetch(run, source)
+
+
+async def frames_of(run: Run, film: Asset, count: int) -> tuple[Asset, ...]:
+    """So many evenly spaced frames of a film as pictures that are kept, the first and the last among them; the
+    middle one, if it is one. They are taken once in a run.
+    """
+    assets, name = run.context.assets, (film.sha256, count)
+    async with run.taking[name]:
+        if name not in run.frames:
+            folder = assets.incoming()
+            try:
+                path = await asyncio.to_thread(assets.local_path, film.sha256)
+                taken = await decoding.frames(path, folder, count)
+                run.frames[name] = tuple([await take(assets, one) for one in taken])
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        return run.frames[name]
 
 
 async def fetch(run: Run, url: str) -> Asset:

@@ -19,6 +19,7 @@ from rivya_flows.engine.work import call_function
 from rivya_flows.errors import APIError, APIStatusError, UsageError
 from rivya_flows.queue import events
 from rivya_flows.queue.actions import Buy, ReadBalance
+from rivya_flows.queue.bought_again import why_bought_again
 from rivya_flows.queue.events import Event
 from rivya_flows.queue.items import Purchase
 from rivya_flows.queue.outcomes import CONFLICT, meaning_of_refusal
@@ -46,12 +47,12 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
     if (
         action.rest is not None
     ):  # journaled before it takes a slot: other purchases wait for this intent
-        yield _intent(run, action)
+        yield await _intent(run, action)
     await run.slots.take(action, paid_model)
     accepted = False
     try:
         if not action.intended and action.rest is None:
-            yield _intent(run, action)
+            yield await _intent(run, action)
         send = _call_function if is_function else _send_intended
         async with contextlib.aclosing(send(run, action)) as following:
             async for event in following:
@@ -62,7 +63,7 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
             run.slots.over(action)
 
 
-def _intent(run: Run, action: Buy) -> events.PurchaseIntended:
+async def _intent(run: Run, action: Buy) -> events.PurchaseIntended:
     return events.PurchaseIntended(
         **action.event_fields,
         route=action.purchase.route,
@@ -73,7 +74,19 @@ def _intent(run: Run, action: Buy) -> events.PurchaseIntended:
         alternative=action.purchase.alternative,
         model=None if action.purchase.is_function else _model_in(action.purchase.body),
         rest=action.rest,
+        why=await _why(run, action),
     )
+
+
+async def _why(run: Run, action: Buy) -> events.Why | None:
+    """Why an item is bought again; None of a row of a batch, and of what this run tries once more."""
+    state, n = run.state, action.purchase.n
+    if n > 1 or (run.in_batch and state.fork is None):
+        return None
+    earlier = await asyncio.to_thread(run.look_up.earlier, state)
+    if earlier is None:
+        return None
+    return why_bought_again(state, action.step, state.item(action.step, action.key), earlier)
 
 
 def _model_in(body: str) -> str | None:

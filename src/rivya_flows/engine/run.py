@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, closing, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -22,6 +23,7 @@ from rivya_client.client import RivyaClient
 from rivya_client.errors import JobTimeoutError
 from rivya_client.job_durations import Watched
 from rivya_client.retries import RetryPolicy
+from rivya_flows.assets import Asset
 from rivya_flows.engine.cache import Reuse
 from rivya_flows.engine.job_waits import HeldSlots, JobWakes
 from rivya_flows.engine.run_context import RunContext, WalletCredentials
@@ -119,6 +121,7 @@ class Run:
         look_seconds: How often an open question looks for answers from outside.
         accepted: When jobs were accepted, by id, in seconds of `time.monotonic`.
         downloads: Limits how many run at once: they share the connections of the client.
+        frames: Frames that were taken of films, by SHA-256 and number; `taking` has a lock for each.
     """
 
     context: RunContext
@@ -152,6 +155,10 @@ class Run:
     watched: dict[str, Watched] = field(default_factory=dict)
     accepted: dict[str, float] = field(default_factory=dict)
     downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_DOWNLOADS))
+    frames: dict[tuple[str, int], tuple[Asset, ...]] = field(default_factory=dict)
+    taking: defaultdict[tuple[str, int], asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock)
+    )
 
     @property
     def run_id(self) -> str:

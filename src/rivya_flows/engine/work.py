@@ -26,7 +26,7 @@ from rivya_cut.results import GIF, POSTER, Rendered, clean_name, film_names, pos
 from rivya_cut.subtitles import Cue
 from rivya_flows.assets import Asset, Outputs, as_asset, looks_like_asset
 from rivya_flows.callbacks import Revealed, post_callback
-from rivya_flows.engine.files import fetch_files, keep_in_thread, take
+from rivya_flows.engine.files import fetch_files, frames_of, keep_in_thread, take
 from rivya_flows.engine.run import Run
 from rivya_flows.engine.signing import title_of
 from rivya_flows.errors import LostMediumError, MediaError, RivyaError, UsageError
@@ -47,6 +47,7 @@ from rivya_flows.settings import read_secret
 from rivya_flows.steps.candidates import PickArguments, available, chosen_keys, pick_outputs
 from rivya_flows.steps.connections import NotifyWith
 from rivya_flows.steps.function import Function
+from rivya_flows.steps.inspection import InspectWith, inspection_outputs
 from rivya_flows.steps.review import review_outputs
 from rivya_flows.store import mailbox
 from rivya_flows.store.assets import AssetStore
@@ -336,6 +337,17 @@ async def _in_thread(work: Callable[[], Any], name: str) -> Any:
     return await asyncio.wrap_future(done)
 
 
+async def inspect_medium(run: Run, work: Work) -> Outputs:
+    """Measure a medium and take frames of it; gives the outputs of the step."""
+    asked = InspectWith.model_validate(work.arguments)
+    [(asset, path)] = await _sources(run, [asked.media])
+    found = await decoding.measure(path)
+    frames = [asset] if found.media == "image" else []
+    if found.media == "video":
+        frames = [*await frames_of(run, asset, asked.frames)]
+    return inspection_outputs(asked, found, frames)
+
+
 async def compose(run: Run, work: Work) -> dict[str, Any]:
     """Compose a film from clips, or from a film or stills, and sounds; gives the outputs of the step."""
     return await _render(run, work, work.arguments, Composition)
@@ -352,7 +364,7 @@ async def _render(
     seconds = run.state.spec(work.step).timeout
     target = run.context.assets.incoming()  # a folder that is not made yet
     try:
-        sources = await _sources(run, arguments)
+        sources = await _sources(run, [one.value for one in media_in(arguments)])
         paths = (path for _, path in sources)
         try:
             made = with_media(arguments, lambda _: next(paths))
@@ -388,8 +400,8 @@ async def _render(
         shutil.rmtree(target, ignore_errors=True)
 
 
-async def _sources(run: Run, arguments: Mapping[str, Any]) -> Sequence[tuple[Asset, Path]]:
-    """Each medium of arguments in turn, with its file; what is elsewhere is fetched."""
+async def _sources(run: Run, media: Sequence[Any]) -> Sequence[tuple[Asset, Path]]:
+    """Each of these media with its file; what is elsewhere is fetched."""
 
     def locate(value: Any) -> tuple[Asset, Path]:
         asset = as_asset(value)
@@ -397,7 +409,7 @@ async def _sources(run: Run, arguments: Mapping[str, Any]) -> Sequence[tuple[Ass
             raise MediaError(f"not a kept medium: {str(value)[:60]!r}")
         return asset, run.context.assets.local_path(asset.sha256)
 
-    values = await fetch_files(run, [one.value for one in media_in(arguments)])
+    values = await fetch_files(run, [*media])
     return await asyncio.to_thread(lambda: [*map(locate, values)])
 
 
@@ -467,5 +479,12 @@ def _clip_cue(cue: Cue, is_drawn: bool) -> dict[str, JsonValue]:
     return {**_cue(cue), "burned_in": is_drawn or cue.burned_in}
 
 
-WORK = {"pick": pick, "review": review, "compose": compose, "layout": lay_out, "notify": notify}
+WORK = {
+    "pick": pick,
+    "review": review,
+    "inspect": inspect_medium,
+    "compose": compose,
+    "layout": lay_out,
+    "notify": notify,
+}
 """Free work of the kinds that this package brings; that of others is `call_function`."""

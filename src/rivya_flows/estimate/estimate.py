@@ -26,6 +26,7 @@ from rivya_flows.queue.events import (
     ItemCompleted,
     PoolTotal,
     RunResumed,
+    Why,
 )
 from rivya_flows.queue.foresight import Foreseen, Foresight, judge_price, prices_by_spec
 from rivya_flows.queue.forks import asks_anew
@@ -57,6 +58,7 @@ class ItemEstimate:
     fallback: tuple[str | None, ...] = ()
     taken_from: str | None = None  # the forked run
     film: Film | None = None
+    why: Why | None = None  # it is bought although an earlier run has one
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,7 @@ class Estimate:
                             }
                             if item.film
                             else None,
+                            "why": item.why.model_dump() if item.why else None,
                         }
                         for item in one.items
                     ],

@@ -69,7 +69,7 @@ def asked_seconds(model: Model, given: Mapping[str, Any]) -> float | None:
     if asked is None or asked == MODELS_OWN:
         asked = takes.common.default
     with suppress(ValueError, TypeError):
-        return float(_number(asked))
+        return float(number_of_seconds(asked))
     return None
 
 
@@ -91,14 +91,14 @@ def _problems(model: Model, takes: CommonParam, possible: tuple[Any, ...]) -> It
 
 def _fit(takes: CommonParam, value: Any) -> Any:
     if takes.common.key == "seconds":
-        value = _number(value)
+        value = number_of_seconds(value)
     elif takes.common.key == "resolution" and isinstance(value, str):
         spelled = {one.lower(): one for one in takes.common.options}
         value = spelled.get(value.lower(), value)
     return fit_param(takes.common, value)
 
 
-def _number(value: Any) -> Any:
+def number_of_seconds(value: Any) -> Any:
     """The number of seconds in a text, such as ``8`` or ``8s``; else the value, for the model to refuse."""
     if not isinstance(value, str):
         return value

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter
 
 from rivya_cut.measures import Measures
 from rivya_flows.assets import Outputs
@@ -29,7 +29,13 @@ def _share(value: Any) -> float:
     return float(found[1]) / 100
 
 
-Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
+def _percent(share: float) -> str:
+    return f"{100 * share:g}%"
+
+
+Share = Annotated[
+    float, BeforeValidator(_share, json_schema_input_type=str), PlainSerializer(_percent)
+]
 """A part of a whole, above 0 and at most 1; written in percent."""
 
 
@@ -40,19 +46,19 @@ class Limits(SpecModel):
         black: Of the length of a film: how much of it is black.
         frozen: Of the length of a film: its longest stretch without motion.
         silent: Of the length of a sound, or of a film that was asked for with sound: how much of it is silent.
-        clipped: Of the samples of a sound: how many are at full scale.
+        clipped: Of the samples of a sound: how many are within 1 dB of full scale.
         short: Of the length that was asked for: how much is missing.
         shape: Of the aspect that was asked for: by how much the picture differs from it.
         blank: Of the pictures of a film, or of a still: how much of the picture is of one colour.
     """
 
     black: Share = 0.8
-    frozen: Share = 0.9
-    silent: Share = 0.95
-    clipped: Share = 0.05
+    frozen: Share = 0.75
+    silent: Share = 0.9
+    clipped: Share = 0.04
     short: Share = 0.1
-    shape: Share = 0.1
-    blank: Share = 0.99
+    shape: Share = 0.05
+    blank: Share = 0.9
 
 
 class Quality(SpecModel):
@@ -97,8 +103,10 @@ class Fault(NamedTuple):
 
 
 def faults(found: Measures, expected: Expected, limits: Limits) -> tuple[Fault, ...]:
-    """The faults of a measured medium, in the order of `FAULTS`."""
-    return tuple(_faults(found, expected, limits))
+    """The faults of a measured medium, in the order of `FAULTS`; a black film is frozen and blank too, without a word."""
+    every = tuple(_faults(found, expected, limits))
+    is_black = any(one.name == "black" for one in every)
+    return tuple(one for one in every if not (is_black and one.name in ("frozen", "blank")))
 
 
 @dataclass(frozen=True)
@@ -141,13 +149,14 @@ def _faults(found: Measures, expected: Expected, limits: Limits) -> Iterator[Fau
         yield Fault("black", f"black for {found.black:.0%} of its {seconds:.1f} s")
     if found.still is not None and seconds and found.still / seconds >= limits.frozen:
         yield Fault("frozen", f"without motion for {found.still:.1f} of its {seconds:.1f} s")
-    if expected.sound and not found.sound:
+    heard = expected.sound or found.media == "audio"
+    if heard and not found.sound:
         yield Fault("silent", "without a sound track")
-    elif expected.sound and found.silent is not None and found.silent >= limits.silent:
+    elif heard and found.silent is not None and found.silent >= limits.silent:
         yield Fault("silent", f"silent for {found.silent:.0%} of its {seconds:.1f} s")
     if found.clipped is not None and found.clipped >= limits.clipped:
-        yield Fault("clipped", f"{found.clipped:.1%} of its sound is at full scale")
-    if expected.seconds and seconds < expected.seconds * (1 - limits.short):
+        yield Fault("clipped", f"{found.clipped:.1%} of its sound is within 1 dB of full scale")
+    if expected.seconds and found.seconds and seconds < expected.seconds * (1 - limits.short):
         yield Fault("short", f"{seconds:.1f} s long, and {expected.seconds:g} s were asked for")
     if expected.aspect and found.width and found.height:
         aspect = found.width / found.height

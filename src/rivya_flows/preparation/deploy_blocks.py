@@ -24,8 +24,9 @@ OWNER_TAG = "rivya-flows"
 SPEC_VARIABLE = "RIVYA_FLOWS_SPEC"
 COLLECTION_VARIABLE = "RIVYA_FLOWS_COLLECTION"
 SET_VARIABLE = "RIVYA_FLOWS_JOB_VARIABLES"
-"""In the environment of a deployment's runs: the hash of their spec, its collection, and the names of
-the job variables that it set, as JSON."""
+PRICE_VARIABLE = "RIVYA_FLOWS_PRICE"
+"""In the environment of a deployment's runs: the hash of their spec, its collection, and as JSON the names of
+the job variables that it set, and the least and the most that a run cost when it was deployed."""
 
 
 def deployment(workflow: Workflow, deploy: Deploy) -> dict[str, Any]:

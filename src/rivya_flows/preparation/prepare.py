@@ -26,6 +26,7 @@ from rivya_flows.errors import (
     SpecError,
     UsageError,
 )
+from rivya_flows.estimate.bought_again import with_reasons
 from rivya_flows.estimate.estimate import Estimate, LookUp, estimate, greatest, rehearse
 from rivya_flows.estimate.preflight import certain_callbacks, certain_failures, failing_outputs
 from rivya_flows.extras import need
@@ -45,6 +46,7 @@ from rivya_flows.plans.plan import RunPlan
 from rivya_flows.preparation import spec_file
 from rivya_flows.preparation.catalogue_cache import read_catalogue
 from rivya_flows.preparation.restore import restore_copies
+from rivya_flows.queue.bought_again import EarlierRun
 from rivya_flows.queue.events import Fork, PoolTotal, RunFrozen
 from rivya_flows.queue.reducer import initial_state
 from rivya_flows.queue.state import State
@@ -163,6 +165,7 @@ async def prepare_here(
         context.settings if starts else None,
         lambda: context.address_secret,
         context.usual_rounds,
+        context.look_up.earlier,
     )
     # It reads the store, and decodes files that inputs name.
     ready = await asyncio.to_thread(prepare, request, market, run_id, place)
@@ -191,6 +194,7 @@ class PlanningStore:
         usual_rounds: After how many rounds earlier runs of a spec decided, by step, where that is known.
         executes: Settings of this machine if it executes the run now: what its callbacks need must be there.
         secret: Signs the receiver's addresses: a file input that is one of them is the medium in the store.
+        earlier: The run that says why something is bought again.
     """
 
     assets: AssetStore
@@ -199,6 +203,7 @@ class PlanningStore:
     executes: Settings | None = None
     secret: Callable[[], str] | None = None
     usual_rounds: Callable[[str], Mapping[str, int]] = lambda _: {}
+    earlier: Callable[[State], EarlierRun | None] = lambda _: None
 
 
 def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningStore) -> Prepared:
@@ -259,16 +264,19 @@ def prepare(request: RunRequest, market: Market, run_id: str, place: PlanningSto
             refuse_without_extras(state)
         priced = estimate(state, market.balance, market.usual, place.pools(frozen.labels))
         priced = priced.with_rounds(place.usual_rounds(workflow.name))
+        priced = with_reasons(priced, state, place.earlier)
     work.check()  # a price whose expression fails is one that is not known
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})
     return Prepared(frozen, priced, state.plan)
 
 
-def prepare_offline(request: RunRequest, catalogue: Catalogue) -> Prepared:
-    """Checks and prices a run by a catalogue alone; files that it names are probed and not kept."""
+def prepare_offline(
+    request: RunRequest, catalogue: Catalogue, assets: AssetStore | None = None
+) -> Prepared:
+    """Checks and prices a run by a catalogue alone; without a store, files that it names are probed and not kept."""
     with tempfile.TemporaryDirectory() as folder:
-        assets = AssetStore(Path(folder, "assets").as_uri(), Path(folder, "scratch"))
+        assets = assets or AssetStore(Path(folder, "assets").as_uri(), Path(folder, "scratch"))
         return prepare(request, Market(catalogue, ""), "run-offline", PlanningStore(assets))
 
 
@@ -397,7 +405,7 @@ def refuse_over(found: Estimate, otherwise: str = ", or raise `budget:` in the s
     """Raises a `BudgetError` for a plan that cannot be paid, with what to raise."""
     if found.verdict == "ok":
         return
-    missing = found.min - (found.balance or 0)
+    missing, options = found.min - (found.balance or 0), raised_budget(found)
     hint = f"add at least {credits_of(missing)}, then the same command; nothing was bought"
     if found.is_over_cap:
         hint = f"give --budget {found.enough} or more{otherwise}; nothing was bought"
@@ -407,7 +415,14 @@ def refuse_over(found: Estimate, otherwise: str = ", or raise `budget:` in the s
         raised = f"rivya-flows budgets set {pool.name} --credits N"
         wait = ", or wait for its next period" if pool.until else ""
         hint = f"raise it with `{raised}`{wait}; nothing was bought"
-    raise BudgetError(verdict(found), hint)
+    error = BudgetError(verdict(found), hint)
+    error.options = options
+    raise error
+
+
+def raised_budget(found: Estimate) -> tuple[str, ...]:
+    """The option with which the same command is not refused for the budget of its run; empty where that is not why."""
+    return ("--budget", str(found.enough)) if found.is_over_cap else ()
 
 
 def soft_limits(found: Estimate) -> list[str]:

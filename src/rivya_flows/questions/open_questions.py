@@ -6,7 +6,6 @@ import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from math import ceil
 from types import MappingProxyType
 
 from rivya_client.catalogue.prices import price_of
@@ -31,7 +30,7 @@ from rivya_flows.steps.candidates import (
     available,
     text_of,
 )
-from rivya_flows.steps.judge import MAX_CANDIDATES
+from rivya_flows.steps.judge import most_chats
 from rivya_flows.steps.request import ItemRequest
 from rivya_flows.steps.review import APPROVE, CHANGES
 from rivya_flows.steps.structured_output import MAX_TURNS
@@ -232,7 +231,7 @@ def _next_round(state: State, step_id: str, item: ItemState) -> NextRound:
     least = sum(one.requests[0].price.min for one in made)
     tops = [_most_of_step(state, name) for name in steps]
     if (request := item.evaluated).model is not None:
-        judged = MAX_TURNS * ceil(items / MAX_CANDIDATES)
+        judged = MAX_TURNS * most_chats(items, request.pick.frames)
         tops.append(None if request.price.max is None else judged * request.price.max)
     known = [top for top in tops if top is not None]
     most = sum(known) if len(known) == len(tops) else None

@@ -12,6 +12,7 @@ from rivya_flows.language.quality import Wanted
 from rivya_flows.questions.question import Question
 from rivya_flows.queue.events import AnswerGiven, BroughtFile, ItemFailed
 from rivya_flows.queue.items import Purchase
+from rivya_flows.steps.request import Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,10 @@ class ReadBalance:
 
 @dataclass(frozen=True, slots=True)
 class UploadMedium:
-    """Upload a medium to the Files API; its `source` is a SHA-256, a URL or a file id."""
+    """Upload a medium to the Files API; its `source` is a SHA-256, a URL or a file id.
+
+    A `frame` is taken of the film that `asset`, or `source` before ``#``, is.
+    """
 
     source: str
     media: str
@@ -32,6 +36,7 @@ class UploadMedium:
     asset: Asset | None
     step: str
     key: str
+    frame: Frame | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,17 @@ class PurchaseEvent(ItemEvent):
     n: int
 
 
+class Why(Entry):
+    """Why an item is bought although an earlier run of the same spec has one."""
+
+    run_id: str
+    """The earlier run: the forked one, or the newest that completed."""
+    what: str
+    """The first thing that differs: `model`, `prompt`, `params.seed`, `references[0]` or another argument; `brand`, `service`, `wallet`, `steps.NAME` of a step that it uses; or, where nothing does, `from`, `cache`, `store`, `fallback`, `url` or `request`."""
+    text: str
+    """The same for people."""
+
+
 class PurchaseIntended(PurchaseEvent):
     """Written before the POST: these bytes will be sent under this key.
 
@@ -188,6 +199,7 @@ class PurchaseIntended(PurchaseEvent):
     alternative: int = 0
     model: str | None = None
     rest: int | None = None
+    why: Why | None = None
 
 
 class PoolRefused(PurchaseEvent):

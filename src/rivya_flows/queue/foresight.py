@@ -23,7 +23,7 @@ from rivya_flows.queue.items import TERMINAL, ItemState, Phase
 from rivya_flows.queue.list_sizes import item_range
 from rivya_flows.queue.scope import item_fields, item_scope, known_scope
 from rivya_flows.queue.state import State
-from rivya_flows.steps.judge import MAX_CANDIDATES
+from rivya_flows.steps.judge import MAX_CANDIDATES, by_frames, candidates_of_a_chat, most_chats
 from rivya_flows.steps.pick import PickWith, idle_keys
 from rivya_flows.steps.structured_output import MAX_TURNS
 
@@ -169,13 +169,14 @@ def _read_known(written: Any, scope: Mapping[str, Any]) -> Any:
 def judge_price(state: State, planned: PlannedStep, item: ItemState, *, in_flight: bool) -> Price:
     """What the judge of a pick may still cost; `in_flight`: a turn of its chat is under way."""
     request = item.evaluated
-    per_chat, chats = request.price, len(request.chats)
+    per_chat, chats, frames = request.price, len(request.chats), request.pick.frames
     turns = max(0, chats * MAX_TURNS - item.judge_turns - int(in_flight))
     if item.picked is None and (rounds := len(planned.rounds) - 1 - item.round) > 0:
         candidates = _candidate_range(state, planned)[1] or 0
-        turns += rounds * MAX_TURNS * max(chats, ceil(candidates / MAX_CANDIDATES))
+        turns += rounds * MAX_TURNS * max(chats, most_chats(candidates, frames))
     most = None if per_chat.max is None else turns * per_chat.max
-    return Price(max(0, chats - int(in_flight)) * per_chat.min, most, _assumption(per_chat))
+    assumption = _assumption(per_chat, frames)
+    return Price(max(0, chats - int(in_flight)) * per_chat.min, most, assumption)
 
 
 def _written_judge_price(
@@ -194,8 +195,9 @@ def _written_judge_price(
     if most is None or per_chat.max is None:
         return model.id, Price(least, None, "the candidates of its judge are known during the run")
     rounds = max(1, len(planned.rounds)) - rejected
-    turns = rounds * MAX_TURNS * ceil(most / MAX_CANDIDATES)
-    assumption = f"{_assumption(per_chat)}, at most {MAX_TURNS} times"
+    frames = with_.judge.frames
+    turns = rounds * MAX_TURNS * most_chats(most, frames)
+    assumption = f"{_assumption(per_chat, frames)}, at most {MAX_TURNS} times"
     if rounds > 1:
         assumption += f", in each of {rounds} rounds"
     if fewest < most:
@@ -203,8 +205,11 @@ def _written_judge_price(
     return model.id, Price(least, turns * per_chat.max, assumption)
 
 
-def _assumption(per_chat: Price) -> str:
-    return f"a chat for every {MAX_CANDIDATES} candidates, {per_chat.assumption}"
+def _assumption(per_chat: Price, frames: int | None) -> str:
+    number = candidates_of_a_chat(frames)
+    what = f"every {number} candidates" if number > 1 else "each candidate"
+    seen = f", {by_frames(frames)}" if frames else ""
+    return f"a chat for {what}{seen}, {per_chat.assumption}"
 
 
 def _candidate_range(state: State, planned: PlannedStep) -> tuple[int, int | None]:

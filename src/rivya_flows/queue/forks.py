@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set as AbstractSet
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set as AbstractSet
 from contextlib import suppress
 from itertools import dropwhile
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from rivya_flows.language.expressions.output_types import has_unknown
 from rivya_flows.language.expressions.values import ExpressionError, UsesNull
 from rivya_flows.language.workflow import PARTS
 from rivya_flows.plans.names import label
-from rivya_flows.plans.plan import RunPlan
+from rivya_flows.plans.plan import PlannedStep, RunPlan
 from rivya_flows.plans.requests import given_of, known_part, written_arguments
 from rivya_flows.queue.events import AnsweredBy, DecidedPick, Fork
 from rivya_flows.queue.items import ItemState, Phase, next_round
@@ -88,23 +88,33 @@ def asks_anew(state: State, step_id: str, items: Iterable[ItemState]) -> frozens
     """The keys of items for which a fork takes nothing, whatever they wait for turns out to be."""
     assert state.fork is not None
     found, asked, planned = set[str](), frozenset(state.fork.asked), state.planned_step(step_id)
-    kind, written = planned.kind, written_arguments(planned.step)
+    kind = planned.kind
     if planned.includes or not kind.buys:
         return frozenset()
-    world = state.plan.world_of(planned)
     try:
-        scope = known_scope(state, planned)
+        sent = sent_by(state, planned)
     except (UsesNull, ExpressionError):
         return frozenset()
     for item in items:
-        here = item_scope(state, planned, known_item(state, planned, item), scope)
         with suppress(UsesNull, ExpressionError):
-            given = given_of(planned.step, known_part(written, here), here, "planned")
-            if not asked.issuperset(_each_hash(kind, kind.sent_arguments(given, world))):
+            if not asked.issuperset(_each_hash(kind, sent(item))):
                 found.add(item.key)
         if is_made_again(label(step_id, item.key), state.again):
             found.add(item.key)
     return frozenset(found)
+
+
+def sent_by(state: State, planned: PlannedStep) -> Callable[[ItemState], Mapping[str, Any]]:
+    """Gives what is known of the arguments that an item of a step will send; both raise as `evaluate`."""
+    scope, world = known_scope(state, planned), state.plan.world_of(planned)
+    written = written_arguments(planned.step)
+
+    def evaluate(item: ItemState) -> Mapping[str, Any]:
+        here = item_scope(state, planned, known_item(state, planned, item), scope)
+        given = given_of(planned.step, known_part(written, here), here, "planned")
+        return planned.kind.sent_arguments(given, world)
+
+    return evaluate
 
 
 def _each_hash(kind: Kind, arguments: Mapping[str, Any]) -> Iterator[str]:

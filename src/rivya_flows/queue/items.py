@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from rivya_flows.assets import Outputs
 from rivya_flows.plans.plan import PlannedItem, Variables
-from rivya_flows.queue.events import AnsweredBy, AnswerGiven, BroughtFile, Channel
+from rivya_flows.queue.events import AnsweredBy, AnswerGiven, BroughtFile, Channel, Why
 from rivya_flows.steps.candidates import question_hash
 from rivya_flows.steps.request import FUNCTION, ItemRequest, PriceClass, PricedBy
 
@@ -86,6 +86,7 @@ class Purchase(NamedTuple):
     alternative: int = 0
     sent: Literal["never", "unknown"] = "never"
     outputs: Outputs | None = None
+    why: Why | None = None
 
     @property
     def is_function(self) -> bool:

@@ -79,8 +79,8 @@ def after_media_refused(step: Step, item: ItemState, why: str) -> ItemState:
     if step.quality.then == "regenerate" and len(item.lost) == 1:
         return item._replace(phase=Phase.READY)
     if step.quality.then == "fallback":
-        return fall_back(item, QUALITY_FAILED, why)
-    return item.fail(QUALITY_FAILED, reason_of(item, why))
+        return fall_back(item, QUALITY_FAILED, f"refused: {why}")
+    return item.fail(QUALITY_FAILED, reason_of(item, f"refused: {why}"))
 
 
 def accept_media(item: ItemState, bought: Purchase) -> ItemState:
@@ -155,12 +155,15 @@ def _given_back(item: ItemState) -> str:
 
 
 def bought_instead(event: Event, state: State) -> str | None:
-    """A sentence if an event made an item fall back, such as `stills: z-image failed; falling back to …`."""
+    """A sentence if an event lets an item buy more, such as `stills: z-image failed; falling back to …`."""
     if not isinstance(event, JobEnded | PurchaseRefused | MediaRefused):
         return None
     item = state.item(event.step, event.key)
     closed = next((one for one in item.purchases if one.n == event.n), None)
-    if closed is None or closed.alternative == item.alternative:
+    if closed is None:
+        return None
+    is_again = isinstance(event, MediaRefused) and item.phase is not Phase.FAILED
+    if closed.alternative == item.alternative and not is_again:
         return None
     before, now = (item.requests[n].model for n in (closed.alternative, item.alternative))
     how = "refused the request" if isinstance(event, PurchaseRefused) else "failed"
@@ -168,9 +171,10 @@ def bought_instead(event: Event, state: State) -> str | None:
         how = "made media that are refused"
     why = f" ({closed.error:.300})" if closed.error else ""
     again = " with other arguments" if now == before else ""
-    return (
-        f"{short_label(event.step, event.key)}: {before} {how}{why}; falling back to {now}{again}"
-    )
+    then = f"falling back to {now}{again}"
+    if closed.alternative == item.alternative:
+        then = "bought once more"
+    return f"{short_label(event.step, event.key)}: {before} {how}{why}; {then}"
 
 
 def _beyond_spec(step: Step, item: ItemState, number: int) -> int:

@@ -345,7 +345,7 @@ def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -
             continue
         if name not in state.awaiting:
             source = (medium.source, medium.media, request.model, medium.asset)
-            actions.append(UploadMedium(*source, step_id, item.key))
+            actions.append(UploadMedium(*source, step_id, item.key, medium.frame))
         state.awaiting.setdefault(name, []).append((step_id, item.key))
     state.change(step_id, item._replace(phase=Phase.UPLOADING))
     return actions

@@ -266,6 +266,7 @@ def _add_purchase(state: State, event: events.PurchaseIntended) -> None:
         event.at,
         item.request.priced_by if item.request else PricedBy(),
         alternative=item.alternative,
+        why=event.why,
     )
     state.change(event.step, item.with_purchase(bought)._replace(phase=Phase.BUYING))
     # No pool refused it; and no further list, which it left out, became known since.

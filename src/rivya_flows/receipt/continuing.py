@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from rivya_client.catalogue.prices import price_of
 from rivya_flows.markdown import code, text
 from rivya_flows.plans.names import label, short_label
 from rivya_flows.receipt.model import Item, Receipt
+from rivya_flows.receipt.summary import is_owed
 
 _FEW = 3  # failed jobs of a step that are named one by one
 
@@ -84,6 +85,21 @@ def next_step(receipt: Receipt, *, deployed: bool) -> Continuation | None:
     bought = "" if found.retry else "; nothing is bought twice"
     button = f"continue it with Retry{menu}or" if deployed else found.advice
     return replace(found, advice=button, more=bought)
+
+
+def next_command(receipt: Receipt, asked: Sequence[str]) -> str | None:
+    """The command that continues a run; None if it completed and nothing is owed.
+
+    `asked` are the open questions, by their labels: ANSWER stands for what a person decides.
+    """
+    if receipt.status == "completed":
+        return resume_command(receipt.run_id) if is_owed(receipt) else None
+    answers = (f" --answer {shlex.quote(f'{label}=ANSWER')}" for label in asked)
+    return (
+        resume_command(receipt.run_id) + "".join(answers)
+        if asked
+        else continuation(receipt).command
+    )
 
 
 def resume_command(run_id: str) -> str:

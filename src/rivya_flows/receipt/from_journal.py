@@ -191,7 +191,7 @@ def _item(
     if "alternative" in of_kind:
         of_kind["alternative"] = item.alternative
     if "faults" in of_kind:
-        of_kind["faults"] = _faults(state, step_id, item)
+        of_kind["faults"] = outputs.get("reasons") or _faults(state, step_id, item)
     if "choice" in of_kind:
         of_kind["choice"] = choice_of(state, step_id, item, question)
     if item.pool:
@@ -205,6 +205,7 @@ def _item(
         credits=item.credits,
         saved=item.saved,
         taken_from=item.taken_from,
+        why=next((one.why for one in item.purchases if one.why), None),
         model=item.request.model if item.request else None,
         prompt=_text(arguments.get("prompt") or arguments.get("message")),
         params=_map(arguments.get("params")),
@@ -225,6 +226,8 @@ def _faults(state: State, step_id: str, item: ItemState) -> tuple[str, ...]:
     """The faults of the media that an item gave."""
     if item.request is None or item.outputs is None:
         return ()
+    if isinstance(reasons := item.outputs.get("reasons"), list):
+        return tuple(map(str, reasons))
     wanted = wanted_media(state, step_id, item.request)
     found = measures_in(item.outputs)
     return tuple(fault.text for one in found for fault in wanted.faults_of(one))
@@ -277,6 +280,7 @@ def choice_of(
             model=pick.judge.model,
             least=pick.judge.least or 0,  # and not 0.0
             criteria=tuple(map(str, pick.judge.criteria)),
+            frames=pick.judge.frames,
         )
         if pick.judge
         else None,
@@ -380,7 +384,8 @@ def provenance(state: State) -> tuple[model.Card, ...]:
                 own = "asset" in kind.outputs
                 if made := output_assets(outputs) if own else [*assets_in(outputs)]:
                     maker = _maker(state, step_id, kind.uses, item)
-                    found += [_card(asset, made_by=maker) for asset in made]
+                    new = {one.sha256: one for one in made if one.sha256 not in maker.parents}
+                    found += [_card(asset, made_by=maker) for asset in new.values()]
     known = {card.sha256 for card in found}
     return (*found, *(card for card in fetched if card.sha256 not in known))
 

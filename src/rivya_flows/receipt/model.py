@@ -26,7 +26,7 @@ from rivya_cut.subtitles import Cue
 from rivya_flows.assets import Asset, as_asset, rendered_as
 from rivya_flows.plans.names import label
 from rivya_flows.questions.question import AtDeadline, Candidate
-from rivya_flows.queue.events import AnsweredBy, OtherRun, PoolTotal
+from rivya_flows.queue.events import AnsweredBy, OtherRun, PoolTotal, Why
 from rivya_flows.steps.candidates import OnTimeout
 
 
@@ -224,6 +224,8 @@ class Judge(Part):
     """Lowest score that is good enough, 0 to 10."""
     criteria: tuple[str, ...]
     """What it looks at."""
+    frames: int | None = None
+    """By how many frames it sees each film; null if it sees none."""
 
 
 class EarlierCandidate(Part):
@@ -347,6 +349,8 @@ class Item(SparsePart):
     """Credits that the cache, or the forked run, saved."""
     taken_from: str | None
     """The forked run that its outputs were taken from."""
+    why: Why | None = None
+    """Why it was bought although an earlier run of the same spec has one; left out where none has, and of what cost nothing."""
     model: str | None
     """Null for a step without one."""
     prompt: str | None
@@ -368,7 +372,7 @@ class Item(SparsePart):
     alternative: Count = 0
     """Of a `generate`: the `fallback` that served, or was tried last, counted from 1; 0 is the request as written. `model`, `prompt` and `params` are those of it."""
     faults: tuple[str, ...] | None = None
-    """Of a `generate`: the faults of its media that `quality` does not refuse."""
+    """Of a `generate`: the faults of its media that `quality` does not refuse; of an `inspect`: those of its medium."""
     by: dict[str, Rendition] | None = None
     """Of a `compose` or `layout`: its medium by format, such as `9:16`; without formats by size, such as `720x1280`."""
     captions: Captions | None = None

@@ -30,6 +30,7 @@ from rivya_flows.receipt.phrases import credits_of, measures, model_of, total_of
 from rivya_flows.receipt.questions import MediaLinks
 from rivya_flows.receipt.summary import (
     account_line,
+    bought_again,
     choices,
     films,
     full_sentence,
@@ -228,6 +229,7 @@ def draw_outputs(
     for title, found, most in (
         ("Picks", choices(receipt, deployed=deployed), _MOST_PICKS),
         ("Films and layouts", [*films(receipt), *shortfalls(receipt)], _MOST_FILMS),
+        ("Bought again", bought_again(receipt), _MOST_TROUBLES),
         ("What failed or was skipped", troubles(receipt), _MOST_TROUBLES),
     ):
         if found:

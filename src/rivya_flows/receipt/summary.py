@@ -13,9 +13,11 @@ from rivya_client.printable import one_line
 from rivya_flows.plans.names import first_of, is_round, join_keys, label
 from rivya_flows.questions.open_questions import utc_minute
 from rivya_flows.questions.question import Candidate
+from rivya_flows.queue.bought_again import bought_again_lines
 from rivya_flows.receipt import questions
 from rivya_flows.receipt.model import Choice, Item, Receipt, Step
 from rivya_flows.receipt.phrases import credits_of, measures, pool_left
+from rivya_flows.steps.judge import by_frames
 from rivya_flows.steps.pick import MODES
 
 DONE = ("completed", "cached")
@@ -171,6 +173,12 @@ def shortfalls(receipt: Receipt) -> list[str]:
     )
 
 
+def bought_again(receipt: Receipt) -> list[str]:
+    """A line for all items of a step that were bought although an earlier run has them, for the same reason."""
+    each = ((step.id, item.key, item.why) for step, item in receipt.each())
+    return bought_again_lines((step, key, why) for step, key, why in each if why)
+
+
 def account_line(receipt: Receipt) -> str:
     """``wallet: acme; labels: client=acme, team=film``; "" without both."""
     named = ", ".join(f"{name}={value}" for name, value in receipt.labels.items())
@@ -271,8 +279,9 @@ def how_picked(choice: Choice) -> str:
     if (by := choice.by) is None:
         mode = MODES[choice.mode]
         if mode.decides == "judge":
-            model = choice.judge.model if choice.judge else None
-            return f"the judge {model}" if model else "the judge"
+            judge = choice.judge
+            name = f"the judge {judge.model}" if judge and judge.model else "the judge"
+            return f"{name}, {by_frames(judge.frames)}" if judge and judge.frames else name
         return mode.chosen
     if by.channel == "deadline":
         many = len(choice.picked)

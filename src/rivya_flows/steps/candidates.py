@@ -26,6 +26,7 @@ class JudgeArguments(BaseModel):
     model: str
     criteria: tuple[JsonValue, ...]
     least: int | float = 0
+    frames: int | None = None
 
 
 class PickArguments(BaseModel):
@@ -54,6 +55,11 @@ class PickArguments(BaseModel):
     reviewers: tuple[str, ...] = ()
     need: int | None = None
     picked: tuple[str, ...] = ()
+
+    @property
+    def frames(self) -> int | None:
+        """By how many frames its judge sees a film; None if it sees none."""
+        return None if self.judge is None else self.judge.frames
 
     @property
     def needed(self) -> int:

@@ -153,9 +153,9 @@ class Pick(Kind):
         judge = given.get("judge") if has_judge else None
         model = None
         if isinstance(judge, Mapping):
-            fields = (one.fields or {} for one in _candidate_shapes(candidates))
-            media = {one["asset"].media for one in fields if "asset" in one}
-            model = judge_of(given, world, judge, {kind for kind in media if kind})
+            shapes = _candidate_shapes(candidates)
+            media = {kind for shape in shapes for kind in _media_kinds(shape)}
+            model = judge_of(given, world, judge, media)
         needed = mode.needs if mode and not given.is_written else None
         if needed and {**given.values, **given.written}.get(needed) is None:
             message = f"`mode: {named}` needs {needed!r}"
@@ -175,7 +175,7 @@ class Pick(Kind):
         if model is None:
             return request
         for one in available(arguments["from"]):
-            given.report(unseen(model, one))
+            given.report(unseen(model, one, request.pick.frames))
         request = replace(request, model=model.id)
         return with_chats(request, chats_about(request), world.catalogue)
 
@@ -276,6 +276,14 @@ def _candidate_shapes(written: Any) -> list[Shape]:
         else map_of({"key": TEXT, **shape.fields}, shape.lacks)
         for shape in shapes
     ]
+
+
+def _media_kinds(shape: Shape) -> tuple[str, ...]:
+    """The kinds of medium that a candidate may be; "" is one that is not known."""
+    if shape.fields is None:
+        return ("",)
+    made = shape.fields.get("asset")
+    return () if made is None else made.either or (made.media or "",)
 
 
 def _with_medium(shape: Shape) -> Shape:

@@ -15,6 +15,7 @@ from rivya_flows.steps.connections import Include, Notify, Upload
 from rivya_flows.steps.cut import Compose, Layout
 from rivya_flows.steps.function import BrokenKindError, Function
 from rivya_flows.steps.generate import Generate
+from rivya_flows.steps.inspection import Inspect
 from rivya_flows.steps.kind import Kind
 from rivya_flows.steps.pick import Pick
 from rivya_flows.steps.request import FUNCTION
@@ -25,7 +26,8 @@ GROUP = "rivya_flows.steps"
 BUILT_IN: Mapping[str, Kind] = {
     kind.uses: kind
     for kind in (
-        Upload(), Chat(), Generate(), Pick(), Review(), Compose(), Layout(), Notify(), Include(),
+        Upload(), Chat(), Generate(), Inspect(), Pick(), Review(), Compose(), Layout(), Notify(),
+        Include(),
     )
 }  # fmt: skip
 """The kinds of step of this package."""

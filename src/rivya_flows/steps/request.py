@@ -27,20 +27,30 @@ class ItemRequestError(Exception):
     """The evaluated arguments cannot be sent; the message says why."""
 
 
+class Frame(NamedTuple):
+    """One of so many evenly spaced frames of a film, counted from 1."""
+
+    number: int
+    of: int
+
+
 @dataclass(frozen=True, slots=True)
 class Medium:
     """A reference medium of a request.
 
     Attributes:
-        source: SHA-256 of an asset, else the URL or file id that the spec gave.
+        source: SHA-256 of an asset, else the URL or file id that the spec gave; of a frame, that of its
+            film before ``#``.
         media: image, video or audio.
-        asset: If this run holds it.
+        asset: If this run holds it; of a frame, its film.
+        frame: Of a picture that is a frame of a film.
     """
 
     source: str
     media: str
     asset: Asset | None = None
     mime_type: str | None = None
+    frame: Frame | None = None
 
     @property
     def is_content(self) -> bool:
@@ -72,6 +82,15 @@ def medium_of(value: Any, kind: str, files: Mapping[str, Asset], argument: str) 
                 return Medium(source, kind, None, mime_type if isinstance(mime_type, str) else None)
     raise ItemRequestError(
         f"{argument!r} takes assets, URLs and ids of uploads, not {preview(value)}"
+    )
+
+
+def frame_media(film: Medium, count: int) -> tuple[Medium, ...]:
+    """So many frames of a film as pictures, which are taken before they are uploaded."""
+    frames = (Frame(number, count) for number in range(1, count + 1))
+    return tuple(
+        Medium(f"{film.source}#{one.number}/{count}", "image", film.asset, frame=one)
+        for one in frames
     )
 
 

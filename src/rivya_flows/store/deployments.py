@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.assets import Asset
 from rivya_flows.store.database import rows, write, writing
-from rivya_flows.store.tables import AGREEMENTS, SPECS, stored_name
+from rivya_flows.store.tables import AGREEMENTS, DRIFTS, SPECS, stored_name
 
 
 @dataclass(frozen=True)
@@ -156,3 +156,28 @@ def record_agreements(
         connection.execute(delete(AGREEMENTS).where(at, old))
         if new:
             connection.execute(insert(AGREEMENTS), new)
+
+
+@dataclass(frozen=True)
+class SeenDrift:
+    """What a check found of a deployment; `state` differs where anything of that does, `at` is in Unix seconds."""
+
+    deployment: str
+    version: str
+    status: str
+    sentence: str
+    state: str
+    at: float
+
+
+def last_drifts(engine: Engine) -> dict[str, SeenDrift]:
+    """What the last check found, by deployment."""
+    return {row.deployment: SeenDrift(**row._mapping) for row in rows(engine, select(DRIFTS))}
+
+
+def record_drifts(engine: Engine, found: Sequence[SeenDrift]) -> None:
+    """Records what a check found, instead of what the last one did."""
+    with writing(engine) as connection:
+        connection.execute(delete(DRIFTS))
+        if found:
+            connection.execute(insert(DRIFTS), [asdict(one) for one in found])

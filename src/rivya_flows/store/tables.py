@@ -251,6 +251,20 @@ LINKS = Table(
     sqlite_autoincrement=True,
 )
 
+DRIFTS = Table(
+    "drifts",
+    METADATA,
+    # What the last daily check found of each deployment, as ``flow/deployment``.
+    Column("deployment", String(200), primary_key=True),
+    Column("version", String(80), nullable=False),
+    # ok, broken or dearer.
+    Column("status", String(8), nullable=False),
+    Column("sentence", Text, nullable=False),
+    # A hash of all that was found.
+    Column("state", String(80), nullable=False),
+    Column("at", Float, nullable=False),
+)
+
 SWEEPS = Table(
     "sweeps",
     METADATA,

@@ -12,7 +12,7 @@ from prefect import get_client
 
 from rivya_flows.flows.deployment.deploy import deploy_agreed, deployed_spending, other_spending
 from rivya_flows.flows.deployment.desired import DeployOptions, GivenSpecs, read_specs
-from rivya_flows.flows.deployment.infrastructure import deploy_waker, ensure_work_pool
+from rivya_flows.flows.deployment.infrastructure import deploy_maintenance, ensure_work_pool
 from rivya_flows.flows.prefect_api import open_client
 from rivya_flows.flows.recovery.automations import ensure_automations
 from rivya_flows.money import live_guard
@@ -72,7 +72,7 @@ async def provision(
         )
     await ensure_work_pool(WORK_POOL)
     await ensure_automations(heartbeat_seconds=HEARTBEAT_SECONDS)
-    await deploy_waker([WORK_POOL])
+    await deploy_maintenance([WORK_POOL])
     if checked.specs is None:
         return ()
     async with open_client() as client:

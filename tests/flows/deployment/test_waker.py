@@ -14,7 +14,7 @@ from rivya_flows.flows.deployment.deploy import deploy
 from rivya_flows.flows.deployment.desired import DeployOptions
 from rivya_flows.flows.deployment.infrastructure import (
     WAKER_NAME,
-    deploy_waker,
+    deploy_maintenance,
     ensure_work_pool,
     server_checks,
 )
@@ -79,7 +79,7 @@ def new_pool(server: Server, *, staffed: bool) -> str:
 
 
 def moved(*pools: str) -> str | None:
-    return asyncio.run(deploy_waker(pools))
+    return asyncio.run(deploy_maintenance(pools))
 
 
 def test_deploying_unchanged_and_changed_specs_leaves_the_planned_sweeps(

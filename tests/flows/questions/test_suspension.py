@@ -18,7 +18,7 @@ from uuid import UUID
 
 import pytest
 
-from rivya_flows.flows.deployment.infrastructure import deploy_waker
+from rivya_flows.flows.deployment.infrastructure import deploy_maintenance
 from rivya_flows.flows.questions import WAKER, WAKER_DEPLOYMENT, wake, wake_run
 from rivya_flows.process_identity import find_process
 from rivya_flows.processes.registry import LeftRunning, ManagedProcess, write
@@ -232,7 +232,7 @@ def test_an_answer_of_a_link_completes_the_flow_run_that_waits(
 def test_a_pick_that_nobody_answers_goes_on_at_its_deadline(server: Server, place: Place) -> None:
     without_waker(server)
     try:
-        assert asyncio.run(deploy_waker([STUDIO])) is None
+        assert asyncio.run(deploy_maintenance([STUDIO])) is None
         found = server.ask("GET", f"/deployments/name/{WAKER}/{WAKER_DEPLOYMENT}")
         assert set(found["tags"]) == {"maintenance", "rivya-flows"}
         assert len(found["schedules"]) == 1

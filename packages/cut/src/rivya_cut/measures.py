@@ -22,7 +22,7 @@ class Measures:
         blank: Share of the length whose picture is of one colour, 0 to 1; 0 or 1 for an image.
         sound: Whether it has a sound track.
         silent: Share of the length that is silent, 0 to 1.
-        clipped: Share of the samples at full scale, 0 to 1.
+        clipped: Share of the samples within 1 dB of full scale, 0 to 1.
         loudness: Integrated, in LUFS; None below the gate too.
         peak: Greatest sample, in dBFS; None for digital silence too.
     """

@@ -1,7 +1,7 @@
 """Measures a medium: what is black, still, silent, clipped or of one colour in it.
 
 Pictures are looked at small, so that noise, and what encoders do to single pixels, averages out; films
-ten times a second. Sound is weighted as ears do (ITU-R BS.1770).
+twelve times a second. Sound is weighted as ears do (ITU-R BS.1770).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from av.audio.resampler import AudioResampler
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation
 from av.video.stream import VideoStream
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageStat
 
 from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_PACKETS, beyond
@@ -28,19 +28,21 @@ from rivya_cut.results import Probe
 from rivya_cut.sound import METER, apply_filters, samples
 
 _SIDE = 320  # pixels of the longer side at which pictures are looked at
-_STEP = 0.1  # seconds between two looks at a film
+_STEP = 0.08  # seconds between two looks at a film
 # Beyond these, frames that no other needs are not decoded, and then only those that need no other.
 _MANY_PIXELS_A_SECOND = 1920 * 1080 * 60
 _MANY_PIXELS = 120 * _MANY_PIXELS_A_SECOND
 
 # All but the shares are of 255.
 _BLACK, _SPECKS = 20, 0.001  # no brighter is a black picture, but for this share of its pixels
-_FLAT, _PART = 4, 8  # no more differ the parts of one colour, each of 8 by 8 pixels
 _NOISE = 12.0  # standard deviation of the pixels of one colour, at most
-_CHANGE = 0.5  # mean change of a picture that moves …
-_FAR, _FAR_PIXELS = 16, 4  # … or so many pixels change by so much
+_FLAT, _FLAT_PART = 6, 8  # beside the noise, no more differ its parts, each of 8 by 8 pixels …
+_STANDS_OUT, _SPECK = 8, 2  # … and no more by far its smallest ones
+_MOVES = ((8, 12), (32, 4))  # parts of so many pixels change by so much: things, and the light
+_SEETHES, _SEETHES_LOOKS = 0.12, 6  # mean change from look to look of grain, for so many looks
 
 _SILENT_LUFS = -60.0  # of 0.4 s; nothing is heard below
+_FULL = 116  # of 128: within 1 dB of full scale
 _UNFILLED = 3  # windows, before there are 0.4 s
 _NO_LUFS = -70.0  # the gate of the meter
 
@@ -89,14 +91,17 @@ class _Seen:
 
 
 def _watch(path: Path, found: Probe) -> _Seen:
-    seen, still = _Seen(), 0.0
-    before: Planes | None = None  # where the film last came to rest: a slow push adds up
+    seen, still, seething = _Seen(), 0.0, 0
+    rest: Planes | None = None  # where the film last came to rest: a slow push adds up
+    before: Planes | None = None
     for lasts, planes in _looks(path, found):
         seen.seconds += lasts
         seen.black += lasts * _is_black(planes)
         seen.blank += lasts * _is_blank(planes)
-        if before is None or _moves(before, planes):
-            before, still = planes, 0.0
+        seething = seething + 1 if before is not None and _change(before, planes) >= _SEETHES else 0
+        before = planes
+        if rest is None or seething >= _SEETHES_LOOKS or _moves(rest, planes):
+            rest, still = planes, 0.0
         still += lasts
         seen.still = max(seen.still, still)
     return seen
@@ -167,30 +172,33 @@ def _is_blank(planes: Planes) -> bool:
 
 
 def _is_flat(plane: Image.Image) -> bool:
-    """Whether it is of one level but for noise, of which no pixel stands out."""
-    if _span(plane.reduce(_PART)) > _FLAT:
-        return False
-    levels = plane.histogram()
-    count = sum(levels)
-    mean = sum(map(int.__mul__, levels, range(256))) / count
-    squares = sum(many * (level - mean) ** 2 for level, many in enumerate(levels)) / count
-    noise = math.sqrt(squares)
-    return noise <= _NOISE and _span(plane) <= 2 * _FLAT + 9 * noise
+    """Whether it is of one level but for noise, out of which nothing stands."""
+    noise = ImageStat.Stat(plane).stddev[0]
+    return (
+        noise <= _NOISE
+        and _span(plane.reduce(_FLAT_PART)) <= _FLAT + noise
+        and _span(plane.reduce(_SPECK)) <= _STANDS_OUT + 8 * noise
+    )
 
 
 def _span(plane: Image.Image) -> float:
-    least, most = plane.getextrema()
-    assert isinstance(least, int)
-    assert isinstance(most, int)
+    [(least, most)] = ImageStat.Stat(plane).extrema
     return most - least
+
+
+def _change(before: Planes, now: Planes) -> float:
+    """The mean change of brightness."""
+    return ImageStat.Stat(ImageChops.difference(before[0], now[0])).mean[0]
 
 
 def _moves(before: Planes, now: Planes) -> bool:
     for one, other in zip(before, now, strict=True):
-        changes = ImageChops.difference(one, other).histogram()
-        change = sum(map(int.__mul__, changes, range(256))) / sum(changes)
-        if change >= _CHANGE or sum(changes[_FAR:]) >= _FAR_PIXELS:
-            return True
+        scale = one.width / before[0].width  # colour has half the pixels
+        for side, least in _MOVES:
+            part = max(1, round(side * scale))
+            change = ImageChops.difference(one.reduce(part), other.reduce(part))
+            if ImageStat.Stat(change).extrema[0][1] >= least:
+                return True
     return False
 
 
@@ -236,9 +244,10 @@ class _Levels:
         for one in self._convert.resample(frame):
             data = bytes(one.planes[0])[: 2 * one.samples * one.layout.nb_channels]
             values = array("h", data)
+            if not values:
+                continue
             self.count += len(values)
-            self.peak = max(self.peak, max(values, default=0), -min(values, default=0))
-            high = data[
-                1::2
-            ]  # of little-endian numbers: 127 and -128 are within 0.1 dB of full scale
-            self.full += high.count(b"\x7f") + high.count(b"\x80")
+            self.peak = max(self.peak, max(values), -min(values))
+            # The high bytes of little-endian numbers. Codecs that lose some round off what was clipped.
+            heights = Image.frombytes("L", (len(values), 1), data[1::2]).histogram()
+            self.full += sum(heights[_FULL : 256 - _FULL])

@@ -94,7 +94,7 @@ def program() -> None:
     type=click.Choice(["real", "plain"]),
     default="real",
     show_default=True,
-    help="Plain: one colour, at once.",
+    help="Plain: tiny, in two colours, at once.",
 )
 @click.option(
     "--profile",
@@ -292,7 +292,7 @@ def _show_faults(found: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     rows = [
         [
             fault["on"],
-            fault["do"],
+            f"{fault['do']} {fault['how'] or ''}".rstrip(),
             fault["model"] or "any",
             output.shorten(fault["prompt"] or "any"),
             "" if fault["status"] is None else str(fault["status"]),

@@ -96,14 +96,20 @@ def test_plain_images_have_the_requested_ratio_count_and_format() -> None:
 
 
 @pytest.mark.parametrize(("ratio", "size"), [("9:16", (72, 128)), ("3:2", (126, 84))])
-def test_a_plain_film_is_a_silent_second_of_h264(ratio: str, size: tuple[int, int]) -> None:
-    (film,) = plain(RenderRequest("veo3-1-lite", "video", "x", {"aspectRatio": ratio}))
+def test_a_plain_film_moves_and_has_the_requested_ratio_length_and_sound(
+    ratio: str, size: tuple[int, int]
+) -> None:
+    params = {"aspectRatio": ratio, "duration": "2", "generate_audio": "true"}
+    (film,) = plain(RenderRequest("veo3-1-lite", "video", "x", params))
     with av.open(io.BytesIO(film.data), "r") as file:
-        (stream,) = file.streams
+        stream, sound = file.streams
         assert isinstance(stream, av.VideoStream)
         assert (stream.width, stream.height) == size
-        assert stream.codec_context.name == "h264"
-        assert file.duration == pytest.approx(1_000_000, abs=50_000)
+        assert (stream.codec_context.name, sound.codec_context.name) == ("h264", "aac")
+        assert file.duration == pytest.approx(2_000_000, abs=50_000)
+    first, second = frames(film.data)[:2]
+    assert np.ptp(first) > 100
+    assert np.ptp(first.astype(int) - second) > 100
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_a_parameter_of_size_or_length_changes_it(
 
 @pytest.mark.parametrize("key", ["seed", "seeds"])
 def test_every_spelling_of_a_seed_sets_the_seed(key: str) -> None:
-    job = Job("task_1", "a", "any", "image", "x", {key: 12345}, (), None, 0.0, 0.0, 1)
+    job = Job("task_1", "a", "any", "image", "x", {key: 12345}, (), None, None, 0.0, 0.0, 1)
     assert job.seed == 12345
 
 

@@ -135,6 +135,17 @@ def test_a_candidate_is_the_picture_or_the_text_that_its_line_names(tmp_path: Pa
     )
 
 
+def test_a_film_is_as_good_as_its_worst_frame(still: Image.Image, tmp_path: Path) -> None:
+    good = saved(still, tmp_path / "good.png")
+    poor = saved(still.filter(ImageFilter.GaussianBlur(9)), tmp_path / "poor.png")
+    listed = [
+        {"candidate": 1, "key": "a", "pictures": [1, 2], "seconds": [0, 5]},
+        {"candidate": 2, "key": "b", "pictures": [1, 7]},
+    ]
+    message = "\n".join(map(json.dumps, listed))
+    assert reviews_of(message, [good, poor]) == (of_picture(poor), of_picture(good))
+
+
 def test_without_lines_each_picture_is_a_candidate(tmp_path: Path) -> None:
     found = pictures(tmp_path, "red", "blue", "green")
     assert reviews_of("Criteria:\n1. whole\n2. sharp", found) == tuple(map(of_picture, found))

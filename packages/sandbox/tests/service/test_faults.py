@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.errors import SandboxError
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
-from support.sandbox_calls import calling, code, credits, ended, order, png, upload
+from support.sandbox_calls import calling, code, credits, ended, fetch, order, png, upload
 
 CREATE = "POST /api/v1/generations"
 
@@ -70,6 +72,14 @@ def test_the_same_faults_set_again_happen_again(sandbox: Sandbox) -> None:
         ("on: generation, do: refuse, prompt: ''", "faults.0.prompt"),
         ("on: generation, do: refuse, words: a", "faults.0.words: Extra inputs"),
         ("on: generation, do: refuze", "faults.0.do"),
+        ("on: generation, do: broken", "'how' goes with 'do: broken': one of black, frozen, "),
+        ("on: generation, do: fail, how: black", "'how' goes with 'do: broken'"),
+        ("on: generation, do: broken, how: green", "faults.0.how"),
+        ("on: chat, do: broken, how: black", "'do: broken' does not go with 'on: chat'"),
+        (
+            "on: generation, do: broken, how: frozen, model: z-image",
+            "'how: frozen' does not go with the image of z-image, but one of shape, blank",
+        ),
         ("on: generations, do: fail", "'generations' is not one of generation, chat, webhook"),
     ],
 )
@@ -190,6 +200,32 @@ def test_refused_content_ends_a_job_with_its_own_code_and_costs_nothing(sandbox:
         for change in ({"prompt": "A dancer in a coat"}, {"model": "nano-banana"}):
             body = {"prompt": "bare shoulders", **change}
             assert ended(client, order(client, **body).json()["id"])["status"] == "succeeded"
+
+
+def test_a_broken_medium_is_charged_as_any_other_and_others_stay_whole(sandbox: Sandbox) -> None:
+    with faulty(
+        sandbox,
+        "on: generation, do: broken, how: blank, times: 1, model: z-image",
+        "on: generation, do: broken, how: silent, times: 1",
+    ) as client:
+        jobs = [ended(client, order(client).json()["id"]) for _ in range(2)]
+        assert {(job["status"], job["final_credits"]) for job in jobs} == {("succeeded", 1)}
+        pictures = [
+            Image.open(io.BytesIO(fetch(job["result"]["primary_url"]).content)) for job in jobs
+        ]
+        assert [len(picture.getcolors() or ()) == 1 for picture in pictures] == [True, False]
+
+
+def test_a_fault_waits_for_a_medium_that_can_be_so_broken(sandbox: Sandbox) -> None:
+    def used() -> int:
+        return int(admin.list_faults(sandbox.data)[0]["used"])
+
+    with faulty(sandbox, "on: generation, do: broken, how: silent, times: 1") as client:
+        for model in ("z-image", "veo3-1-lite"):
+            assert order(client, model=model).status_code == 202
+        assert used() == 0
+        assert order(client, model="kling-3-0", params={"sound": "true"}).status_code == 202
+        assert used() == 1
 
 
 def test_a_failing_rendering_fails_the_job_and_gives_the_credits_back(

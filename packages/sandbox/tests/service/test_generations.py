@@ -73,7 +73,7 @@ def test_a_film_as_reference_needs_its_duration_token(client: httpx.Client) -> N
     made = ended(client, order(client, model="veo3-1-lite").json()["id"])
     film = fetch(made["result"]["primary_url"]).content
     file = upload(client, film, "a.mp4", kind="video", model="wan-2-6").json()
-    assert file["duration_seconds"] == 1.0
+    assert file["duration_seconds"] == 5.0
     for token in (None, "", "dur_x", "dür"):
         items = [_item(file, durationToken=token)]
         answer = order(client, model="wan-2-6", params={"referenceMediaItems": items})

@@ -142,6 +142,8 @@ def _check_head(text: str, kind: str | None, head: bytes) -> None:
         return
     what = an(f"{kind or 'media'} file")
     found = f"content is {mime_type}" if mime_type else "content is not that of a known media file"
+    if head.startswith(b"version https://git-lfs."):
+        found = "content is a pointer of Git LFS, which `git lfs pull` replaces"
     raise ValueError(f"{preview(text)} is not {what}: its {found}")
 
 

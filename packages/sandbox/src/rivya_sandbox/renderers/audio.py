@@ -41,9 +41,9 @@ def _effect(request: RenderRequest) -> Sound:
     if tempo or key != "Any":
         # A sound with a beat or a key is a musical one.
         return music.compose(request.prompt, _SOUND, request.seed, bpm=tempo, key=key, loop=loop)
-    seconds = frame.number(params.get("duration_seconds"))
-    length = min(max(seconds if seconds is not None else 3.0, 0.5), 22.0)
-    return effects.effect(request.prompt, length, request.seed, loop=loop)
+    return effects.effect(
+        request.prompt, frame.sound_seconds(request, 3.0), request.seed, loop=loop
+    )
 
 
 def _speech(request: RenderRequest) -> Sound:

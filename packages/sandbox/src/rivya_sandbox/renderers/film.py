@@ -92,7 +92,7 @@ def render_film(request: RenderRequest) -> list[Rendered]:
     reel = _Reel(shots, seconds, Atmosphere.of(size, request.prompt, request.seed), marks)
     frames = _in_parallel(lambda index: _frame(reel, index / FPS), max(1, round(seconds * FPS)))
     sound = None
-    if frame.wants_sound(request):
+    if frame.wants_sound(request.params):
         sound = sound_bed(request.prompt, seconds, request.seed), RATE
     return [encode_film(frames, size, fps=FPS, sound=sound)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +12,7 @@ from rivya_sandbox.renderers.request import RenderRequest
 
 LONGEST_SIDE = 2048  # pixels; more would take seconds and a gigabyte, without a better rehearsal
 LONGEST_FILM = 30.0  # seconds
+LONGEST_SOUND = 22.0  # seconds
 PICTURE_AREA = 1024 * 1024  # pixels of "1K"
 
 _RATIO_KEYS = ("aspect_ratio", "aspectRatio", "imageSize", "image_size", "size")
@@ -99,9 +101,15 @@ def film_seconds(request: RenderRequest) -> float:
     return 5.0
 
 
-def wants_sound(request: RenderRequest) -> bool:
-    """Whether a film has a sound bed."""
-    return any(truth(request.params.get(key)) for key in ("sound", "generate_audio"))
+def sound_seconds(request: RenderRequest, default: float) -> float:
+    """Length of a sound in seconds: ``duration_seconds``, or the default."""
+    seconds = number(request.params.get("duration_seconds"))
+    return min(max(default if seconds is None else seconds, 0.5), LONGEST_SOUND)
+
+
+def wants_sound(params: Mapping[str, Any]) -> bool:
+    """Whether a film with these parameters has a sound bed."""
+    return any(truth(params.get(key)) for key in ("sound", "generate_audio"))
 
 
 def picture_count(request: RenderRequest) -> int:

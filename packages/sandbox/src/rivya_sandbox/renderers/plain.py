@@ -1,42 +1,45 @@
-"""Plain-colour media of the requested kind, aspect ratio and format, without delay."""
+"""Plain media of the requested kind, aspect ratio, length and format, without delay."""
 
 from __future__ import annotations
 
 import hashlib
 from fractions import Fraction
+from itertools import cycle, islice
 
 import numpy as np
 from PIL import Image
 
 from rivya_sandbox.renderers import frame
 from rivya_sandbox.renderers.encode import Samples, encode_picture, encode_sound
-from rivya_sandbox.renderers.h264 import encode_film, planes_of
+from rivya_sandbox.renderers.h264 import Frame, encode_film, planes_of
 from rivya_sandbox.renderers.references import picture_ratio
 from rivya_sandbox.renderers.request import Rendered, RenderRequest
 
 _PICTURE_SIDE = 64  # pixels at most
 _FILM_SIDE = 128  # pixels at most
 _FPS = 12
+_STEPS = 11  # of the stripe of a film through its picture: after a second it is elsewhere
 _RATE = 22050  # samples in a second
 
 
 def plain(request: RenderRequest) -> list[Rendered]:
-    """Tiny media in one colour that depends on the request.
+    """Tiny media in colours that depend on the request, with no fault that is measured in media.
 
-    Images are at most 64 pixels on a side, films last a second and have no sound, audio is a
-    soft tone of one and a half seconds.
+    Images are at most 64 pixels on a side, a stripe moves through films, audio is a soft tone of one and a half
+    seconds if no length is asked for.
 
     Raises:
         ValueError: The aspect ratio is left to a reference that is not a readable picture.
     """
     if request.category == "audio":
-        return [encode_sound(_tone(request), _RATE, frame.sound_format(request))]
+        tone = _tone(request, frame.sound_seconds(request, 1.5))
+        return [encode_sound(tone, _RATE, frame.sound_format(request))]
     if request.category == "video":
         return [_film(request)]
     kind = frame.picture_format(request)
     size = _exact_size(_ratio(request, Fraction(1)), _PICTURE_SIDE, 1)
     return [
-        encode_picture(Image.new("RGB", size, _colour(request, index)), kind)
+        encode_picture(Image.fromarray(_pixels(request, size, index)), kind)
         for index in range(frame.picture_count(request))
     ]
 
@@ -58,17 +61,31 @@ def _exact_size(ratio: Fraction, longest: int, step: int) -> tuple[int, int]:
 def _colour(request: RenderRequest, index: int = 0) -> tuple[int, int, int]:
     named = f"{request.model}\x1f{request.prompt}\x1f{request.seed}\x1f{index}"
     red, green, blue = hashlib.sha256(named.encode()).digest()[:3]
-    return red, green, blue
+    return red, max(green, 64), blue  # never black
+
+
+def _pixels(request: RenderRequest, size: tuple[int, int], index: int = 0) -> Frame:
+    """One colour, and a stripe of another: to a judge a plain picture, to a measurement none of one colour."""
+    width, height = size
+    colour = np.array(_colour(request, index), np.uint8)
+    pixels = np.full((height, width, 3), colour)
+    pixels[:, : max(1, width // 64)] = colour + np.uint8(128)  # modulo 256: lighter or darker
+    return pixels
 
 
 def _film(request: RenderRequest) -> Rendered:
-    width, height = _exact_size(_ratio(request, Fraction(16, 9)), _FILM_SIDE, 2)
-    pixels = np.full((height, width, 3), _colour(request), np.uint8)
-    return encode_film([planes_of(pixels)] * _FPS, (width, height), fps=_FPS)
+    size = _exact_size(_ratio(request, Fraction(16, 9)), _FILM_SIDE, 2)
+    pixels, seconds = _pixels(request, size), frame.film_seconds(request)
+    turn = [planes_of(np.roll(pixels, size[0] * step // _STEPS, 1)) for step in range(_STEPS)]
+    frames = islice(cycle(turn), round(seconds * _FPS))
+    sound = None
+    if frame.wants_sound(request.params):
+        sound = _tone(request, seconds).repeat(2, axis=0), _RATE
+    return encode_film(frames, size, fps=_FPS, sound=sound)
 
 
-def _tone(request: RenderRequest) -> Samples:
+def _tone(request: RenderRequest, seconds: float) -> Samples:
     pitch = 220 + _colour(request)[0]  # Hz
-    time = np.arange(int(1.5 * _RATE)) / _RATE
-    fade = np.minimum(1, np.minimum(time, 1.5 - time) / 0.05)
+    time = np.arange(int(seconds * _RATE)) / _RATE
+    fade = np.minimum(1, np.minimum(time, seconds - time) / 0.05)
     return (0.2 * fade * np.sin(2 * np.pi * pitch * time)).astype(np.float32).reshape(1, -1)

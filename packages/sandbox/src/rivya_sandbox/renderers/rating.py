@@ -63,7 +63,7 @@ def reviews_of(message: str, pictures: Sequence[Path]) -> tuple[Review, ...]:
     """A judgement of each candidate of a message, in their order; at least one.
 
     Candidates are JSON objects with ``candidate`` (and ``picture``, the number of an attached
-    picture, or ``text``), one on a line; else the attached pictures; else the last list that counts
+    picture, ``pictures``, those of frames of a film, or ``text``), one on a line; else the attached pictures; else the last list that counts
     from 1, but not the criteria; else what stands after the last colon.
     """
     listed = _find_json_list(message)
@@ -90,9 +90,15 @@ def _find_json_list(message: str) -> list[dict[str, Any]]:
 
 
 def _of_listed(candidate: dict[str, Any], pictures: Sequence[Path]) -> Review:
-    number = candidate.get("picture")
-    if isinstance(number, int) and 1 <= number <= len(pictures):
-        return of_picture(pictures[number - 1])
+    listed = candidate.get("pictures")
+    numbers = listed if isinstance(listed, list) else [candidate.get("picture")]
+    seen = [
+        of_picture(pictures[one - 1])
+        for one in numbers[:MOST_CANDIDATES]
+        if isinstance(one, int) and 1 <= one <= len(pictures)
+    ]
+    if seen:  # a film is as good as its worst frame
+        return min(seen, key=lambda one: one.merit)
     return of_text(str(candidate.get("text") or candidate.get("key") or ""))
 
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Kind = Literal["image", "video", "audio"]
+How = Literal["black", "frozen", "silent", "clipped", "short", "shape", "blank"]
+"""How a medium is broken."""
+
+HOWS: Mapping[str, tuple[How, ...]] = {
+    "image": ("shape", "blank"),
+    "video": get_args(How),
+    "audio": ("silent", "clipped", "short"),
+}
+"""How media of each kind can be broken; `silent` and `clipped` a film only if it has sound."""
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,8 @@ _SCHEMAS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE answers (
             position INTEGER PRIMARY KEY, answer TEXT NOT NULL, used INTEGER NOT NULL DEFAULT 0)""",
     ),
+    # How a fault breaks the media of a generation.
+    ("ALTER TABLE generations ADD COLUMN broken TEXT",),
 )
 
 FILE_NAME = "sandbox.sqlite"

@@ -10,13 +10,16 @@ import json
 import random
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from functools import cache
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from rivya_sandbox.renderers.request import HOWS, How
 from rivya_sandbox.service import yaml_files
+from rivya_sandbox.service.catalogue import packaged_catalogue
 from rivya_sandbox.service.database import Database, server_value
 from rivya_sandbox.service.errors import SandboxError
 from rivya_sandbox.service.yaml_files import fold_text
@@ -26,7 +29,7 @@ CHAT = "chat"
 WEBHOOK = "webhook"
 _FORM = "write it like `faults: [{on: generation, do: fail, times: 1}]`"
 _OF_REQUESTS = ("status", "delay", "drop_before", "drop_after_commit")
-_OF_GENERATIONS = ("delay", "fail", "stall", "refuse")
+_OF_GENERATIONS = ("delay", "fail", "stall", "refuse", "broken")
 _OF_CHATS = ("delay", "fail")
 _OF_WEBHOOKS = ("status", "delay", "drop_before", "drop_after_commit", "double", "shuffle")
 CREATE = "POST /api/v1/generations"
@@ -45,8 +48,9 @@ class Fault(BaseModel):
     Attributes:
         on: ``METHOD /path`` (with ``*`` for any text), ``generation``, ``chat`` or ``webhook``.
         do: What happens; `status delay drop_before drop_after_commit` to a request, and `refuse`
-            to a new generation's; `delay fail stall refuse` to a generation, `delay fail` to a
-            chat turn, `status delay drop_before drop_after_commit double shuffle` to a webhook.
+            to a new generation's; `delay fail stall refuse broken` to a generation, `delay fail`
+            to a chat turn, `status delay drop_before drop_after_commit double shuffle` to a webhook.
+        how: Of `broken`: how the medium is.
         model: Only requests, generations, turns or events of this model; None means any.
         prompt: Only those whose prompt or message contains this text, whatever its case and
             spaces; None means any.
@@ -68,9 +72,11 @@ class Fault(BaseModel):
         "fail",
         "stall",
         "refuse",
+        "broken",
         "double",
         "shuffle",
     ]
+    how: How | None = None
     model: str | None = None
     prompt: str | None = Field(default=None, min_length=1, max_length=500)
     status: int | None = Field(default=None, ge=400, le=599)
@@ -97,6 +103,14 @@ class Fault(BaseModel):
             raise ValueError("'do: status' needs 'status'")
         if self.do == "delay" and self.seconds is None:
             raise ValueError("'do: delay' needs 'seconds'")
+        if (self.do == "broken") != (self.how is not None):
+            raise ValueError(f"'how' goes with 'do: broken': one of {', '.join(get_args(How))}")
+        category = _categories().get(self.model or "", "")
+        if self.how is not None and self.how not in HOWS.get(category, (self.how,)):
+            raise ValueError(
+                f"'how: {self.how}' does not go with the {category} of {self.model},"
+                f" but one of {', '.join(HOWS[category])}"
+            )
         if self.prompt is not None:
             if not self.prompt.strip():
                 raise ValueError("'prompt' has no words")
@@ -183,10 +197,24 @@ def of_request(
         )
 
 
-def of_generation(transaction: sqlite3.Connection, model: str, prompt: str) -> Fault | None:
-    """The fault that happens to this new generation, now counted, or None."""
+def of_generation(
+    transaction: sqlite3.Connection, model: str, prompt: str, hows: Collection[How]
+) -> Fault | None:
+    """The fault that happens to this new generation, now counted, or None.
+
+    Args:
+        transaction: Counts it.
+        model: Its id.
+        prompt: Its prompt.
+        hows: How its media can be broken.
+    """
     return _draw(
-        transaction, lambda fault: fault.on == GENERATION and fault.concerns(model, prompt)
+        transaction,
+        lambda fault: (
+            fault.on == GENERATION
+            and fault.concerns(model, prompt)
+            and (fault.how is None or fault.how in hows)
+        ),
     )
 
 
@@ -203,6 +231,11 @@ def of_delivery(database: Database, model: str) -> Fault | None:
         return _draw(
             transaction, lambda fault: fault.on == WEBHOOK and fault.model in (None, model)
         )
+
+
+@cache
+def _categories() -> dict[str, str]:
+    return {model.id: model.category for model in packaged_catalogue().models.values()}
 
 
 def _on_request(fault: Fault, method: str, path: str) -> bool:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rivya_sandbox.renderers.frame import wants_sound
+from rivya_sandbox.renderers.request import HOWS, How
 from rivya_sandbox.service import faults, idempotency, wallet
 from rivya_sandbox.service.database import Database
 from rivya_sandbox.service.identifiers import iso, new_id
@@ -36,6 +38,7 @@ class Job:
         params: As checked.
         file_ids: Uploads it refers to, in order.
         failure: The error code with which a fault makes it fail, or None.
+        broken: How a fault breaks its media, or None.
         starts_at: Unix seconds at which processing starts.
         due_at: Unix seconds before which it does not end; None until the faults are replaced.
         reserved_credits: Credits reserved for it.
@@ -49,6 +52,7 @@ class Job:
     params: Mapping[str, Any]
     file_ids: tuple[str, ...]
     failure: str | None
+    broken: How | None
     starts_at: float
     due_at: float | None
     reserved_credits: int
@@ -100,15 +104,16 @@ def create(
     task_id = new_id("task")
     credits = price(asked.model, asked.params, asked.prompt) + profile.surcharge
     wallet.reserve(transaction, account_id, credits, task_id, now=now)
-    fault = faults.of_generation(transaction, asked.model.id, asked.prompt)
+    fault = faults.of_generation(transaction, asked.model.id, asked.prompt, _hows(asked))
     starts_at = now + _QUEUED_SECONDS * time_scale
     due_at: float | None = starts_at + _SECONDS[asked.model.category] * time_scale
     if fault is not None and fault.do in ("delay", "stall"):
         due_at = None if fault.seconds is None else starts_at + fault.seconds
     transaction.execute(
         """INSERT INTO generations (id, account_id, model, category, status, prompt, params,
-            file_ids, reserved_credits, idempotency_key, client_request_id, failure, created_at,
-            updated_at, starts_at, due_at) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            file_ids, reserved_credits, idempotency_key, client_request_id, failure, broken,
+            created_at, updated_at, starts_at, due_at)
+            VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             task_id,
             account_id,
@@ -121,6 +126,7 @@ def create(
             None if claim is None else claim.key,
             asked.client_request_id,
             None if fault is None else _FAILURES.get(fault.do),
+            None if fault is None else fault.how,
             now,
             now,
             starts_at,
@@ -177,6 +183,7 @@ def job(database: Database, task_id: str) -> Job:
         params=json.loads(row["params"]),
         file_ids=tuple(json.loads(row["file_ids"])),
         failure=row["failure"],
+        broken=row["broken"],
         starts_at=row["starts_at"],
         due_at=row["due_at"],
         reserved_credits=row["reserved_credits"],
@@ -232,6 +239,14 @@ def fail(
             return []
         wallet.refund(transaction, job.account_id, job.reserved_credits, job.id, now=now)
         return _tell(transaction, "generation.failed", job, [], profile, now)
+
+
+def _hows(asked: ValidGenerationRequest) -> tuple[How, ...]:
+    """How its media can be broken."""
+    hows = HOWS[asked.model.category]
+    if asked.model.category == "video" and not wants_sound(asked.params):
+        return tuple(how for how in hows if how not in HOWS["audio"] or how == "short")
+    return hows
 
 
 def _tell(

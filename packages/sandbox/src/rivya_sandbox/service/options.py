@@ -74,7 +74,7 @@ class Options:
         credits: Granted to the default account of a new data folder, once.
         time_scale: Multiplies simulated durations; 0 skips them.
         rate_limit: Requests a minute for each key; 0 means no limit.
-        media: ``plain`` makes plain-colour media at once.
+        media: ``plain`` makes tiny media in two colours at once.
         profile: Behaviour where the contract leaves it open.
         faults: Text of a YAML file of faults; None keeps those of the data folder.
         answers: Text of a YAML file of rehearsed chat answers; None keeps those of the data folder.

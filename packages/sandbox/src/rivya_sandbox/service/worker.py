@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
-from rivya_sandbox.renderers.request import Kind, ReferenceMedium, Rendered, RenderRequest
+from rivya_sandbox.renderers.request import How, Kind, ReferenceMedium, Rendered, RenderRequest
 from rivya_sandbox.service import files, generations
 from rivya_sandbox.service.database import Database
 from rivya_sandbox.service.generations import Job, ResultFile
@@ -117,12 +117,14 @@ class Worker:
             references=references,
             seed=job.seed,
         )
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._make, order)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._pool, self._make, order, job.broken
+        )
 
-    def _make(self, order: RenderRequest) -> list[ResultFile]:
+    def _make(self, order: RenderRequest, how: How | None) -> list[ResultFile]:
         """Render and write; runs in a thread and touches no state."""
         try:
-            rendered = _render(order, plain=self._options.media == "plain")
+            rendered = _render(order, how, plain=self._options.media == "plain")
         except ValueError as problem:  # a renderer's message about a request it cannot render
             raise _FailedError(f"The generation failed: {problem}") from problem
         except Exception as problem:
@@ -148,12 +150,15 @@ class Worker:
         return media
 
 
-def _render(order: RenderRequest, *, plain: bool) -> list[Rendered]:
+def _render(order: RenderRequest, how: How | None, *, plain: bool) -> list[Rendered]:
     # Imported on first use: renderers take longer to load than the server.
     if plain:
-        from rivya_sandbox.renderers import plain as plain_renderer
+        from rivya_sandbox.renderers.plain import plain as render
+    else:
+        from rivya_sandbox.renderers.render import render
+    media = render(order)
+    if how is None:
+        return media
+    from rivya_sandbox.renderers.broken import broken
 
-        return plain_renderer.plain(order)
-    from rivya_sandbox.renderers import render as renderer
-
-    return renderer.render(order)
+    return [broken(one, order, how) for one in media]

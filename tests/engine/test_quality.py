@@ -1,0 +1,103 @@
+"""A broken medium costs its price once, nothing is bought with it, and it is counted as lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from rivya_flows.engine.run import RunOptions
+from rivya_flows.money.spending import spending
+from rivya_flows.queue.events import AnsweredBy, MediaAccepted
+from rivya_flows.runs.execution import append_events
+from rivya_flows.store.charges import charges
+from support.engine_runs import Bomb, Studio, codes
+
+FILM = """
+version: 1
+name: film
+cache: spec
+steps:
+  film:
+    uses: generate
+    QUALITY
+    with: {model: veo3-1-lite, prompt: a lamp, aspect: "9:16"}
+  again:
+    uses: generate
+    with: {model: grok-imagine-video, prompt: it turns}
+    needs: [film]
+outputs:
+  film: ${{ steps.film.asset }}
+"""
+
+
+def film(quality: str) -> str:
+    return FILM.replace("QUALITY", f"quality: {quality}" if quality else "title: A film")
+
+
+def broken(studio: Studio, how: str, times: int = 1) -> None:
+    studio.order(f"on: generation, do: broken, how: {how}, model: veo3-1-lite, times: {times}")
+
+
+def lost(studio: Studio) -> int:
+    """What `spend` counts as lost."""
+    with studio.context(Bomb()) as context:
+        found = charges(context.journal.engine, since=None, until=None)
+        return spending(found, ["model"], service="sandbox", labels={}).total.lost
+
+
+@pytest.mark.parametrize("how", ["black", "blank", "shape"])
+def test_a_broken_film_costs_its_price_and_nothing_is_bought_with_it(
+    studio: Studio, how: str
+) -> None:
+    broken(studio, how)
+    receipt = studio.started(film(f"{{refuse: [{how}]}}"))
+    price = receipt["ledger"][0]["final"]
+    assert codes(receipt)[0] == "quality_failed"
+    assert [(row["status"], row["final"]) for row in receipt["ledger"]] == [("lost", price)]
+    assert (receipt["credits"]["spent"], receipt["credits"]["lost"]) == (price, price)
+    assert lost(studio) == price
+    [file] = receipt["steps"][0]["items"][0]["files"]
+    assert (file["mime_type"], len(file["sha256"])) == ("video/mp4", 64)
+
+
+def test_a_refused_film_is_bought_once_more_under_the_same_cap(studio: Studio) -> None:
+    broken(studio, "black", times=2)
+    receipt = studio.started(film("{then: regenerate}"))
+    assert [row["status"] for row in receipt["ledger"]] == ["lost", "lost"]
+    assert receipt["status"] == "failed"
+    studio.order()
+    receipt = studio.executed(wish=RunOptions(regenerate=("film",)))
+    assert [row["status"] for row in receipt["ledger"][:3]] == ["lost", "lost", "succeeded"]
+    assert (receipt["status"], receipt["credits"]["lost"]) == ("completed", lost(studio))
+    assert len(receipt["steps"][0]["items"][0]["files"]) == 2
+
+
+def test_without_quality_a_fault_is_a_warning(studio: Studio) -> None:
+    broken(studio, "black")
+    receipt = studio.started(film(""))
+    assert (receipt["status"], receipt["credits"]["lost"]) == ("completed", 0)
+    assert receipt["steps"][0]["items"][0]["faults"][0].startswith("black for 100% of its")
+
+
+def test_refused_media_that_a_person_accepts_are_used_and_not_lost(studio: Studio) -> None:
+    broken(studio, "black")
+    receipt = studio.started(film("{refuse: [black]}"))
+    price = receipt["credits"]["lost"]
+    by = AnsweredBy(channel="command", name="Priya")
+    accepted = MediaAccepted(step="film", key="", n=1, final_credits=price, by=by)
+    with studio.context(Bomb()) as context:
+        append_events(context.journal, "run-1", [accepted])
+    receipt = studio.executed()
+    assert (receipt["status"], receipt["credits"]["lost"], lost(studio)) == ("completed", 0, 0)
+    assert [row["status"] for row in receipt["ledger"]] == ["succeeded", "succeeded"]
+
+
+def test_a_result_of_an_earlier_run_is_reused_only_where_its_step_does_not_refuse_it(
+    studio: Studio,
+) -> None:
+    broken(studio, "black")
+    studio.started(film("{refuse: [black]}"))
+    receipt = studio.started(film("{then: warn}"), "run-2")
+    assert receipt["steps"][0]["status"] == "cached"
+    receipt = studio.started(film("{refuse: [black]}"), "run-3")
+    assert [row["status"] for row in receipt["ledger"]] == ["succeeded"]
+    assert (receipt["steps"][0]["status"], receipt["status"]) == ("completed", "completed")
