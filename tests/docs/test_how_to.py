@@ -32,6 +32,7 @@ TASKS = {
     "reference-photo": "Use your own photo",
     "pick": "Pick by eye",
     "review": "Let clients and lawyers approve",
+    "insights": "What is worth its credits",
     "judge": "Let a judge choose",
     "budget": "Set a budget",
     "quote": "Buy exactly what was quoted",

@@ -199,6 +199,7 @@ def test_a_run_and_what_the_store_says_of_it(
     other = holds(call("run", *order, "--cache", "spec", "--json"), "`run`")["run_id"]
     assert len(holds(call("runs", "--json"), "`runs`")) == 2
     assert holds(call("spend", "--by", "client,model", "--json"), "`spend`")["rows"]
+    assert holds(call("insights", "--json"), "`insights`")["rows"]
     holds(call("compare", run, other, "--json"), "`compare`")
     monkeypatch.setenv("RIVYA_FLOWS_PUBLIC_URL", "https://media.example.org")
     for option in ("--replace", "--list", "--revoke"):

@@ -12,7 +12,11 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 _SECTION = re.compile(r"^#{2,4} (.+?)$\n(.*?)(?=^#{2,4} |\Z)", re.MULTILINE | re.DOTALL)
 _ROW = re.compile(r"^\| `([^`]+)`( \(optional\))? \| (.+?) \| ", re.MULTILINE)
 _HEAD = "| field | type | meaning |\n| --- | --- | --- |\n"
-_SHAPES = {"asset": ("receipt.md", "An asset"), "problem": ("json.md", "A problem")}
+_SHAPES = {
+    "asset": ("receipt.md", "An asset"),
+    "problem": ("json.md", "A problem"),
+    "share": ("json.md", "A share"),
+}
 """Where a shape that several documents have is described."""
 _PLAIN: Mapping[str, Any] = {
     "text": str,
