@@ -65,6 +65,15 @@ def test_the_python_example_of_the_readme_runs(
     assert [path.name for path in (folder / "out").iterdir()] == ["9x16.mp4"]
 
 
+def test_measure_prints_what_the_readme_says(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["measure", "lamp.mp4"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["media"] == "video"
+    assert all(f"`{name}`" in README for name in found)
+
+
 def test_probe_prints_what_a_file_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["probe", "lamp.png"]) == 0
     found = json.loads(capsys.readouterr().out)
