@@ -168,6 +168,31 @@ def test_a_case_answers_for_each_item_of_an_include_and_expects_how_its_steps_en
     assert [one.lines for one in found] == [(), ()]
 
 
+def test_a_case_rehearses_media_that_are_paid_and_refused(folder: Path) -> None:
+    spec = """
+version: 1
+name: stills
+budget: {credits: 9}
+steps:
+  still:
+    uses: generate
+    quality: {refuse: [blank], then: regenerate}
+    with: {model: z-image, prompt: a lamp}
+"""
+    cases = """
+  - name: one is refused
+    faults: [{on: generation, do: broken, how: blank, times: 1}]
+    expect: {credits: 2, steps: {still: completed}}
+  - name: all are refused
+    faults: [{on: generation, do: broken, how: blank}]
+    expect: {status: failed, credits: 2, steps: {still: {failed: 1}}}
+  - name: none is refused
+    faults: [{on: generation, do: broken, how: shape}, {on: generation, do: broken, how: silent}]
+    expect: {credits: 1, steps: {still: completed}}
+"""
+    assert [one.lines for one in results(folder, cases, spec)] == [(), (), ()]
+
+
 def test_a_case_passes_if_all_comes_as_expected(folder: Path) -> None:
     [result] = results(
         folder,

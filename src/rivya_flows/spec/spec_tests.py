@@ -174,7 +174,7 @@ class Case(SpecModel):
         inputs: Values of inputs; those of type file are relative to the folder of this file.
         budget: Overrides the credit budget of the spec.
         date: The `run.date` of the case, such as 2026-11-08.
-        faults: What goes wrong in the sandbox.
+        faults: What goes wrong in the sandbox, such as {on: generation, do: broken, how: black}.
         chat: Answers of chat models, instead of written ones.
         answers: Answers to the questions of the run, by step: a key, a list of keys, `{none: note}`,
             or a list of those for several rounds.
