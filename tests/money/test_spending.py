@@ -28,6 +28,7 @@ def charge(credits: int, **facts: Any) -> Charge:
         "model": "z-image",
         "at": datetime(2026, 11, 29, 23, 59, tzinfo=UTC).timestamp(),
         "settled": True,
+        "lost": False,
     }
     return Charge(**usual | facts, credits=credits)
 
@@ -103,11 +104,11 @@ def test_a_formula_behind_the_separator_of_another_country_is_escaped() -> None:
 
 
 def test_csv_has_no_formula_and_no_broken_line() -> None:
-    hostile = charge(1, labels={"client": '=HYPERLINK("x")'}, run_name="a\nb")
+    hostile = charge(1, labels={"client": '=HYPERLINK("x")'}, run_name="a\nb", lost=True)
     assert summed(hostile, charge(2), by="client,spec").as_csv().splitlines() == [
-        "client,spec,credits,held,purchases,open",
-        ",casting,2,0,1,0",
-        '"\'=HYPERLINK(""x"")",a\\nb,1,0,1,0',
+        "client,spec,credits,lost,held,purchases,open",
+        ",casting,2,0,0,1,0",
+        '"\'=HYPERLINK(""x"")",a\\nb,1,1,0,1,0',
     ]
 
 
