@@ -149,10 +149,10 @@ def _faults(found: Measures, expected: Expected, limits: Limits) -> Iterator[Fau
         yield Fault("black", f"black for {found.black:.0%} of its {seconds:.1f} s")
     if found.still is not None and seconds and found.still / seconds >= limits.frozen:
         yield Fault("frozen", f"without motion for {found.still:.1f} of its {seconds:.1f} s")
-    heard = expected.sound or found.media == "audio"
-    if heard and not found.sound:
+    needs_sound = expected.sound or found.media == "audio"
+    if needs_sound and not found.sound:
         yield Fault("silent", "without a sound track")
-    elif heard and found.silent is not None and found.silent >= limits.silent:
+    elif needs_sound and found.silent is not None and found.silent >= limits.silent:
         yield Fault("silent", f"silent for {found.silent:.0%} of its {seconds:.1f} s")
     if found.clipped is not None and found.clipped >= limits.clipped:
         yield Fault("clipped", f"{found.clipped:.1%} of its sound is within 1 dB of full scale")

@@ -66,12 +66,12 @@ def _frames(path: Path, count: int) -> Iterator[Image.Image]:
 
 def _times(container: InputContainer, stream: VideoStream) -> tuple[list[int], list[int]]:
     """When each frame is seen, and each that needs no other; bounded by the packets of `probe`."""
-    shown = [
+    frames = [
         (packet.pts, packet.is_keyframe)
         for packet in container.demux(stream)
         if packet.pts is not None and not packet.is_discard
     ]
-    return sorted(time for time, _ in shown), sorted(time for time, is_key in shown if is_key)
+    return sorted(time for time, _ in frames), sorted(time for time, is_key in frames if is_key)
 
 
 def _at(

@@ -12,7 +12,7 @@ MAX_FRAMES = 32
 
 @dataclass(frozen=True)
 class Measures:
-    """What was measured on a medium; None where there is no picture, or no sound.
+    """What was measured on a medium; None of a picture or a sound that it does not have.
 
     Attributes:
         seconds: Of what can be decoded, of the picture if there is one; None for an image.

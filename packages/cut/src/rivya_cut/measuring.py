@@ -59,9 +59,9 @@ def measure(path: Path) -> Measures:
         opacity = [image.getchannel("A")] if image.mode == "RGBA" else []
         blank = float(_is_blank([*image.convert("RGB").convert("YCbCr").split(), *opacity]))
         return Measures("image", width=found.width, height=found.height, blank=blank)
-    heard = _hear(path) if found.has_audio else _Heard()
+    sound = _hear(path) if found.has_audio else _Sound()
     seen = _watch(path, found) if found.kind == "video" else None
-    seconds = heard.seconds if seen is None else seen.seconds
+    seconds = sound.seconds if seen is None else seen.seconds
     if not seconds:
         raise MediaError(f"{path}: broken or cut short", "download or make it again")
     return Measures(
@@ -73,10 +73,10 @@ def measure(path: Path) -> Measures:
         still=None if seen is None else seen.still,
         blank=None if seen is None else seen.blank / seconds,
         sound=found.has_audio,
-        silent=heard.silent,
-        clipped=heard.clipped,
-        loudness=heard.loudness,
-        peak=heard.peak,
+        silent=sound.silent,
+        clipped=sound.clipped,
+        loudness=sound.loudness,
+        peak=sound.peak,
     )
 
 
@@ -203,7 +203,7 @@ def _moves(before: Planes, now: Planes) -> bool:
 
 
 @dataclass
-class _Heard:
+class _Sound:
     """Of a sound."""
 
     seconds: float = 0.0
@@ -213,7 +213,7 @@ class _Heard:
     peak: float | None = None
 
 
-def _hear(path: Path) -> _Heard:
+def _hear(path: Path) -> _Sound:
     levels, loudness = _Levels(), _NO_LUFS
     windows: list[float] = []
     for frame in apply_filters(samples(path, levels.add), *METER):
@@ -222,7 +222,7 @@ def _hear(path: Path) -> _Heard:
             loudness = float(frame.metadata.get("lavfi.r128.I", loudness))
     whole = windows[_UNFILLED:]
     silent = sum(not level > _SILENT_LUFS for level in whole)  # digital silence may be no number
-    return _Heard(
+    return _Sound(
         seconds=levels.seconds,
         silent=silent / max(len(whole), 1),
         clipped=levels.full / max(levels.count, 1),
