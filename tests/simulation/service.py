@@ -58,7 +58,7 @@ class Service:
     Attributes:
         balance, granted: Credits of the wallet, and all that it ever got.
         dearer: The share of models that cost one credit more than the catalogue says.
-        failing: The share of jobs that fail, and of those that give a picture of one colour.
+        failing: The share of jobs that fail.
         keys: The digest of the body, the job and the time of expiry of each idempotency key.
         on_forgotten: Called with a key that was forgotten, and is used again.
     """
@@ -118,7 +118,7 @@ class Service:
             ends_at=moment + self._draw(key, "seconds") * 4,
             cost=cost if keeps or not (is_chat or fails) else 0,
             fails=fails and not is_chat,
-            is_blank="blank" in json.dumps(body) or self._unlucky(key, "blank", self.failing),
+            is_blank="blank" in json.dumps(body) or self._unlucky(key, "blank", 0.4),
             is_useful=not (rambles and "JSON" in str(body) if is_chat else fails),
             answer="hello" if rambles else '{"visual": "a lamp"}',
             body=body,
