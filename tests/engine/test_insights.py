@@ -13,7 +13,7 @@ from rivya_flows.money.spending import SANDBOX
 from rivya_flows.questions.question import Answer, Question
 from rivya_flows.receipt.outcomes import update_outcomes
 from rivya_flows.store.leases import Leases
-from rivya_flows.store.outcomes import Fact, counted, outdated_runs, usual_rounds
+from rivya_flows.store.outcomes import Fact, outdated_runs, sum_outcomes, usual_rounds
 from support.databases import BACKENDS, fresh_store
 from support.engine_runs import Bomb, Studio
 
@@ -83,7 +83,7 @@ def told(studio: Studio, by: str) -> Insights:
         assert all(update_outcomes(context.journal, one) for one in outdated_runs(engine))
         assert outdated_runs(engine) == ()
         fact: Fact | None = None if by.startswith("label:") else by  # type: ignore[assignment]
-        found = counted(engine, fact, since=None, until=None)
+        found = sum_outcomes(engine, fact, since=None, until=None)
         return insights(found, by, service=SANDBOX, labels={})
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from rivya_cut.api import measure
 from rivya_flows.language.quality import FAULTS, Expected, Limits, faults
-from rivya_sandbox.renderers.broken import broken
+from rivya_sandbox.renderers.broken import break_medium
 from rivya_sandbox.renderers.plain import plain
 from rivya_sandbox.renderers.request import HOWS, How, Kind, Rendered, RenderRequest
 
@@ -45,7 +45,7 @@ def test_a_broken_medium_has_the_fault_that_it_was_given(
 ) -> None:
     order = RenderRequest("any", kind, "a lamp", PARAMS[kind])
     (medium,) = plain(order)
-    found = names(broken(medium, order, how), kind, tmp_path)
+    found = names(break_medium(medium, order, how), kind, tmp_path)
     # A picture that never changes is frozen as well, and a black one is of one colour.
     along = {"black": {"frozen", "blank"}, "blank": {"frozen"}}.get(how, set())
     assert how in found

@@ -42,7 +42,7 @@ from rivya_flows.queue import events, reducer
 from rivya_flows.queue.items import ItemState
 from rivya_flows.queue.state import State
 from rivya_flows.receipt.report import RunReporter
-from rivya_flows.runs.resume import _accepted
+from rivya_flows.runs.resume import acceptances
 from rivya_flows.settings import Settings
 from rivya_flows.spec.load import load
 from rivya_flows.store import leases
@@ -274,7 +274,7 @@ class History:
         async def work() -> State:
             run.call = partial(_call, run)
             async with held.hold(run_id) as run.lease, client as run.client:
-                for taken in _accepted(reporter.follow(), accept, BY):
+                for taken in acceptances(reporter.follow(), accept, BY):
                     journal.append(run_id, taken, run.lease.fence)
                 run.state = reporter.follow()
                 self.observer.compare(run_id, run.state.spent)

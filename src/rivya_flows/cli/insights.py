@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from rivya_flows.cli import options
 from rivya_flows.cli.money import default_service, place_name, unknown_labels, wanted_labels
@@ -18,8 +17,6 @@ from rivya_flows.receipt.phrases import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.money.insights import Insights, Share
-    from rivya_flows.store.journal import Journal
-    from rivya_flows.store.outcomes import Fact
 
 _FACTS = ("model", "brand", "prompt")
 
@@ -48,22 +45,19 @@ def insights(
     """
     if by not in _FACTS and not by.removeprefix("label:") < by:
         hint = f"write --by {', '.join(_FACTS)} or label:NAME"
-        raise UsageError(f"--by {by!r:.60}: not what insights are told by", hint)
+        raise UsageError(f"--by {by!r:.60}: not what insights are grouped by", hint)
     if as_csv and as_json:
         raise UsageError("--csv and --json contradict each other", "give one of them")
     if since and until and since >= until:
         raise UsageError("--since is not before --until", "give an earlier --since")
-    from rivya_flows.money.insights import insights as sum_up
-    from rivya_flows.store.journal import Journal
-    from rivya_flows.store.outcomes import counted
+    from rivya_flows.money.insights import read_insights
 
     wanted, chosen = wanted_labels(labels), settings()
     start, end = (None if at is None else at.timestamp() for at in (since, until))
-    with closing(Journal(chosen.store_url)) as journal:
-        unread = _update(journal)
-        fact = cast("Fact", by) if by in _FACTS else None
-        sums = counted(journal.engine, fact, since=start, until=end)
-        found = sum_up(sums, by, service=default_service(service, chosen), labels=wanted)
+    place = default_service(service, chosen)
+    with read_insights(
+        chosen.store_url, by, since=start, until=end, service=place, labels=wanted, notify=tell
+    ) as (found, unread, journal):
         unknown = () if found.rows else unknown_labels(journal, wanted)
     if as_json:
         rows = [{"of": group, **asdict(one)} for group, one in found.rows.items()]
@@ -88,26 +82,10 @@ def insights(
         tell(f"note: the journal of {run_id} cannot be read: only its credits count")
 
 
-def _update(journal: Journal) -> tuple[str, ...]:
-    """Brings the outcomes of runs that were killed or answered since up to date; gives those that cannot be."""
-    from rivya_flows.store.outcomes import outdated_runs
-
-    if not (outdated := outdated_runs(journal.engine)):
-        return ()
-    from rivya_flows.receipt.outcomes import update_outcomes
-
-    if len(outdated) > _MANY:
-        tell(f"reading the journals of {len(outdated)} runs that have changed, once")
-    return tuple(run_id for run_id in outdated if not update_outcomes(journal, run_id))
-
-
-_MANY = 20
-
-
 def _print(found: Insights) -> None:
     if found.rows:
         name = found.by.removeprefix("label:")
-        shown = {group: one for group, one in found.rows.items() if one.credits or one.offered}
+        rows = {group: one for group, one in found.rows.items() if one.credits or one.offered}
         print_table(
             [name, ">credits", ">accepted", ">each", ">offered", ">picked", ">refused"],
             [
@@ -120,7 +98,7 @@ def _print(found: Insights) -> None:
                     _share(one.picked),
                     _share(one.refused),
                 ]
-                for group, one in shown.items()
+                for group, one in rows.items()
             ],
         )
         show("")

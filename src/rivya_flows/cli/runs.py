@@ -247,8 +247,8 @@ def wallet(made: Receipt) -> str:
     credits = made.credits
     held = sum(row.held for row in made.ledger if row.final is None)
     parts = {"spent": credits.spent - held, "lost": credits.lost, "held": held}
-    shown = [f"{many} {what}" for what, many in parts.items() if many or what == "spent"]
-    text = ", ".join([*shown, f"{credits.saved} saved"])
+    numbers = [f"{many} {what}" for what, many in parts.items() if many or what == "spent"]
+    text = ", ".join([*numbers, f"{credits.saved} saved"])
     if credits.before is not None:
         # The balance after is read at the end only: not for a run that was cancelled, or waits.
         after = " before, " if credits.after is None else f" → {credits.after}: "

@@ -148,7 +148,7 @@ class Reuse:
 
 
 def _fits(asked: AskCache, outputs: Outputs) -> bool:
-    return asked.wanted is None or not asked.wanted.refused(outputs)
+    return asked.wanted is None or not asked.wanted.reasons_to_refuse(outputs)
 
 
 @dataclass(frozen=True)

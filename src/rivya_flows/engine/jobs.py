@@ -107,7 +107,7 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[events.Event]:
         yield _settlement(run, action, failed.generation if failed else done.generation)
     of = {"step": action.step, "key": action.key}
     if failed is None:
-        outputs, faults = await _measured(run, action, done.assets)
+        outputs, faults = await _measure_each(run, action, done.assets)
         if faults:
             bought = run.state.item(action.step, action.key).last
             final = bought.held if bought else 0
@@ -122,7 +122,7 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[events.Event]:
         yield events.ItemFailed(**of, code=failed.code, message=failed.message, files=failed.files)
 
 
-async def _measured(
+async def _measure_each(
     run: Run, action: Collect, assets: Sequence[Asset]
 ) -> tuple[dict[str, JsonValue], tuple[Fault, ...]]:
     """The outputs of a job, and for which faults all of its media are refused; of several the good ones count."""
@@ -141,7 +141,7 @@ async def _measured(
     wanted = wanted_media(run.state, action.step, request)
     good = [n for n, one in enumerate(found) if not any(map(wanted.refuses, wanted.faults_of(one)))]
     if not good:
-        return every, wanted.refused(every)
+        return every, wanted.reasons_to_refuse(every)
     refused: list[JsonValue] = [assets[n].as_json() for n in range(len(assets)) if n not in good]
     return outputs(good) | ({REFUSED_MEDIA: refused} if refused else {}), ()
 

@@ -123,7 +123,7 @@ class Wanted:
     def refuses(self, fault: Fault) -> bool:
         return self.quality.then != "warn" and fault.name in self.quality.refuse
 
-    def refused(self, outputs: Outputs) -> tuple[Fault, ...]:
+    def reasons_to_refuse(self, outputs: Outputs) -> tuple[Fault, ...]:
         """For which faults all media of a job are refused; none if one of them is good."""
         each = [[*filter(self.refuses, self.faults_of(one))] for one in measures_in(outputs)]
         return tuple(fault for one in each for fault in one) if all(each) else ()

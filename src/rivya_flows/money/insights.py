@@ -6,13 +6,16 @@ import csv
 import io
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 from rivya_client.printable import one_line, spreadsheet_text
 from rivya_flows.money.spending import NONE, SANDBOX
 from rivya_flows.receipt.phrases import is_sandbox
-from rivya_flows.store.outcomes import Counted
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.outcomes import Counted, Fact, outdated_runs, sum_outcomes
 
 LEAST = 5
 """A share of fewer says nothing, and is left out."""
@@ -115,6 +118,43 @@ class Insights:
             cell = "" if group == NONE else spreadsheet_text(one_line(group))
             writer.writerow([cell, *("" if one is None else one for one in values)])
         return text.getvalue()
+
+
+@contextmanager
+def read_insights(
+    store_url: str,
+    by: str,
+    *,
+    since: float | None,
+    until: float | None,
+    service: str,
+    labels: Mapping[str, str],
+    notify: Callable[[str], object],
+) -> Iterator[tuple[Insights, tuple[str, ...], Journal]]:
+    """What a store knows, as of `insights`; with the ids of the runs that cannot be read, and the open store.
+
+    Args:
+        since, until: Unix seconds.
+    """
+    with closing(Journal(store_url)) as journal:
+        unread = _update(journal, notify)
+        fact = None if by.startswith("label:") else cast("Fact", by)
+        sums = sum_outcomes(journal.engine, fact, since=since, until=until)
+        yield insights(sums, by, service=service, labels=labels), unread, journal
+
+
+def _update(journal: Journal, notify: Callable[[str], object]) -> tuple[str, ...]:
+    """Brings the outcomes of runs that were killed or answered since up to date; gives those that cannot be."""
+    if not (outdated := outdated_runs(journal.engine)):
+        return ()
+    from rivya_flows.receipt.outcomes import update_outcomes  # heavy, and seldom needed
+
+    if len(outdated) > _MANY:
+        notify(f"reading the journals of {len(outdated)} runs that have changed, once")
+    return tuple(run_id for run_id in outdated if not update_outcomes(journal, run_id))
+
+
+_MANY = 20
 
 
 def insights(

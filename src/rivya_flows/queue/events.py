@@ -281,7 +281,7 @@ class MediaRefused(PurchaseEvent):
 
 
 class MediaAccepted(PurchaseEvent):
-    """A person takes media that were refused, and the run goes on with them.
+    """A person takes media that were refused, and the run continues with them.
 
     Attributes:
         final_credits: What the job cost.

@@ -53,7 +53,7 @@ class _Outcomes:
         self._offered = set[_Name]()
         self._picked = set[_Name]()
         self._refused = set[_Name]()
-        self._open = set[_Name]()  # candidates of what nobody has decided
+        self._open = set[_Name]()  # candidates of what no one has decided
         for step, item in receipt.each():
             if "choice" in state.planned_step(step.id).kind.row:
                 self._take_earlier(step.id, state.item(step.id, item.key))
@@ -125,7 +125,7 @@ class _Outcomes:
             )
         for name in self._items:
             if name in self._offered - bought:
-                yield self._reused(name)
+                yield self._reuse_outcome(name)
         for step, item in self._receipt.each():
             yield from self._decision(step.id, item)
 
@@ -161,7 +161,7 @@ class _Outcomes:
         for space in self._state.planned_step(step).inside.values():
             yield from self._state.plan.steps_inside(space)
 
-    def _reused(self, name: _Name) -> Outcome:
+    def _reuse_outcome(self, name: _Name) -> Outcome:
         """What was offered and not bought by this run: it counts no second time as accepted."""
         item = self._items[name]
         return self._outcome(
@@ -180,9 +180,9 @@ class _Outcomes:
         planned, current = self._state.planned_step(step_id), self._state.item(step_id, item.key)
         choice = item.choice
         is_done = item.status == "completed" and not (choice and _is_of_fork(choice.by))
-        heard = [one for one in current.sent_back if one.proposed is not None]
-        heard = [one for one in heard if _is_person(one.channel)]
-        judged, agreed = len(heard), sum(not one.proposed for one in heard)
+        reviewed = [one for one in current.sent_back if one.proposed is not None]
+        reviewed = [one for one in reviewed if _is_person(one.channel)]
+        judged, agreed = len(reviewed), sum(not one.proposed for one in reviewed)
         if is_done and choice and choice.by and _is_person(choice.by.channel):
             scored = [one for one in choice.candidates if choice.judge and one.score is not None]
             judged += bool(scored)

@@ -208,14 +208,14 @@ async def _open_resume(name: str, options: ResumeOptions, caller: Caller) -> Asy
         for answer in given:  # what they let the run buy is priced before they count
             step(state, answer)
         state.rehearses = False
-        accepted = (*_accepted(before, options.accept, by),)
+        accepted = (*acceptances(before, options.accept, by),)
         for taken in accepted:
             step(state, taken)
         states = (before, state)
         yield _Resume(context, caller, options, reporter, answers, accepted, *states, resumed)
 
 
-def _accepted(state: State, names: Collection[str], by: AnsweredBy) -> Iterator[MediaAccepted]:
+def acceptances(state: State, names: Collection[str], by: AnsweredBy) -> Iterator[MediaAccepted]:
     """The newest refused media of each failed item that is named."""
     for step_id, item in state.each():
         name = label(step_id, item.key)

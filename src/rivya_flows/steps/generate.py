@@ -176,7 +176,7 @@ class Generate(Kind):
 
     def expected_media(self, request: ItemRequest, catalogue: Catalogue) -> Expected:
         model = catalogue.get(request.model or "")
-        return Expected() if model is None else _expected(model, request)
+        return Expected() if model is None else _expected_media(model, request)
 
     def takes_words(self, with_: SpecModel) -> bool:
         return isinstance(with_, GenerateWith) and with_.prompt is not None and with_.brand
@@ -200,7 +200,7 @@ _SOUND = ("sound", "generate_audio")
 """What models of films call whether there is sound. Source: the list of models."""
 
 
-def _expected(model: Model, request: ItemRequest) -> Expected:
+def _expected_media(model: Model, request: ItemRequest) -> Expected:
     """A model may take the shape of a reference where none is asked for."""
     params = request.arguments.get("params")
     sent = params if isinstance(params, Mapping) else {}
@@ -211,8 +211,8 @@ def _expected(model: Model, request: ItemRequest) -> Expected:
         aspect = int(wide) / int(high) if high else None
     switch = next(filter(None, map(model.param, _SOUND)), None)
     asked = switch is not None and sent.get(switch.key, switch.default) in (True, "true")
-    heard = any(one.media == "audio" for one in request.uploads)
-    has_sound = model.category == "audio" or (model.category == "video" and (asked or heard))
+    has_voice = any(one.media == "audio" for one in request.uploads)
+    has_sound = model.category == "audio" or (model.category == "video" and (asked or has_voice))
     return Expected(asked_seconds(model, request.arguments), aspect, has_sound)
 
 

@@ -99,7 +99,7 @@ class Counted(NamedTuple):
     counts: Mapping[str, int]
 
 
-def counted(
+def sum_outcomes(
     engine: Engine, fact: Fact | None, *, since: float | None, until: float | None
 ) -> Iterator[Counted]:
     """Sums over all runs, also removed ones; credits are those of `charges`, to the credit.

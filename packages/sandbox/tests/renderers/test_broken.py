@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from rivya_sandbox.renderers.broken import broken
+from rivya_sandbox.renderers.broken import break_medium
 from rivya_sandbox.renderers.plain import plain
 from rivya_sandbox.renderers.request import HOWS, How, Kind, RenderRequest
 
@@ -57,9 +57,9 @@ def decoded(data: bytes) -> Found:
 def both(kind: Kind, how: How) -> tuple[Found, Found]:
     """The whole medium and the broken one."""
     (whole,) = plain(request(kind))
-    changed = broken(whole, request(kind), how)
+    changed = break_medium(whole, request(kind), how)
     assert (changed.mime_type, changed.extension) == (whole.mime_type, whole.extension)
-    assert changed == broken(whole, request(kind), how)
+    assert changed == break_medium(whole, request(kind), how)
     return decoded(whole.data), decoded(changed.data)
 
 
@@ -129,7 +129,7 @@ def test_every_picture_of_a_request_keeps_its_format() -> None:
     order = RenderRequest("any", "image", "a lamp", {"output_format": "jpeg", "max_images": 2})
     for one in plain(order):
         for how in HOWS["image"]:
-            with Image.open(io.BytesIO(broken(one, order, how).data)) as picture:
+            with Image.open(io.BytesIO(break_medium(one, order, how).data)) as picture:
                 assert picture.format == "JPEG"
 
 
@@ -138,6 +138,6 @@ def test_a_film_without_sound_gets_none() -> None:
     (film,) = plain(order)
     counts: dict[str, Any] = {}
     for how in HOWS["video"]:
-        with av.open(io.BytesIO(broken(film, order, how).data), "r") as file:
+        with av.open(io.BytesIO(break_medium(film, order, how).data), "r") as file:
             counts[how] = len(file.streams.audio)
     assert counts == dict.fromkeys(HOWS["video"], 0)

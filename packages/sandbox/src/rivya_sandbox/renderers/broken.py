@@ -20,7 +20,7 @@ _GREY = 128
 _COLOURS = {"black": (16, 128, 128), "blank": (_GREY, 128, 128)}  # Y, U, V of limited range
 
 
-def broken(medium: Rendered, request: RenderRequest, how: How) -> Rendered:
+def break_medium(medium: Rendered, request: RenderRequest, how: How) -> Rendered:
     """A finished medium, broken; `how` is one of its kind in `HOWS`."""
     if request.category == "image":
         return _picture(medium.data, frame.picture_format(request), how)

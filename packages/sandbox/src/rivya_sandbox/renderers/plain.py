@@ -64,18 +64,22 @@ def _colour(request: RenderRequest, index: int = 0) -> tuple[int, int, int]:
     return red, max(green, 64), blue  # never black
 
 
-def _pixels(request: RenderRequest, size: tuple[int, int], index: int = 0) -> Frame:
-    """One colour, and a stripe of another: to a judge a plain picture, to a measurement none of one colour."""
+def _pixels(
+    request: RenderRequest, size: tuple[int, int], index: int = 0, stripe: int = 64
+) -> Frame:
+    """One colour, and a stripe of another, the width divided by `stripe`: to a judge a plain picture, to a measurement
+    none of one colour.
+    """
     width, height = size
     colour = np.array(_colour(request, index), np.uint8)
     pixels = np.full((height, width, 3), colour)
-    pixels[:, : max(1, width // 64)] = colour + np.uint8(128)  # modulo 256: lighter or darker
+    pixels[:, : max(1, width // stripe)] = colour + np.uint8(128)  # modulo 256: lighter or darker
     return pixels
 
 
 def _film(request: RenderRequest) -> Rendered:
     size = _exact_size(_ratio(request, Fraction(16, 9)), _FILM_SIDE, 2)
-    pixels, seconds = _pixels(request, size), frame.film_seconds(request)
+    pixels, seconds = _pixels(request, size, stripe=16), frame.film_seconds(request)
     turn = [planes_of(np.roll(pixels, size[0] * step // _STEPS, 1)) for step in range(_STEPS)]
     frames = islice(cycle(turn), round(seconds * _FPS))
     sound = None

@@ -159,6 +159,6 @@ def _render(order: RenderRequest, how: How | None, *, plain: bool) -> list[Rende
     media = render(order)
     if how is None:
         return media
-    from rivya_sandbox.renderers.broken import broken
+    from rivya_sandbox.renderers.broken import break_medium
 
-    return [broken(one, order, how) for one in media]
+    return [break_medium(one, order, how) for one in media]
