@@ -101,3 +101,6 @@ def test_a_result_of_an_earlier_run_is_reused_only_where_its_step_does_not_refus
     receipt = studio.started(film("{refuse: [black]}"), "run-3")
     assert [row["status"] for row in receipt["ledger"]] == ["succeeded"]
     assert (receipt["steps"][0]["status"], receipt["status"]) == ("completed", "completed")
+    why = receipt["steps"][0]["items"][0]["why"]
+    assert why["what"] == "quality"
+    assert why["text"].startswith("`quality` refuses the media of run-2 (black for 100% of its")

@@ -44,9 +44,8 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
     is_function = action.purchase.is_function
     request = run.state.item(action.step, action.key).request
     paid_model = None if request is None or is_function else request.model
-    if (
-        action.rest is not None
-    ):  # journaled before it takes a slot: other purchases wait for this intent
+    # Journaled before it takes a slot: other purchases wait for this intent.
+    if action.rest is not None:
         yield await _intent(run, action)
     await run.slots.take(action, paid_model)
     accepted = False

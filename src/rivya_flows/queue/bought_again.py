@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from rivya_client.printable import one_line
-from rivya_flows.assets import assets_in
+from rivya_flows.assets import Outputs, assets_in
 from rivya_flows.language.expressions.output_types import Unknown, has_unknown
 from rivya_flows.language.expressions.values import ExpressionError, UsesNull
 from rivya_flows.language.syntax.media_references import is_url
@@ -17,8 +17,9 @@ from rivya_flows.language.wording import an, cut, preview
 from rivya_flows.plans.names import first_of, label, short_label
 from rivya_flows.plans.plan import RunPlan, steps_in
 from rivya_flows.queue.events import Why
-from rivya_flows.queue.forks import is_made_again
-from rivya_flows.queue.items import ItemState, Phase
+from rivya_flows.queue.forks import given_by, is_made_again
+from rivya_flows.queue.items import ItemState
+from rivya_flows.queue.queue import wanted_media
 from rivya_flows.queue.state import State
 from rivya_flows.steps.request import ItemRequest, Medium
 
@@ -37,9 +38,10 @@ Sent = Callable[[ItemState], Mapping[str, Any]]
 
 
 class _Bought(NamedTuple):
-    """What a run has: the request as written, and whether a fallback gave the result."""
+    """What a run has: the request as written, what it gave, and whether that is of a fallback."""
 
     request: ItemRequest
+    outputs: Outputs
     fell_back: bool
 
 
@@ -56,9 +58,10 @@ class EarlierRun:
     @classmethod
     def of(cls, state: State) -> EarlierRun:
         bought = {
-            (step_id, item.key): _Bought(item.requests[0], item.alternative > 0)
+            (step_id, item.key): _Bought(item.requests[0], outputs, alternative > 0)
             for step_id, item in state.each()
-            if item.phase is Phase.COMPLETED and item.requests and item.requests[0].buys
+            for outputs, alternative in [given_by(item)]
+            if outputs is not None and item.requests and item.requests[0].buys
         }
         return cls(state.run_id, state.service, state.wallet, state.plan, bought)
 
@@ -128,6 +131,8 @@ def _of_equal(state: State, step_id: str, item: ItemState, before: _Bought, run_
         return "url", "it uses a medium by its URL, whose content may change"
     if state.fork and is_made_again(label(step_id, item.key), state.again):
         return "from", f"--from {state.fork.step} asks for all that depends on it"
+    if faults := wanted_media(state, step_id, request).reasons_to_refuse(before.outputs):
+        return "quality", f"`quality` refuses the media of {run_id} ({faults[0].text})"
     if before.fell_back:
         return "fallback", f"a fallback made the one of {run_id}"
     if item.asked_cache:
