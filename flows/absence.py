@@ -105,7 +105,7 @@ def _record(run_id: str, waits: RunWaits) -> None:
     """Journals it, for `rivya-flows runs`, of a run that has begun and not ended."""
     with suppress(RivyaError), closing(Journal(read_settings().store_url)) as journal:
         if journal.run(run_id) is not None:
-            append_events(journal, run_id, [waits], after=(None,))
+            append_events(journal, run_id, [waits], only_if=lambda state: state.ended is None)
 
 
 async def _tries() -> int:

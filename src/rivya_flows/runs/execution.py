@@ -318,13 +318,12 @@ def append_events(
     run_id: str,
     events: Sequence[Event],
     *,
-    after: Container[str | None] | None = None,
+    only_if: Callable[[State], bool] | None = None,
 ) -> bool:
-    """Appends events to the journal of a run that no engine executes, with `after` only if it ended so; whether it did."""
+    """Appends events to the journal of a run that no engine executes, if its state is so; whether it did."""
     with driven(journal, run_id) as fence:
-        if after is not None:
-            state = replay(entry.event for entry in journal.entries(run_id))
-            if state.ended not in after:
+        if only_if is not None:
+            if not only_if(replay(entry.event for entry in journal.entries(run_id))):
                 return False
         for event in events:
             journal.append(run_id, event, fence)
@@ -389,7 +388,7 @@ def _is_undelivered(journal: Journal, run_id: str) -> bool:
 def end_as_cancelled(journal: Journal, run_id: str, after: Container[str | None] = (None,)) -> bool:
     """Writes the cancellation of a run that no engine executes, unless it has ended otherwise; whether it did."""
     ended = RunEnded(status="cancelled", at=datetime.now(UTC))
-    return append_events(journal, run_id, [ended], after=after)
+    return append_events(journal, run_id, [ended], only_if=lambda state: state.ended in after)
 
 
 def run_folder(out: Path, name: str) -> Path:

@@ -130,7 +130,8 @@ class _Resume:
         notify(f"run {run_id}: resuming{to_buy}")
         # First of all, so that no answer is lost with an execution that does not begin.
         first: tuple[Event, ...] = (*self.accepted, *self.answers)
-        await in_thread(append_events, self.context.journal, run_id, first)
+        if not await in_thread(self._append, run_id, first):
+            raise UsageError(f"{run_id} has changed meanwhile", "look at it, then resume it again")
         for one in self.accepted:
             name = label(one.step, one.key)
             notify(f"{name}: its media are taken after all, for {credits_of(one.final_credits)}")
@@ -138,6 +139,16 @@ class _Resume:
             notify(answer_line(answer))
         options = replace(self.options, budget=budget, unpaid=unpaid)
         return await execute(self.context, run_id, options, self.caller, self.reporter)
+
+    def _append(self, run_id: str, events: Sequence[Event]) -> bool:
+        """Whether what is accepted may still be: another process may have bought it again meanwhile."""
+        names, accepted = self.options.accept, [*self.accepted]
+
+        def is_as_before(state: State) -> bool:
+            return [*acceptances(state, names, accepted[0].by)] == accepted
+
+        only_if = is_as_before if accepted else None
+        return append_events(self.context.journal, run_id, events, only_if=only_if)
 
     def _is_done(self) -> bool:
         """Whether the run is completed and has no more to do: nothing to collect, to answer or to buy again."""
