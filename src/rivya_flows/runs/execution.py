@@ -322,9 +322,8 @@ def append_events(
 ) -> bool:
     """Appends events to the journal of a run that no engine executes, if its state is so; whether it did."""
     with driven(journal, run_id) as fence:
-        if only_if is not None:
-            if not only_if(replay(entry.event for entry in journal.entries(run_id))):
-                return False
+        if only_if and not only_if(replay(entry.event for entry in journal.entries(run_id))):
+            return False
         for event in events:
             journal.append(run_id, event, fence)
         return True
