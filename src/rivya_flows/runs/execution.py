@@ -45,6 +45,7 @@ from rivya_flows.questions.reading_answers import check_answer, refuse_unfit
 from rivya_flows.queue.events import Event, PurchaseIntended, RunEnded, RunFrozen
 from rivya_flows.queue.forks import fork_of
 from rivya_flows.queue.queue import replay, step
+from rivya_flows.queue.state import State
 from rivya_flows.receipt.phrases import is_sandbox, uncollected_purchases
 from rivya_flows.receipt.report import RunReport, RunReporter
 from rivya_flows.runs.connect import connect
