@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rivya_cut.measures import Measures
-from rivya_flows.language.quality import Expected, Limits, faults
+from rivya_flows.language.quality import Expected, Limits, faults, texts_of
 
 FILM = Measures("video", 5.0, 1280, 720, black=0.0, still=0.5, blank=0.0, sound=True, silent=0.1, clipped=0.0)  # fmt: skip
 SOUND = Measures("audio", 5.0, sound=True, silent=0.1, clipped=0.0)
@@ -63,6 +63,6 @@ def test_a_fault_is_named_with_what_was_measured(medium: Measures, fault: str, t
 def test_a_limit_decides_and_of_a_black_film_it_is_only_said_that_it_is_black() -> None:
     found = changed(FILM, black=0.5, blank=0.6, still=3.0)
     assert names(found) == []
-    strict = {"frozen": "60%", "blank": "60%"}
-    assert names(found, limits=Limits.model_validate(strict)) == ["frozen", "blank"]
-    assert names(found, limits=Limits.model_validate({**strict, "black": "50%"})) == ["black"]
+    strict = Limits.model_validate({"black": "50%", "frozen": "60%", "blank": "60%"})
+    assert names(found, limits=strict) == ["black", "frozen", "blank"]
+    assert texts_of(faults(found, Expected(), strict)) == ("black for 50% of its 5.0 s",)

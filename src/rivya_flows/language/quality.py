@@ -6,7 +6,7 @@ A fault is measured, not seen: `FAULTS` says of each what it finds, and docs/ref
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
@@ -103,10 +103,15 @@ class Fault(NamedTuple):
 
 
 def faults(found: Measures, expected: Expected, limits: Limits) -> tuple[Fault, ...]:
-    """The faults of a measured medium, in the order of `FAULTS`; a black film is frozen and blank too, without a word."""
-    every = tuple(_faults(found, expected, limits))
-    is_black = any(one.name == "black" for one in every)
-    return tuple(one for one in every if not (is_black and one.name in ("frozen", "blank")))
+    """The faults of a measured medium, in the order of `FAULTS`."""
+    return tuple(_faults(found, expected, limits))
+
+
+def texts_of(found: Iterable[Fault]) -> tuple[str, ...]:
+    """Faults for people: of a black film, that it is frozen and blank too is not said."""
+    each = [*found]
+    hidden = ("frozen", "blank") if any(one.name == "black" for one in each) else ()
+    return tuple(one.text for one in each if one.name not in hidden)
 
 
 @dataclass(frozen=True)

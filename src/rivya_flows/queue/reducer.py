@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from rivya_client.catalogue.snapshot import from_wire
+from rivya_flows.language.quality import texts_of
 from rivya_flows.language.workflow import WARN_AT, Workflow
 from rivya_flows.plans.budgets import run_budget
 from rivya_flows.plans.expand import expand
@@ -232,7 +233,7 @@ def _purchase(state: State, event: events.PurchaseEvent) -> None:
             if event.status == "failed":
                 item = _job_failed(state, event, item)
         case events.MediaRefused():
-            why = "; ".join(one.text for one in event.faults)
+            why = "; ".join(texts_of(event.faults))
             item = updated_with(status="lost", error=why, outputs=event.outputs)
             item = after_media_refused(state.spec(event.step), item, why)
         case events.MediaAccepted() if bought.status == "lost" and item.phase is Phase.FAILED:

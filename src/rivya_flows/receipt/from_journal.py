@@ -10,7 +10,7 @@ from typing import Any
 from rivya_flows.assets import Asset, Outputs, as_asset, assets_in, output_assets
 from rivya_flows.estimate.estimate import Estimate, remaining
 from rivya_flows.language.canonical import canonical
-from rivya_flows.language.quality import REFUSED_MEDIA, measures_in
+from rivya_flows.language.quality import REFUSED_MEDIA, measures_in, texts_of
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.wording import cut
 from rivya_flows.plans.names import label, subject_of
@@ -228,7 +228,7 @@ def _faults(state: State, step_id: str, item: ItemState) -> tuple[str, ...]:
         return ()
     wanted = wanted_media(state, step_id, item.request)
     found = measures_in(item.outputs)
-    return tuple(fault.text for one in found for fault in wanted.faults_of(one))
+    return tuple(text for one in found for text in texts_of(wanted.faults_of(one)))
 
 
 def _refused_files(item: ItemState) -> Iterator[model.File]:

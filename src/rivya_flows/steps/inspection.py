@@ -25,7 +25,7 @@ from rivya_flows.language.expressions.output_types import (
 )
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.field_types import Count, SpecModel, Takes, Value
-from rivya_flows.language.quality import Expected, Limits, faults
+from rivya_flows.language.quality import Expected, Limits, faults, texts_of
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.wording import preview
 from rivya_flows.steps.arguments import Arguments, World
@@ -193,7 +193,7 @@ def inspection_outputs(asked: InspectWith, found: Measures, frames: Sequence[Ass
     return {
         "ok": not wrong,
         "faults": [one.name for one in wrong],
-        "reasons": [one.text for one in wrong],
+        "reasons": [*texts_of(wrong)],
         "first_frame": pictures[0] if pictures else None,
         "last_frame": pictures[-1] if pictures else None,
         "frames": pictures or None,
