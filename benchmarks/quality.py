@@ -199,11 +199,18 @@ def short(random: Random, stem: Path) -> Medium:
     return Medium(made.path, what, "short", replace(made.expected, seconds=asked))
 
 
+def _exact_size(aspect: str) -> tuple[int, int]:
+    """As models make it that do not round: about as many pixels as those of `_ASPECTS`."""
+    width, height = map(int, aspect.split(":"))
+    scale = 2 * max(1, round((64_000 / (width * height)) ** 0.5 / 2))
+    return width * scale, height * scale
+
+
 def shape(random: Random, stem: Path) -> Medium:
     one, other = map(str, random.choice([*_ASPECTS], 2, replace=False))
     width, height = map(int, other.split(":"))
     asked = Expected(aspect=width / height)
-    size = _ASPECTS[one]
+    size = _ASPECTS[one] if random.random() < 0.5 else _exact_size(one)
     what = f"{one} for {other}"
     if random.random() < 0.3:
         made = film(random, media.handheld(random, size), size, 1.5)
