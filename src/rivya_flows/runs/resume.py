@@ -131,7 +131,9 @@ class _Resume:
         # First of all, so that no answer is lost with an execution that does not begin.
         first: tuple[Event, ...] = (*self.accepted, *self.answers)
         if not await in_thread(self._append, run_id, first):
-            raise UsageError(f"{run_id} has changed since it was read", "look at it, then resume it again")
+            raise UsageError(
+                f"{run_id} has changed since it was read", "look at it, then resume it again"
+            )
         for one in self.accepted:
             name = label(one.step, one.key)
             notify(f"{name}: its media are taken after all, for {credits_of(one.final_credits)}")
