@@ -274,7 +274,10 @@ def table(results: list[Result], limits: Limits) -> Iterator[str]:
     for fault in (None, *FAULTS):
         group = [one for one in results if one.fault == fault]
         names = [{found.name for found in one.faults(limits)} for one in group]
-        hits = [fault in one if fault else bool(one) for one in names]
+        enough = (
+            {fault, "black"} if fault in ("frozen", "blank") else {fault}
+        )  # a black film is both
+        hits = [bool(one & enough) if fault else bool(one) for one in names]
         wrong = Counter(
             one.what + ("" if fault else f": {', '.join(sorted(found))}")
             for one, found, hit in zip(group, names, hits, strict=True)
