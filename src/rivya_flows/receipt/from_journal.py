@@ -196,6 +196,8 @@ def _item(
         of_kind["choice"] = choice_of(state, step_id, item, question)
     if item.pool:
         of_kind["pool"] = item.pool
+    if why := next((one.why for one in item.purchases if one.why), None):
+        of_kind["why"] = why
     began_at, ended_at = history.span(state, step_id, item)
     return model.Item(
         key=item.key,
@@ -205,7 +207,6 @@ def _item(
         credits=item.credits,
         saved=item.saved,
         taken_from=item.taken_from,
-        why=next((one.why for one in item.purchases if one.why), None),
         model=item.request.model if item.request else None,
         prompt=_text(arguments.get("prompt") or arguments.get("message")),
         params=_map(arguments.get("params")),

@@ -350,7 +350,7 @@ class Item(SparsePart):
     taken_from: str | None
     """The forked run that its outputs were taken from."""
     why: Why | None = None
-    """Why it was bought although an earlier run of the same spec has one; left out where none has, and of what cost nothing."""
+    """Why it was bought although an earlier run of the same spec has one; left out where it is not known."""
     model: str | None
     """Null for a step without one."""
     prompt: str | None
