@@ -42,8 +42,8 @@ from rivya_flows.store.tables import RESULTS, insert_missing
 if TYPE_CHECKING:
     from rivya_flows.engine.run import Run
 
-_MOST_LISTED = 50
-"""Runs of a spec among which the one to compare with is looked for."""
+_MOST_LISTED, _MOST_ENTRIES = 50, 20_000
+"""Runs of a spec among which the one to compare with is looked for, and entries of its journal: more take seconds to read."""
 
 YOUNG = timedelta(days=1)
 """Media younger than this are never deleted: a running run may not have named them yet."""
@@ -122,7 +122,9 @@ class Reuse:
         ]
         completed = (one for one in runs if one.status == "completed")
         found = next(completed, None) or next((one for one in runs if one.spent), None)
-        return found.row.run_id if found else None
+        if found is None or self._journal.length(found.row.run_id) > _MOST_ENTRIES:
+            return None
+        return found.row.run_id
 
     def _of(self, run_id: str) -> dict[str, Finished]:
         with self._reading:  # all items of a fork ask at once

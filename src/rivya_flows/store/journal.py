@@ -201,6 +201,11 @@ class Journal:
         self._writer.submit(entries)
         return entries.written
 
+    def length(self, run_id: str) -> int:
+        """The number of entries of a run."""
+        [(last,)] = rows(self.engine, _LAST, {_RUN_ID.key: run_id})
+        return last or 0
+
     def entries(self, run_id: str, after: int = 0) -> tuple[Stamped, ...]:
         """The entries of a run behind number `after`, in order; empty if there is no such run."""
         asked = {_RUN_ID.key: run_id, "after": after}
