@@ -316,6 +316,24 @@ def test_a_composed_film_is_there_with_captions_in_the_picture_and_with_a_track(
 # --- Text of models and users ---------------------------------------------------------------------
 
 
+def test_refused_media_can_be_looked_at_and_accepted_from_the_page(store: Store) -> None:
+    still = store.draw((30, 20), "grey")
+    file = {"task_id": "task_1", "index": 0, "size_bytes": 9, "mime_type": "image/png"}
+    item = {
+        "status": "failed",
+        "code": "quality_failed",
+        "reason": "refused: 100% of its picture is of one colour; 1 credit lost",
+        "files": [file | {name: still[name] for name in ("sha256", "url")}],
+    }
+    run = run_with(status="failed", items=[item]) | {"status": "failed"}
+    page = page_of(run, store)
+    [shown] = page.sources("img")
+    assert shown.startswith("data:image/png;base64,")
+    assert "use them for nothing: rivya-flows resume run-1 --accept film" in page.text
+    warned = run_with(items=[{"model": "z-image", "faults": ["black for 90% of its 5.0 s"]}])
+    assert "black for 90% of its 5.0 s" in page_of(warned, store).text
+
+
 def test_no_text_of_a_receipt_becomes_markup(store: Store) -> None:
     judge = {"model": "m", "least": 6, "criteria": ["sharp"]}
     earlier = [{"round": 0, "key": "old", "sha256": None, "text": "old"}]

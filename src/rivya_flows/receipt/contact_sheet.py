@@ -162,9 +162,10 @@ def _questions(
 
 
 def _media_of(item: Item, embedder: Embedder) -> tuple[list[SheetMedium], Rendering | None]:
-    """The media of an item, which are in the rendering if it has formats."""
+    """The media of an item, which are in the rendering if it has formats, then those that were refused."""
     rendering = embedder.rendering(item)
-    return [] if rendering else embedder.of_item(item.assets), rendering
+    given = [] if rendering else embedder.of_item(item.assets)
+    return [*given, *embedder.refused_media(item.files)], rendering
 
 
 def _is_trouble(item: Item) -> bool:

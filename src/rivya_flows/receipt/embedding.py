@@ -21,7 +21,7 @@ from rivya_flows.assets import Asset, as_asset
 from rivya_flows.media.bounds import MAX_POSTERS
 from rivya_flows.media.decoding import draw_poster
 from rivya_flows.plans.names import label
-from rivya_flows.receipt.model import Item, Receipt, Step, Upload
+from rivya_flows.receipt.model import File, Item, Receipt, Step, Upload
 from rivya_flows.steps.connections import Include
 
 Items = Sequence[tuple[Step, Item]]
@@ -256,6 +256,16 @@ class Embedder:
                 asset = Asset(kind=kind, url=one.url, duration_seconds=seconds, sha256="")
                 name = _web_link(one.url) or str(len(self._places))
                 found.append(self._place(name, asset))
+        return found
+
+    def refused_media(self, files: Iterable[File]) -> list[SheetMedium]:
+        """The media among them; a server gives only what items made."""
+        found = []
+        for one in () if self._served else files:
+            name = (one.mime_type or "").partition("/")[0]
+            if kind := next((known for known in _KINDS if known == name), None):
+                asset = Asset(kind=kind, mime_type=one.mime_type, sha256=one.sha256, url=one.url)
+                found.append(self._place(one.sha256, asset))
         return found
 
     def rendering(self, item: Item) -> Rendering | None:
