@@ -103,13 +103,14 @@ def _print(found: Insights) -> None:
         )
         show("")
         print_table(
-            [name, ">ended", ">failed", ">lost", ">judged", ">agreed"],
+            [name, ">ended", ">failed", ">lost", ">credits lost", ">judged", ">agreed"],
             [
                 [
                     group,
                     str(one.ended or ""),
                     _share(one.failed),
                     _share(one.lost),
+                    str(one.credits_lost or ""),
                     str(one.judged or ""),
                     _share(one.agreed),
                 ]
@@ -119,7 +120,8 @@ def _print(found: Insights) -> None:
         )
         show("")
     total = found.total
-    each = "" if total.each is None else f", {total.each:g} for one that was accepted"
+    lost = f", {total.credits_lost} of them lost" if total.credits_lost else ""
+    each = lost + ("" if total.each is None else f", {total.each:g} for one that was accepted")
     spent = f"{credits_of(total.credits)} for {count_noun(total.purchases, 'purchase')}"
     show(f"total: {spent} at {place_name(found.service)}{each}")
     for name, credits in found.elsewhere.items():

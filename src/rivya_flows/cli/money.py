@@ -141,7 +141,7 @@ def _print(found: SpendReport) -> None:
 def _sum_text(found: Sum) -> str:
     """``21 credits for 9 purchases, 1 of them open (2 credits)``."""
     left = f", {found.open} of them open ({credits_of(found.held)})" if found.open else ""
-    lost = f", {credits_of(found.lost)} of them lost to refused media" if found.lost else ""
+    lost = f", {found.lost} of them lost to refused media" if found.lost else ""
     return f"{credits_of(found.credits)} for {count_noun(found.purchases, 'purchase')}{left}{lost}"
 
 
