@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 
@@ -149,6 +150,40 @@ def test_what_is_left_out_of_a_large_or_long_film_changes_no_length(
     for bound in ("_MANY_PIXELS_A_SECOND", "_MANY_PIXELS"):
         monkeypatch.setattr(measuring, bound, 0)
         assert measure(path).seconds == pytest.approx(2, abs=0.01)
+
+
+def test_a_long_film_with_few_key_frames_is_not_judged_by_these_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "_MANY_PIXELS", 0)
+    found = measure(filmed(tmp_path, lambda at: lit(ROOM, 5 * at) if at else black_of(SIZE)))
+    assert found.black == pytest.approx(0, abs=0.1)
+    assert found.still == pytest.approx(0, abs=0.5)
+
+
+def test_an_animated_image_that_begins_in_one_colour_is_not_blank(tmp_path: Path) -> None:
+    white = Image.new("RGB", SIZE, "white")
+    white.save(tmp_path / "a.gif", save_all=True, append_images=[white, ROOM], duration=100)
+    assert measure(tmp_path / "a.gif").blank == 0
+
+
+def test_what_a_film_lasts_longer_than_its_sound_is_silent(tmp_path: Path) -> None:
+    found = measure(film(tmp_path / "a.mp4", seconds=4, sound=0.1, heard=1))
+    assert found.silent == pytest.approx(0.75, abs=0.05)
+
+
+def test_a_sample_that_is_no_number_silences_nothing_after_it(tmp_path: Path) -> None:
+    path, rate = tmp_path / "a.wav", 48_000
+    values = array("f", (math.sin(at / 20) / 3 for at in range(rate)))
+    values[100] = math.nan
+    with av.open(str(path), "w") as container:
+        audio = container.add_stream("pcm_f32le", rate=rate, layout="mono")
+        frame = av.AudioFrame(format="flt", layout="mono", samples=rate)
+        frame.planes[0].update(values.tobytes())
+        frame.sample_rate = rate
+        for packet in [*audio.encode(frame), *audio.encode(None)]:
+            container.mux(packet)
+    assert measure(path).silent == 0
 
 
 def test_what_cannot_be_decoded_is_an_error(tmp_path: Path) -> None:

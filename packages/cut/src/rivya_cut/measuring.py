@@ -21,8 +21,9 @@ from PIL import Image, ImageChops, ImageStat
 
 from rivya_client.errors import MediaError
 from rivya_cut.bounds import MAX_PACKETS, beyond
+from rivya_cut.graphs import Step
 from rivya_cut.measures import Measures
-from rivya_cut.reading import decode_all, keeps_alpha, open_media, picture_stream, probe, upright
+from rivya_cut.reading import decode_all, keeps_alpha, open_media, picture_stream, pictures, probe
 from rivya_cut.rendering.planes import view
 from rivya_cut.results import Probe
 from rivya_cut.sound import METER, apply_filters, samples
@@ -32,6 +33,7 @@ _STEP = 0.08  # seconds between two looks at a film
 # Beyond these, frames that no other needs are not decoded, and then only those that need no other.
 _MANY_PIXELS_A_SECOND = 1920 * 1080 * 60
 _MANY_PIXELS = 120 * _MANY_PIXELS_A_SECOND
+_KEYS = 16  # evenly spaced frames that need no other say enough of a film, but not fewer
 
 # All but the shares are of 255.
 _BLACK, _SPECKS = 20, 0.001  # no brighter is a black picture, but for this share of its pixels
@@ -45,6 +47,7 @@ _SILENT_LUFS = -60.0  # of 0.4 s; nothing is heard below
 _FULL = 116  # of 128: within 1 dB of full scale
 _UNFILLED = 3  # windows, before there are 0.4 s
 _NO_LUFS = -70.0  # the gate of the meter
+_NUMBERS: Step = ("aformat", "sample_fmts=s16")  # the meter hears nothing after a NaN
 
 Planes = Sequence[Image.Image]
 """Luma, two of colour, and opacity where parts may be transparent; each from 0 to 255."""
@@ -54,14 +57,13 @@ def measure(path: Path) -> Measures:
     """Measures an untrusted medium by its bytes; MediaError if it cannot be decoded, or exceeds a bound."""
     found = probe(path)
     if found.kind == "image":
-        image = upright(path, _SIDE)
-        image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
-        opacity = [image.getchannel("A")] if image.mode == "RGBA" else []
-        blank = float(_is_blank([*image.convert("RGB").convert("YCbCr").split(), *opacity]))
+        blank = float(all(map(_is_blank_image, pictures(path, _SIDE))))
         return Measures("image", width=found.width, height=found.height, blank=blank)
     sound = _hear(path) if found.has_audio else _Sound()
     seen = _watch(path, found) if found.kind == "video" else None
-    seconds = sound.seconds if seen is None else seen.seconds
+    seconds, silent = sound.seconds if seen is None else seen.seconds, sound.silent
+    if silent is not None and sound.seconds < seconds:  # the picture continues without it
+        silent = 1 - (1 - silent) * sound.seconds / seconds
     if not seconds:
         raise MediaError(f"{path}: broken or cut short", "download or make it again")
     return Measures(
@@ -73,11 +75,17 @@ def measure(path: Path) -> Measures:
         still=None if seen is None else seen.still,
         blank=None if seen is None else seen.blank / seconds,
         sound=found.has_audio,
-        silent=sound.silent,
+        silent=silent,
         clipped=sound.clipped,
         loudness=sound.loudness,
         peak=sound.peak,
     )
+
+
+def _is_blank_image(image: Image.Image) -> bool:
+    image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
+    opacity = [image.getchannel("A")] if image.mode == "RGBA" else []
+    return _is_blank([*image.convert("RGB").convert("YCbCr").split(), *opacity])
 
 
 @dataclass
@@ -112,7 +120,7 @@ def _looks(path: Path, found: Probe) -> Iterator[tuple[float, Planes]]:
     with open_media(path) as container:
         stream = picture_stream(container)
         assert stream is not None  # so probed
-        leaves_out = _leave_out(stream, found)
+        leaves_out = _leave_out(path, stream, found)
         looked: tuple[float, Planes] | None = None
         end = 0.0
         for count, frame in enumerate(decode_all(container, stream)):
@@ -130,17 +138,30 @@ def _looks(path: Path, found: Probe) -> Iterator[tuple[float, Planes]]:
             yield max(end - looked[0], 0.0), looked[1]
 
 
-def _leave_out(stream: VideoStream, found: Probe) -> bool:
+def _leave_out(path: Path, stream: VideoStream, found: Probe) -> bool:
     """Decodes no more of a large or long film than it takes; whether that leaves anything out."""
-    context = stream.codec_context
+    context, seconds = stream.codec_context, found.duration_seconds or 0.0
     pace = context.width * context.height * float(stream.average_rate or 24)
-    if pace * (found.duration_seconds or 0.0) > _MANY_PIXELS:
+    is_long = pace * seconds > _MANY_PIXELS
+    if is_long and _longest_gap(path, seconds) <= seconds / _KEYS:
         context.skip_frame = "NONKEY"
-    elif pace > _MANY_PIXELS_A_SECOND:
+    elif is_long or pace > _MANY_PIXELS_A_SECOND:
         context.skip_frame = "NONREF"
     else:
         return False
     return True
+
+
+def _longest_gap(path: Path, seconds: float) -> float:
+    """The longest time in a film without a frame that needs no other."""
+    with open_media(path) as container:
+        keys = sorted(
+            float(packet.pts * packet.time_base)
+            for packet in container.demux(picture_stream(container))
+            if packet.is_keyframe and packet.pts is not None
+        )
+    ends = [*keys[1:], keys[0] + seconds] if keys else [seconds]
+    return max(end - at for at, end in zip(keys or [0.0], ends, strict=True))
 
 
 def _duration(frame: VideoFrame, stream: VideoStream) -> float:
@@ -216,7 +237,7 @@ class _Sound:
 def _hear(path: Path) -> _Sound:
     levels, loudness = _Levels(), _NO_LUFS
     windows: list[float] = []
-    for frame in apply_filters(samples(path, levels.add), *METER):
+    for frame in apply_filters(samples(path, levels.add), _NUMBERS, *METER):
         if (level := frame.metadata.get("lavfi.r128.M")) is not None:
             windows.append(float(level))
             loudness = float(frame.metadata.get("lavfi.r128.I", loudness))

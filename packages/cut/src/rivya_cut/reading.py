@@ -6,6 +6,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -14,7 +15,7 @@ from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from rivya_client.errors import MediaError
 from rivya_client.mime_types import HEAD_BYTES, mime_type_of_head, suffix_of
@@ -43,6 +44,7 @@ _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 # Pillow only warns of an image up to twice its limit; make that an error.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
+_MAX_PICTURES = 32  # of an animated image
 _POSTER_QUALITY = 82
 _POSTER_POSITION = 0.4  # of the length: past a fade from black, mostly the heart of a short film
 
@@ -132,14 +134,20 @@ def upright(path: Path, side: int | None = None) -> Image.Image:
 
     It may be decoded at about `side` pixels; None: in full.
     """
+    return next(pictures(path, side))
+
+
+def pictures(path: Path, side: int | None = None) -> Iterator[Image.Image]:
+    """An image as `upright`, then up to `_MAX_PICTURES` of those that follow where it is animated."""
     mime_type = _mime_type(path)
     if not mime_type.startswith("image/"):
         raise MediaError(f"{path}: not an image", "give jpeg, png, webp or gif")
     with _image(path, mime_type) as opened:
         if side is not None:
             opened.draft("RGB", (side, side))
-        image = ImageOps.exif_transpose(opened)
-        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+        for one in islice(ImageSequence.Iterator(opened), _MAX_PICTURES):
+            image = ImageOps.exif_transpose(one)
+            yield image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 @contextmanager

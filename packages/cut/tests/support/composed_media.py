@@ -50,8 +50,9 @@ def film(
     size: tuple[int, int] = (96, 64),
     rate: int | Fraction = 12,
     sound: float | None = None,
+    heard: float | None = None,
 ) -> Path:
-    """A film that goes from black to white; `sound` is the amplitude of its own tone."""
+    """A film that goes from black to white; `sound` is the amplitude of its own tone, `heard` its seconds."""
     count = round(seconds * rate)
     greys = [round(255 * index / max(1, count - 1)) for index in range(count)]
     images = [Image.new("RGB", size, (grey, grey, grey)) for grey in greys]
@@ -61,7 +62,7 @@ def film(
         video = container.add_stream("libx264", rate=rate, options={"crf": "12"})
         audio = container.add_stream("aac", rate=RATE, layout="mono")
         _show(container, video, images, rate)
-        for block in tone_blocks(seconds, sound, 220):
+        for block in tone_blocks(heard or seconds, sound, 220):
             container.mux(audio.encode(block))
         container.mux(audio.encode(None))
     return path
