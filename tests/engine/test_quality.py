@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rivya_flows.engine.run import RunOptions
+from rivya_flows.language.quality import NOT_MEASURED
+from rivya_flows.media.bounds import LIMITS
 from rivya_flows.money.spending import spending
 from rivya_flows.queue.events import AnsweredBy, MediaAccepted
 from rivya_flows.runs.execution import append_events
@@ -104,3 +108,12 @@ def test_a_result_of_an_earlier_run_is_reused_only_where_its_step_does_not_refus
     why = receipt["steps"][0]["items"][0]["why"]
     assert why["what"] == "quality"
     assert why["text"].startswith("`quality` refuses the media of run-2 (black for 100% of its")
+
+
+def test_what_could_not_be_measured_is_used_with_a_warning(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LIMITS, "measure", replace(LIMITS["measure"], seconds=1e-6))
+    receipt = studio.started(film("{refuse: [black]}"))
+    assert (receipt["status"], receipt["credits"]["lost"]) == ("completed", 0)
+    assert receipt["steps"][0]["items"][0]["faults"] == [NOT_MEASURED]

@@ -23,7 +23,9 @@ OnFault = Literal["fail", "warn", "regenerate", "fallback"]
 
 
 def _share(value: Any) -> float:
-    found = re.fullmatch(r"(\d{1,3}(?:\.\d{1,3})?) ?%", value) if isinstance(value, str) else None
+    found = (
+        re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,3})?) ?%", value) if isinstance(value, str) else None
+    )
     if found is None or not 0 < float(found[1]) <= 100:
         raise ValueError(f"{preview(value)} is no share; write it in percent, such as 80%")
     return float(found[1]) / 100
@@ -133,6 +135,9 @@ class Wanted:
         each = [[*filter(self.refuses, self.faults_of(one))] for one in measures_in(outputs)]
         return tuple(fault for one in each for fault in one) if all(each) else ()
 
+
+NOT_MEASURED = "its quality is not known: it could not be measured"
+"""Of a medium without measures, which is not refused."""
 
 MEASURES = "measures"
 """The output that has the measures of each of `assets`; specs cannot name it."""

@@ -10,7 +10,7 @@ from typing import Any
 from rivya_flows.assets import Asset, Outputs, as_asset, assets_in, output_assets
 from rivya_flows.estimate.estimate import Estimate, remaining
 from rivya_flows.language.canonical import canonical
-from rivya_flows.language.quality import REFUSED_MEDIA, measures_in, texts_of
+from rivya_flows.language.quality import NOT_MEASURED, REFUSED_MEDIA, measures_in, texts_of
 from rivya_flows.language.syntax import source, tree
 from rivya_flows.language.wording import cut
 from rivya_flows.plans.names import label, subject_of
@@ -224,12 +224,16 @@ def _item(
 
 
 def _faults(state: State, step_id: str, item: ItemState) -> tuple[str, ...]:
-    """The faults of the media that an item gave."""
+    """The faults of the media that an item gave, and which of them are not known."""
     if item.request is None or item.outputs is None:
         return ()
     wanted = wanted_media(state, step_id, item.request)
     found = measures_in(item.outputs)
-    return tuple(text for one in found for text in texts_of(wanted.faults_of(one)))
+    return tuple(
+        text
+        for one in found
+        for text in ((NOT_MEASURED,) if one is None else texts_of(wanted.faults_of(one)))
+    )
 
 
 def _refused_files(item: ItemState) -> Iterator[model.File]:
