@@ -270,6 +270,26 @@ def test_a_file_of_git_lfs_is_taken_from_what_was_fetched(call: Terminal, tmp_pa
     assert rows(call("plan", "specs", "--against", "HEAD").out)["specs/one.yaml"] == ["1", "1"]
 
 
+def test_many_pointers_to_one_file_of_git_lfs_do_not_fill_the_disk(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(one=stills(1))
+    photo = bytes(1000)
+    name = hashlib.sha256(photo).hexdigest()
+    for number in range(9):
+        Path(f"specs/{number}.png").write_text(
+            f"version https://git-lfs.github.com/spec/v1\noid sha256:{name}\nsize 1000\n"
+        )
+    kept = tmp_path / ".git" / "lfs" / "objects" / name[:2] / name[2:4] / name
+    committed(tmp_path)
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(photo)
+    monkeypatch.setattr(revisions, "MAX_BYTES", 5000)
+    found = revisions.find_revision("HEAD", tmp_path)
+    missing = revisions.write_folder(found, tmp_path / "specs", tmp_path / "had")
+    assert 5 <= len(missing) < 9
+
+
 def test_nothing_of_a_repository_is_executed_and_no_link_is_followed(
     call: Terminal, tmp_path: Path
 ) -> None:

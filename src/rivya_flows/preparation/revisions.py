@@ -72,9 +72,11 @@ def write_folder(revision: Revision, folder: Path, target: Path) -> list[str]:
         raise UsageError(message, "have a folder for specs and what they name alone")
     with explain_os_error(target, "free disk space, then try again"):
         target.mkdir(parents=True)
+        left = MAX_BYTES - sum(size for _, size, _ in files)
         for path, content in _contents(root, files):
             pointer = _POINTER.match(content)
-            found = _lfs_content(root, pointer[1].decode()) if pointer else content
+            found = _lfs_content(root, pointer[1].decode(), left) if pointer else content
+            left -= len(found or b"") if pointer else 0  # many may lead to the same
             if found is None:
                 unfetched.append(path)
                 continue
@@ -106,11 +108,11 @@ def _contents(root: Path, files: list[tuple[str, int, str]]) -> Iterator[tuple[s
         yield path, answer[at - size - 1 : at - 1]
 
 
-def _lfs_content(root: Path, hash_: str) -> bytes | None:
-    """What Git LFS has of a file; None if it has not fetched it."""
+def _lfs_content(root: Path, hash_: str, most: int) -> bytes | None:
+    """What Git LFS has of a file; None if it has not fetched it, or has more than `most` bytes."""
     common = _text(_call(root, "rev-parse", "--git-common-dir").stdout)
     path = root / common / "lfs" / "objects" / hash_[:2] / hash_[2:4] / hash_
-    return path.read_bytes() if path.is_file() and path.stat().st_size <= MAX_BYTES else None
+    return path.read_bytes() if path.is_file() and path.stat().st_size <= most else None
 
 
 def _call(folder: Path, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
