@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from rivya_flows.money.spending import spending
 from rivya_flows.queue.events import AnsweredBy, MediaAccepted
 from rivya_flows.runs.execution import append_events
 from rivya_flows.store.charges import charges
+from support.composed_media import tone
 from support.engine_runs import Bomb, Studio, codes
 
 FILM = """
@@ -117,3 +119,14 @@ def test_what_could_not_be_measured_is_used_with_a_warning(
     receipt = studio.started(film("{refuse: [black]}"))
     assert (receipt["status"], receipt["credits"]["lost"]) == ("completed", 0)
     assert receipt["steps"][0]["items"][0]["faults"] == [NOT_MEASURED]
+
+
+def test_a_sound_where_a_film_was_asked_for_is_refused(studio: Studio, tmp_path: Path) -> None:
+    studio.order('on: "GET /media/results/*", do: status, status: 404')
+    studio.started(film("{then: fail}"))
+    studio.order()
+    [result] = studio.results()
+    result.write_bytes(tone(tmp_path / "a.wav").read_bytes())
+    receipt = studio.executed()
+    assert codes(receipt)[0] == "quality_failed"
+    assert "is a sound, and a film was asked for" in receipt["steps"][0]["items"][0]["reason"]

@@ -90,11 +90,13 @@ class Expected:
         seconds: How long the medium lasts.
         aspect: Width by height.
         sound: Whether it must be heard.
+        media: What it is: a film with sound is good for a sound too.
     """
 
     seconds: float | None = None
     aspect: float | None = None
     sound: bool = False
+    media: str | None = None
 
 
 class Fault(NamedTuple):
@@ -102,6 +104,9 @@ class Fault(NamedTuple):
 
     name: FaultName
     text: str
+
+
+_NAMES: dict[str, str] = {"image": "a picture", "video": "a film", "audio": "a sound"}
 
 
 def faults(found: Measures, expected: Expected, limits: Limits) -> tuple[Fault, ...]:
@@ -168,7 +173,10 @@ def _faults(found: Measures, expected: Expected, limits: Limits) -> Iterator[Fau
         yield Fault("clipped", f"{found.clipped:.1%} of its sound is within 1 dB of full scale")
     if expected.seconds and found.seconds and seconds < expected.seconds * (1 - limits.short):
         yield Fault("short", f"{seconds:.1f} s long, and {expected.seconds:g} s were asked for")
-    if expected.aspect and found.width and found.height:
+    asked = expected.media
+    if asked in _NAMES and asked != found.media and not (asked == "audio" and found.sound):
+        yield Fault("shape", f"is {_NAMES[found.media]}, and {_NAMES[asked]} was asked for")
+    elif expected.aspect and found.width and found.height:
         aspect = found.width / found.height
         if max(aspect / expected.aspect, expected.aspect / aspect) - 1 >= limits.shape:
             size = f"{found.width}x{found.height}"

@@ -213,7 +213,7 @@ def _expected_media(model: Model, request: ItemRequest) -> Expected:
     asked = switch is not None and sent.get(switch.key, switch.default) in (True, "true")
     has_voice = any(one.media == "audio" for one in request.uploads)
     has_sound = model.category == "audio" or (model.category == "video" and (asked or has_voice))
-    return Expected(asked_seconds(model, request.arguments), aspect, has_sound)
+    return Expected(asked_seconds(model, request.arguments), aspect, has_sound, model.makes)
 
 
 def _arguments_of_a_request(given: Mapping[str, Any]) -> dict[str, Any]:
