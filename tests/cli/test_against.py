@@ -348,6 +348,14 @@ def test_no_text_of_a_stranger_is_markup_in_a_comment(call: Terminal, tmp_path: 
     assert cells == {5}
 
 
+def test_a_comment_says_that_nothing_changes(call: Terminal, tmp_path: Path) -> None:
+    write(one=stills(1), two=stills(1))
+    committed(tmp_path)
+    said = call("plan", "specs", "--against", "HEAD", "--format", "markdown").out
+    assert "\n**No price of 2 specs changes** since `HEAD` (" in said
+    assert "\n\n\n" not in said
+
+
 def test_a_comment_has_a_bound_and_is_the_same_for_the_same_change(
     call: Terminal, tmp_path: Path
 ) -> None:

@@ -201,6 +201,21 @@ def test_a_plan_of_a_resume_says_what_is_kept_and_bought_and_changes_nothing(
     assert (call("store", "export", "run-2").out, bought(shared_sandbox)) == (before, jobs)
 
 
+def test_a_wrong_name_of_refused_media_says_why(call: Terminal, shared_sandbox: Sandbox) -> None:
+    order(shared_sandbox, "on: generation, do: broken, how: blank, prompt: warm, times: 1")
+    finish(shared_sandbox, SPEC.replace("other: {", "other: {quality: {}, "), "run-2")
+    order(shared_sandbox)
+    said = call("resume", "run-2", "--accept", "still", "--plan")
+    assert said.err.endswith(
+        "error: --accept: 'still' has no refused media\nhint: there are: *, other\n"
+    )
+    said = call("resume", "run-2", "--accept", "othr", "--plan")
+    assert "error: --accept: the run has no 'othr'\nhint: did you mean 'other'?" in said.err
+    said = call("resume", "run-2", "--accept", "other", "--regenerate", "other", "--plan")
+    assert (said.code, "--accept and --regenerate both name 'other'" in said.err) == (2, True)
+    assert call("resume", "run-2", "--accept", "other", "--plan").out.endswith("buys nothing\n")
+
+
 def test_a_fork_that_cannot_be_is_refused(call: Terminal) -> None:
     for arguments, words in (
         ("run-9", "there is no run 'run-9' in the store"),

@@ -88,6 +88,12 @@ def test_what_continues_a_run_follows_from_its_failures(
     assert str(continuation(parsed(ended(*codes, **facts)))) == words
 
 
+def test_of_many_refused_media_a_few_are_not_named_as_if_they_were_all() -> None:
+    few, many = (continuation(parsed(ended(*["quality_failed"] * n))).more for n in (3, 4))
+    assert few.count(" --accept film") == 3
+    assert many.endswith("rivya-flows resume run-1 --accept STEP")
+
+
 def test_a_failed_job_is_bought_again_and_a_refused_one_beside_it_is_not() -> None:
     many = continuation(parsed(ended("content_refused", *["job_failed"] * 4)))
     assert many.command.count("--regenerate") == 4, "each of those that may succeed"

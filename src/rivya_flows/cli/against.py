@@ -91,13 +91,17 @@ def comment(found: Comparison) -> Iterator[str]:
     total = count_noun(len(found.specs), "spec")
     since = _name(found.against) + (f" ({found.commit[:8]})" if found.commit else "")
     yield MARKER
-    yield f"**The price of {len(changed) or 'none'} of {total} changes** since {since}."
+    if changed:
+        yield f"**The price of {len(changed)} of {total} changes** since {since}."
+    else:
+        yield f"**No price of {total} changes** since {since}."
     listed = [one for one in found.specs if one in changed or one.refusals]
     if listed:
         rows = [[_name(one.file), *_cells(one.prices), _difference(one)] for one in listed]
         yield from _table(["spec", "credits before", "now", "change"], rows)
     remarks = [(one.file, line) for one in listed for line in _remarks(one)]
-    yield from ("", *(f"- {_name(file)}: {_plain(line)}" for file, line in remarks))
+    if remarks:
+        yield from ("", *(f"- {_name(file)}: {_plain(line)}" for file, line in remarks))
     steps: list[Sequence[object]] = []
     for one in listed:
         of = _name(one.file)

@@ -411,10 +411,9 @@ def drift_check(
     found = [one for name, one in seen.items() if versions.get(name) == one.version]
     hint = "`rivya-flows check --deployed` says more, as of now"
     if drifted := [one for one in found if one.status != "ok"]:
-        broken = [one for one in drifted if one.status == "broken"]
-        first, more = (broken or drifted)[0], len(drifted) - 1
-        rest = f"; and {more} more" if more else ""
-        return (problem if broken else warning)(f"{first.deployment}: {first.sentence}{rest}", hint)
+        drifted.sort(key=lambda one: (one.status != "broken", one.deployment))
+        text = "; ".join(f"{one.deployment}: {one.sentence}" for one in drifted)
+        return (problem if drifted[0].status == "broken" else warning)(text, hint)
     if (last := max((one.at for one in seen.values()), default=None)) is None:
         return ok("not checked yet; a worker does so once a day")
     if now - last > 2 * every.total_seconds():

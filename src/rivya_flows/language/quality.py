@@ -27,8 +27,16 @@ def _share(value: Any) -> float:
         re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,3})?) ?%", value) if isinstance(value, str) else None
     )
     if found is None or not 0 < float(found[1]) <= 100:
-        raise ValueError(f"{preview(value)} is no share; write it in percent, such as 80%")
+        raise ValueError(f"{preview(value)} is no share; {_share_hint(value)}")
     return float(found[1]) / 100
+
+
+def _share_hint(value: Any) -> str:
+    """What to write instead; 1 may mean either percent or the whole."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value == 1:
+        return "write it in percent, above 0% and at most 100%, such as 80%"
+    percent = 100 * value if value < 1 else value
+    return f"write {_percent(percent / 100)}" if 0 < percent <= 100 else _share_hint(None)
 
 
 def _percent(share: float) -> str:
@@ -39,6 +47,11 @@ Share = Annotated[
     float, BeforeValidator(_share, json_schema_input_type=str), PlainSerializer(_percent)
 ]
 """A part of a whole, above 0 and at most 1; written in percent."""
+
+
+def _as_written(percent: str) -> Any:
+    """A default that the reference and the JSON Schema show in percent."""
+    return Field(percent, validate_default=True)
 
 
 class Limits(SpecModel):
@@ -54,13 +67,13 @@ class Limits(SpecModel):
         blank: Of the pictures of a film, or of a still: how much of the picture is of one colour.
     """
 
-    black: Share = 0.8
-    frozen: Share = 0.75
-    silent: Share = 0.9
-    clipped: Share = 0.04
-    short: Share = 0.1
-    shape: Share = 0.05
-    blank: Share = 0.9
+    black: Share = _as_written("80%")
+    frozen: Share = _as_written("75%")
+    silent: Share = _as_written("90%")
+    clipped: Share = _as_written("4%")
+    short: Share = _as_written("10%")
+    shape: Share = _as_written("5%")
+    blank: Share = _as_written("90%")
 
 
 class Quality(SpecModel):

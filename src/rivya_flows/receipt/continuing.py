@@ -147,7 +147,8 @@ def continuation(receipt: Receipt) -> Continuation:
         options = "".join(f" --regenerate {shlex.quote(name)}" for name in lost[:_FEW])
         more = f"; where results are gone for good, buy them again: {command}{options}"
     if faulty := _items_with(receipt, {"quality_failed"}):
-        options = "".join(f" --accept {shlex.quote(name)}" for name in faulty[:_FEW])
+        named = faulty if len(faulty) <= _FEW else ["STEP"]
+        options = "".join(f" --accept {shlex.quote(name)}" for name in named)
         more += f"; where a person finds the media good, use them for nothing: {resume}{options}"
     if refused:
         name, *rest = _items_with(receipt, refused)

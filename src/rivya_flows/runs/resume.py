@@ -136,7 +136,8 @@ class _Resume:
             )
         for one in self.accepted:
             name = label(one.step, one.key)
-            notify(f"{name}: its media are taken after all, for {credits_of(one.final_credits)}")
+            paid = credits_of(one.final_credits)
+            notify(f"{name}: its refused media are used after all; {paid} paid, nothing is bought")
         for answer in self.answers:
             notify(answer_line(answer))
         options = replace(self.options, budget=budget, unpaid=unpaid)
@@ -271,7 +272,12 @@ def _check_names(state: State, options: ResumeOptions, notify: Callable[[str], o
     ):
         if wrong := [name for name in names if name not in right]:
             hint = suggest(wrong[0], likely) or f"the run has no {without}"
+            if option != "--regenerate" and wrong[0] in known:
+                raise UsageError(f"{option}: {wrong[0]!r} has no {without}", hint)
             raise UsageError(f"{option}: the run has no {wrong[0]!r}", hint)
+    if both := {*options.accept}.intersection(options.regenerate):
+        message = f"--accept and --regenerate both name {min(both)!r}"
+        raise UsageError(message, "use its media with the one, or buy them again with the other")
     for name in options.regenerate:
         if name not in failed:  # only failed jobs are
             of = "the run" if name == "*" else name

@@ -131,7 +131,7 @@ def test_deployed_goes_with_no_spec(call: Terminal) -> None:
         (("ok",), 1, "ok", "1 of 2 are checked"),
         (("ok",), 3, "warning", "last checked 3 days ago"),
         (("dearer",), 1, "warning", "a/daily: found dearer"),
-        (("dearer", "broken"), 1, "problem", "b/daily: found broken; and 1 more"),
+        (("dearer", "broken"), 1, "problem", "b/daily: found broken; a/daily: found dearer"),
     ],
 )
 def test_doctor_says_the_worst_of_what_the_last_check_found(
