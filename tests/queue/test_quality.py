@@ -114,11 +114,24 @@ def test_the_plan_counts_one_more_purchase_of_the_same_in_its_greatest_price() -
         then: priced(film(then).start).steps[0].items[0].price for then in ("fail", "regenerate")
     }
     assert (most["fail"].min, most["regenerate"].min) == (1, 1)
-    assert most["regenerate"].max == (most["fail"].max or 0) + 1
+    assert most["regenerate"].max == (most["fail"].max or 0) + 6
+
+
+def test_the_plan_covers_a_fallback_that_is_bought_once_more() -> None:
+    fails: dict[str, Any] = {
+        "failing_models": {"z-image", "seedream-5-lite"},
+        "black_models": {"nano-banana"},
+    }
+    rehearsal = film("regenerate", **fails)
+    [item] = priced(rehearsal.start).steps[0].items
+    prices = [one.price.max or 0 for one in rehearsal.execute().item("still").requests]
+    assert bought(rehearsal.item("still")) == "0F 1F 2L 2L"
+    assert prices[0] < max(prices[1:])
+    assert item.price.max == sum(prices) + max(prices)
 
 
 def test_a_running_job_may_still_be_bought_again_if_its_media_are_refused() -> None:
-    for then, more in (("fail", 0), ("regenerate", 10), ("fallback", 9)):
+    for then, more in (("fail", 0), ("regenerate", 15), ("fallback", 9)):
         rehearsal = film(then)
         rehearsal.take_up()
         rehearsal.until(JobEnded)
@@ -135,6 +148,26 @@ def test_a_resume_buys_a_refused_medium_again_only_if_its_step_is_named() -> Non
     rehearsal.execute(regenerate=("*",))
     assert bought(rehearsal.item("still")) == "0L 0L 0S"
     assert rehearsal.ended[-1] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("options", "first", "resumed"),
+    [
+        ({"black_models": {"z-image"}}, "0L 1R 2R", "0L 1R 2R 1R 2R"),
+        ({"black_models": {"seedream-5-lite"}, "failing_models": {"z-image"}}, "0F 1L 2R", "0F 1L 2R 2R"),
+        ({"black_models": {"seedream-5-lite"}}, "0R 1L 2R", "0R 1L 2R 0R 2R"),
+    ],
+)  # fmt: skip
+def test_a_resume_after_a_refused_request_buys_no_lost_alternative_again(
+    options: dict[str, Any], first: str, resumed: str
+) -> None:
+    refusing = ALL - {*options["black_models"], *options.get("failing_models", ())}
+    rehearsal = film("fallback", refusing_models=refusing, **options).execute()
+    assert bought(rehearsal.item("still")) == first
+    spent = rehearsal.state.spent
+    rehearsal.execute()
+    assert bought(rehearsal.item("still")) == resumed
+    assert rehearsal.state.spent == spent
 
 
 def test_a_person_takes_refused_media_and_the_run_goes_on_without_buying_them_again() -> None:
