@@ -220,3 +220,49 @@ def test_no_order_and_no_crash_buys_refused_media_more_often_than_the_step_says(
     most = priced(disturbed.start).steps[0].items[0].price.max
     assert most is not None
     assert item.credits <= most
+
+
+@settings(max_examples=examples(100))
+@given(
+    seed=st.integers(0, 10**6),
+    limits=st.lists(st.integers(0, 30), min_size=2, max_size=6),
+    black=st.sampled_from([0.5, 0.9]),
+    failing=st.sampled_from([0.0, 0.4]),
+    refusing=st.sampled_from([0.0, 0.5, 0.8]),
+    regenerate=st.integers(0, 2),
+    then=st.sampled_from(["fail", "warn", "regenerate", "fallback"]),
+    accepts=st.booleans(),
+    budget=st.sampled_from([None, 1, 7]),
+)
+def test_resumes_after_refusals_pay_no_more_than_the_plan_says(
+    seed: int,
+    limits: list[int],
+    black: float,
+    failing: float,
+    refusing: float,
+    regenerate: int,
+    then: str,
+    accepts: bool,
+    budget: int | None,
+) -> None:
+    top = "" if budget is None else f"budget: {{credits: {budget}}}"
+    luck: dict[str, Any] = {"black": black, "failing": failing, "refusing": refusing, "seed": seed}
+    rehearsal, order = film(then, regenerate=regenerate, top=top, **luck), random.Random(seed)
+    most = priced(rehearsal.start).steps[0].items[0].price.max or 0
+    for limit in limits:
+        rehearsal.take_up()
+        left = priced(rehearsal.state).steps[0].items[0].price.max or 0
+        before = rehearsal.item("still").credits
+        rehearsal.run(order, limit)
+        assert rehearsal.item("still").credits <= before + left
+    item = rehearsal.execute(order).item("still")
+    assert item.credits <= most
+    if accepts and item.lost and item.phase == "failed":
+        accept(rehearsal)
+        rehearsal.execute(order).execute(order)
+        assert rehearsal.item("still").phase == "completed"
+        assert rehearsal.item("still").credits == item.credits
+    assert rehearsal.state.spent == sum(rehearsal.service.charges.values())
+    assert budget is None or rehearsal.most <= budget
+    wasted = [one.alternative for one in item.lost]
+    assert max(map(wasted.count, wasted), default=0) <= 1 + (then == "regenerate")
