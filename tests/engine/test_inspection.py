@@ -13,8 +13,10 @@ from PIL import Image
 from rivya_client.client import RivyaClient
 from rivya_flows.engine.files import keep
 from rivya_flows.engine.work import inspect_medium
+from rivya_flows.errors import MediaError
+from rivya_flows.media import decoding
 from rivya_flows.queue.actions import Work
-from rivya_flows.queue.events import FileUploaded, PurchaseIntended
+from rivya_flows.queue.events import FileUploaded, ItemCompleted, PurchaseIntended
 from rivya_flows.store.assets import AssetStore
 from support.composed_media import film_of, still, tone
 from support.engine_runs import Studio
@@ -159,3 +161,23 @@ def test_a_judge_sees_films_by_frames_that_are_uploaded_as_pictures(studio: Stud
     assert [one["pictures"] for one in listed] == [[1, 2, 3, 4], [5, 6, 7, 8], [1, 2, 3, 4]]
     assert listed[0]["seconds"][0] == 0
     assert len(listed[0]["seconds"]) == 4
+
+
+def test_a_film_without_frames_is_named_as_the_candidate_that_it_is(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = decoding.frames
+
+    async def frames(path: Path, folder: Path, count: int) -> tuple[Path, ...]:
+        films = [one for one in studio.events() if isinstance(one, ItemCompleted)]
+        [neon] = [one.outputs["asset"] for one in films if one.key == "neon"]
+        assert isinstance(neon, dict)
+        if path.name.startswith(str(neon["sha256"])):
+            raise MediaError(f"{path}: it ends in the middle")
+        return await taken(path, folder, count)
+
+    monkeypatch.setattr(decoding, "frames", frames)
+    receipt = studio.started(FILMS)
+    reason = receipt["steps"][1]["items"][0]["reason"]
+    assert reason == "candidate 'neon': no frames can be taken of it: it ends in the middle"
+    assert [row["step"] for row in receipt["ledger"]] == ["shots"] * 3

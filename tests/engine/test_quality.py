@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from rivya_flows.engine import purchases
+from rivya_flows.engine.cache import all_results, forget_result, keep_results
 from rivya_flows.engine.run import RunOptions
 from rivya_flows.language.quality import NOT_MEASURED
 from rivya_flows.media.bounds import LIMITS
@@ -130,3 +133,54 @@ def test_a_sound_where_a_film_was_asked_for_is_refused(studio: Studio, tmp_path:
     receipt = studio.executed()
     assert codes(receipt)[0] == "quality_failed"
     assert "is a sound, and a film was asked for" in receipt["steps"][0]["items"][0]["reason"]
+
+
+PAIR = """
+version: 1
+name: pair
+cache: spec
+steps:
+  pair:
+    uses: generate
+    quality: QUALITY
+    with: {model: seedream-4-0, prompt: a lamp, params: {max_images: 2}}
+"""
+
+
+def test_of_a_reused_job_the_good_media_are_used(studio: Studio) -> None:
+    studio.started(PAIR.replace("QUALITY", "{then: warn}"))
+    with studio.context(Bomb()) as context:
+        [kept] = all_results(context.journal.engine)
+        measures: Any = kept.outputs["measures"]
+        blank = {**kept.outputs, "measures": [{**measures[0], "blank": 1.0}, measures[1]]}
+        forget_result(context.journal.engine, kept.cache_key)
+        keep_results(context.journal.engine, [replace(kept, outputs=blank)])
+    receipt = studio.started(PAIR.replace("QUALITY", "{refuse: [blank]}"), "run-2")
+    [item] = receipt["steps"][0]["items"]
+    both: Any = kept.outputs["assets"]
+    assert (item["status"], receipt["credits"]["spent"]) == ("cached", 0)
+    assert [one["sha256"] for one in item["assets"]] == [both[1]["sha256"]]
+    assert [one["sha256"] for one in item["files"]] == [both[0]["sha256"]]
+
+
+def test_a_reason_that_cannot_be_found_stops_no_purchase(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(*_: object) -> None:
+        raise OverflowError("what an old journal has")
+
+    studio.started(film(""))
+    monkeypatch.setattr(purchases, "why_bought_again", stumble)
+    receipt = studio.started(film("").replace("cache: spec", "cache: off"), "run-2")
+    assert receipt["status"] == "completed"
+
+
+def test_refused_media_take_the_place_of_no_result_that_another_step_may_take(
+    studio: Studio,
+) -> None:
+    studio.started(film("{then: warn}"))
+    broken(studio, "black")
+    strict = film("{refuse: [black, frozen], limits: {frozen: 0.001%}}")
+    assert codes(studio.started(strict, "run-2"))[0] == "quality_failed"
+    receipt = studio.started(film("{refuse: [black]}"), "run-3")
+    assert (receipt["steps"][0]["status"], receipt["credits"]["spent"]) == ("cached", 0)

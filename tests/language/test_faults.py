@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rivya_cut.measures import Measures
-from rivya_flows.language.quality import Expected, Limits, faults, texts_of
+from rivya_flows.language.quality import Expected, Limits, Quality, Wanted, faults, texts_of
 
 FILM = Measures("video", 5.0, 1280, 720, black=0.0, still=0.5, blank=0.0, sound=True, silent=0.1, clipped=0.0)  # fmt: skip
 SOUND = Measures("audio", 5.0, sound=True, silent=0.1, clipped=0.0)
@@ -66,3 +68,40 @@ def test_a_limit_decides_and_of_a_black_film_it_is_only_said_that_it_is_black() 
     strict = Limits.model_validate({"black": "50%", "frozen": "60%", "blank": "60%"})
     assert names(found, limits=strict) == ["black", "frozen", "blank"]
     assert texts_of(faults(found, Expected(), strict)) == ("black for 50% of its 5.0 s",)
+
+
+REFUSING = Wanted(NOTHING, Quality(refuse=("blank",)))
+WHITE = changed(PICTURE, blank=1.0)
+
+
+def outputs(*media: Measures | None, **more: Any) -> dict[str, Any]:
+    """Those of a job; its media are named by their places."""
+    assets = [{"sha256": str(place)} for place in range(len(media))]
+    measures = [None if one is None else vars(one) for one in media]
+    return {"asset": assets[0], "assets": assets, "measures": measures, "task_id": "t", **more}
+
+
+def test_the_good_media_of_a_job_are_its_outputs_and_the_others_are_refused() -> None:
+    found = REFUSING.without_refused(outputs(WHITE, PICTURE, WHITE, None))
+    assert found["asset"] == {"sha256": "1"}
+    assert found["assets"] == [{"sha256": "1"}, {"sha256": "3"}]
+    assert found["refused"] == [{"sha256": "0"}, {"sha256": "2"}]
+    assert found["measures"] == [vars(PICTURE), None]
+    again = Wanted(NOTHING, Quality(refuse=("shape",))).without_refused(found)
+    assert again == found
+    both = REFUSING.without_refused(outputs(PICTURE, WHITE, refused=[{"sha256": "9"}]))
+    assert both["refused"] == [{"sha256": "9"}, {"sha256": "1"}]
+
+
+@pytest.mark.parametrize("media", [(PICTURE, None), (WHITE, WHITE)])
+def test_media_that_are_all_good_or_all_refused_stay_as_they_are(media: Any) -> None:
+    assert REFUSING.without_refused(outputs(*media)) == outputs(*media)
+
+
+@pytest.mark.parametrize(
+    "measures", [7, "black", [{"blank": 1}], [{"media": "image", "blank": "much"}], {}]
+)
+def test_measures_that_cannot_be_read_refuse_nothing(measures: Any) -> None:
+    odd = outputs(WHITE, measures=measures)
+    assert REFUSING.reasons_to_refuse(odd) == ()
+    assert REFUSING.without_refused(odd) == odd

@@ -114,11 +114,24 @@ def test_the_plan_counts_one_more_purchase_of_the_same_in_its_greatest_price() -
         then: priced(film(then).start).steps[0].items[0].price for then in ("fail", "regenerate")
     }
     assert (most["fail"].min, most["regenerate"].min) == (1, 1)
-    assert most["regenerate"].max == (most["fail"].max or 0) + 1
+    assert most["regenerate"].max == (most["fail"].max or 0) + 6
+
+
+def test_the_plan_covers_a_fallback_that_is_bought_once_more() -> None:
+    fails: dict[str, Any] = {
+        "failing_models": {"z-image", "seedream-5-lite"},
+        "black_models": {"nano-banana"},
+    }
+    rehearsal = film("regenerate", **fails)
+    [item] = priced(rehearsal.start).steps[0].items
+    prices = [one.price.max or 0 for one in rehearsal.execute().item("still").requests]
+    assert bought(rehearsal.item("still")) == "0F 1F 2L 2L"
+    assert prices[0] < max(prices[1:])
+    assert item.price.max == sum(prices) + max(prices)
 
 
 def test_a_running_job_may_still_be_bought_again_if_its_media_are_refused() -> None:
-    for then, more in (("fail", 0), ("regenerate", 10), ("fallback", 9)):
+    for then, more in (("fail", 0), ("regenerate", 15), ("fallback", 9)):
         rehearsal = film(then)
         rehearsal.take_up()
         rehearsal.until(JobEnded)
@@ -135,6 +148,26 @@ def test_a_resume_buys_a_refused_medium_again_only_if_its_step_is_named() -> Non
     rehearsal.execute(regenerate=("*",))
     assert bought(rehearsal.item("still")) == "0L 0L 0S"
     assert rehearsal.ended[-1] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("options", "first", "resumed"),
+    [
+        ({"black_models": {"z-image"}}, "0L 1R 2R", "0L 1R 2R 1R 2R"),
+        ({"black_models": {"seedream-5-lite"}, "failing_models": {"z-image"}}, "0F 1L 2R", "0F 1L 2R 2R"),
+        ({"black_models": {"seedream-5-lite"}}, "0R 1L 2R", "0R 1L 2R 0R 2R"),
+    ],
+)  # fmt: skip
+def test_a_resume_after_a_refused_request_buys_no_lost_alternative_again(
+    options: dict[str, Any], first: str, resumed: str
+) -> None:
+    refusing = ALL - {*options["black_models"], *options.get("failing_models", ())}
+    rehearsal = film("fallback", refusing_models=refusing, **options).execute()
+    assert bought(rehearsal.item("still")) == first
+    spent = rehearsal.state.spent
+    rehearsal.execute()
+    assert bought(rehearsal.item("still")) == resumed
+    assert rehearsal.state.spent == spent
 
 
 def test_a_person_takes_refused_media_and_the_run_goes_on_without_buying_them_again() -> None:
@@ -187,3 +220,49 @@ def test_no_order_and_no_crash_buys_refused_media_more_often_than_the_step_says(
     most = priced(disturbed.start).steps[0].items[0].price.max
     assert most is not None
     assert item.credits <= most
+
+
+@settings(max_examples=examples(100))
+@given(
+    seed=st.integers(0, 10**6),
+    limits=st.lists(st.integers(0, 30), min_size=2, max_size=6),
+    black=st.sampled_from([0.5, 0.9]),
+    failing=st.sampled_from([0.0, 0.4]),
+    refusing=st.sampled_from([0.0, 0.5, 0.8]),
+    regenerate=st.integers(0, 2),
+    then=st.sampled_from(["fail", "warn", "regenerate", "fallback"]),
+    accepts=st.booleans(),
+    budget=st.sampled_from([None, 1, 7]),
+)
+def test_resumes_after_refusals_pay_no_more_than_the_plan_says(
+    seed: int,
+    limits: list[int],
+    black: float,
+    failing: float,
+    refusing: float,
+    regenerate: int,
+    then: str,
+    accepts: bool,
+    budget: int | None,
+) -> None:
+    top = "" if budget is None else f"budget: {{credits: {budget}}}"
+    luck: dict[str, Any] = {"black": black, "failing": failing, "refusing": refusing, "seed": seed}
+    rehearsal, order = film(then, regenerate=regenerate, top=top, **luck), random.Random(seed)
+    most = priced(rehearsal.start).steps[0].items[0].price.max or 0
+    for limit in limits:
+        rehearsal.take_up()
+        left = priced(rehearsal.state).steps[0].items[0].price.max or 0
+        before = rehearsal.item("still").credits
+        rehearsal.run(order, limit)
+        assert rehearsal.item("still").credits <= before + left
+    item = rehearsal.execute(order).item("still")
+    assert item.credits <= most
+    if accepts and item.lost and item.phase == "failed":
+        accept(rehearsal)
+        rehearsal.execute(order).execute(order)
+        assert rehearsal.item("still").phase == "completed"
+        assert rehearsal.item("still").credits == item.credits
+    assert rehearsal.state.spent == sum(rehearsal.service.charges.values())
+    assert budget is None or rehearsal.most <= budget
+    wasted = [one.alternative for one in item.lost]
+    assert max(map(wasted.count, wasted), default=0) <= 1 + (then == "regenerate")

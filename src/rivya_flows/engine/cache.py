@@ -81,7 +81,7 @@ class Reuse:
             if taken and taken.request_hash in asked.hashes and _fits(asked, taken.outputs):
                 if is_intact(self._assets, taken.outputs):
                     return answer(
-                        outputs=dict(taken.outputs),
+                        outputs=_good(asked, taken.outputs),
                         saved=taken.credits,
                         run_id=taken.run_id,
                         alternative=asked.hashes.index(taken.request_hash),
@@ -89,7 +89,7 @@ class Reuse:
                 self.lost.add((asked.step, asked.key))
         found = find_result(self._journal.engine, name) if asked.index else None
         if found and _fits(asked, found.outputs) and is_intact(self._assets, found.outputs):
-            return answer(outputs=dict(found.outputs), saved=found.credits)
+            return answer(outputs=_good(asked, found.outputs), saved=found.credits)
         return answer(outputs=None)
 
     def earlier(self, state: State) -> EarlierRun | None:
@@ -151,6 +151,10 @@ class Reuse:
 
 def _fits(asked: AskCache, outputs: Outputs) -> bool:
     return asked.wanted is None or not asked.wanted.reasons_to_refuse(outputs)
+
+
+def _good(asked: AskCache, outputs: Outputs) -> dict[str, Any]:
+    return dict(outputs if asked.wanted is None else asked.wanted.without_refused(outputs))
 
 
 @dataclass(frozen=True)
@@ -310,8 +314,10 @@ def new_results(run: Run, event: Event) -> Iterator[CachedResult]:
     """The bought or composed results that an event brought; a resume brings all, which a crash may have lost."""
     if isinstance(event, ItemCompleted | ChatAnswered | MediaRefused):
         item = run.state.item(event.step, event.key)
-        # The index had no result, or one whose media are lost or refused: replace it.
-        replaces = item.asked_cache or len(item.purchases) > 1
+        # The index had no result, or one whose media are lost or refused: replace it, but not by refused media, since
+        # another step may take what it has.
+        is_good = not isinstance(event, MediaRefused)
+        replaces = is_good and (item.asked_cache or len(item.purchases) > 1)
         yield from _result_of(run, event.step, item, replaces=replaces)
     elif isinstance(event, RunResumed):
         for step_id, item in run.state.each():

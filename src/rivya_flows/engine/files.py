@@ -15,8 +15,9 @@ from rivya_client.mime_types import MediaKind, suffix_of
 from rivya_client.types import File
 from rivya_cut.results import Probe
 from rivya_flows.assets import Asset, Outputs, as_asset
-from rivya_flows.errors import LostMediumError
+from rivya_flows.errors import LostMediumError, MediaError
 from rivya_flows.language.syntax.media_references import is_url
+from rivya_flows.language.wording import preview
 from rivya_flows.media import decoding
 from rivya_flows.media.decoding import draw_poster, probe, probe_async
 from rivya_flows.queue.actions import UploadMedium, Work
@@ -47,7 +48,13 @@ async def upload(run: Run, action: UploadMedium) -> Upload:
     source, media, asset = action.source, action.media, action.asset
     if action.frame is not None:
         film = asset or await _file_at(run, source.rpartition("#")[0])
-        asset = (await frames_of(run, film, action.frame.of))[action.frame.number - 1]
+        try:
+            asset = (await frames_of(run, film, action.frame.of))[action.frame.number - 1]
+        except MediaError as error:
+            path = f"{await asyncio.to_thread(run.context.assets.local_path, film.sha256)}: "
+            reason = error.message.removeprefix(path)
+            message = f"{_candidate(run, action, film)}: no frames can be taken of it: {reason}"
+            raise MediaError(message, error.hint) from error
     if asset is None and source.startswith(("http://", "https://")):
         asset = await fetch(run, source)
         media = asset.kind
@@ -68,6 +75,16 @@ async def upload(run: Run, action: UploadMedium) -> Upload:
     # The limits of a model are checked when it is sent.
     name = (stored.sha256, media, action.model)
     return Upload(await run.context.uploads.once(run.run_id, name, send), stored)
+
+
+def _candidate(run: Run, action: UploadMedium, film: Asset) -> str:
+    """The candidate of a judge that a film is, as a person knows it."""
+    request = run.state.item(action.step, action.key).request
+    for one in request.pick.candidates if request else ():
+        found = as_asset(one.get("asset"))
+        if found is not None and found.sha256 == film.sha256:
+            return f"candidate {preview(one['key'])}"
+    return f"the film {film.sha256}"
 
 
 async def upload_step(run: Run, action: Work) -> Outputs:

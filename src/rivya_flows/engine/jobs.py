@@ -23,7 +23,7 @@ from rivya_client.mime_types import MediaKind
 from rivya_client.retries import ONCE
 from rivya_client.types import Generation
 from rivya_cut.measures import Measures
-from rivya_flows.assets import Asset
+from rivya_flows.assets import Asset, Outputs
 from rivya_flows.engine.files import load_stored, take
 from rivya_flows.engine.run import Run
 from rivya_flows.errors import (
@@ -35,7 +35,7 @@ from rivya_flows.errors import (
     RivyaError,
     StoreError,
 )
-from rivya_flows.language.quality import MEASURES, REFUSED_MEDIA, Fault
+from rivya_flows.language.quality import MEASURES, Fault
 from rivya_flows.media.decoding import measure
 from rivya_flows.queue import events
 from rivya_flows.queue.actions import Collect
@@ -129,21 +129,16 @@ async def _measure_each(
     request = run.state.item(action.step, action.key).request
     found = [await _measures(run, asset) for asset in assets]
 
-    def outputs(chosen: Sequence[int]) -> dict[str, JsonValue]:
-        listed: list[JsonValue] = [assets[index].as_json() for index in chosen]
-        measures: list[JsonValue] = [to_jsonable_python(found[index]) for index in chosen]
-        first = {"asset": listed[0], "assets": listed, "task_id": action.task_id}
-        return {**first, MEASURES: measures}
-
-    every = outputs(range(len(assets)))
-    if request is None:
-        return every, ()
-    wanted = wanted_media(run.state, action.step, request)
-    good = [n for n, one in enumerate(found) if not any(map(wanted.refuses, wanted.faults_of(one)))]
-    if not good:
-        return every, wanted.reasons_to_refuse(every)
-    refused: list[JsonValue] = [assets[n].as_json() for n in range(len(assets)) if n not in good]
-    return outputs(good) | ({REFUSED_MEDIA: refused} if refused else {}), ()
+    listed: list[JsonValue] = [asset.as_json() for asset in assets]
+    measures: list[JsonValue] = [to_jsonable_python(one) for one in found]
+    first = {"asset": listed[0], "assets": listed, "task_id": action.task_id}
+    outputs: Outputs = {**first, MEASURES: measures}
+    if request is not None:
+        wanted = wanted_media(run.state, action.step, request)
+        if faults := wanted.reasons_to_refuse(outputs):
+            return dict(outputs), faults
+        outputs = wanted.without_refused(outputs)
+    return dict(outputs), ()
 
 
 async def _measures(run: Run, asset: Asset) -> Measures | None:

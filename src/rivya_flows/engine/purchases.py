@@ -85,7 +85,9 @@ async def _why(run: Run, action: Buy) -> events.Why | None:
     earlier = await asyncio.to_thread(run.look_up.earlier, state)
     if earlier is None:
         return None
-    return why_bought_again(state, action.step, state.item(action.step, action.key), earlier)
+    with contextlib.suppress(Exception):  # whatever an old journal has: a reason stops no purchase
+        return why_bought_again(state, action.step, state.item(action.step, action.key), earlier)
+    return None
 
 
 def _model_in(body: str) -> str | None:

@@ -522,8 +522,9 @@ def _item_estimate(state: State, planned: PlannedStep, foreseen: Foreseen) -> It
     if requests := first.requests[item.alternative :]:
         expected = [(one.model, one.price) for one in requests]
         reserve = reserve_of(state.charges, requests[0].price_class)
-        again = item.alternative == 0
-        return replace(_with_fallbacks(planned, item.key, expected, again), reserve=reserve)
+        again, once_more = item.alternative == 0, planned.buys_once_more and not item.lost
+        one = _with_fallbacks(planned, item.key, expected, again=again, once_more=once_more)
+        return replace(one, reserve=reserve)
     expected = prices_by_spec(state, planned, item)
     one = _with_fallbacks(planned, item.key, expected)
     if foreseen.runs is False:
@@ -581,21 +582,33 @@ def _runtime_estimate(state: State, step_id: str, one: ItemEstimate | None = Non
 
 
 def _with_fallbacks(
-    planned: PlannedStep, key: str, expected: Sequence[tuple[str | None, Price]], again: bool = True
+    planned: PlannedStep,
+    key: str,
+    expected: Sequence[tuple[str | None, Price]],
+    *,
+    again: bool = True,
+    once_more: bool | None = None,
 ) -> ItemEstimate:
     """An item by the models and prices of its alternatives: `max` has every purchase of all of them.
 
-    `again` is False if `regenerate` does not count for the first of them.
+    `again` is False if `regenerate` does not count for the first of them; `once_more` says whether refused media may
+    follow, None: as its step does.
     """
     (model, price), *fallbacks = expected
     # Of a pick, `max` is all chats of its judge, which are bought one by one.
     reserve = (not planned.pick and price.max) or price.min
-    if (times := planned.attempts if again else 1) > 1:
+    once_more = planned.buys_once_more if once_more is None else once_more
+    tops = [one.max or 0 for _, one in expected]
+    # The dearest of all is counted once more: with those of the first, or with its fallbacks.
+    is_first = once_more and tops[0] == max(tops)
+    if (times := (planned.attempts if again else 1) + is_first) > 1:
         top = None if price.max is None else price.max * times
         price = Price(price.min, top, f"{price.assumption}, at most {times} times")
     models: tuple[str | None, ...] = ()
     if fallbacks:
-        models, prices = zip(*fallbacks, strict=True)
+        models, found = zip(*fallbacks, strict=True)
+        extra = max(tops) if once_more and not is_first else 0
+        prices = [*found, Price(0, extra, "")]
         more = _up_to(greatest(prices))
         reason = f"{price.assumption}; {more} with its fallbacks: {_names(models)}"
         price = Price(price.min, greatest([price, *prices]), reason)

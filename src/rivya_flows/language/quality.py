@@ -7,10 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter
+from pydantic import (
+    BeforeValidator,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+)
 
 from rivya_cut.measures import Measures
 from rivya_flows.assets import Outputs
@@ -150,8 +158,30 @@ class Wanted:
 
     def reasons_to_refuse(self, outputs: Outputs) -> tuple[Fault, ...]:
         """For which faults all media of a job are refused; none if one of them is good."""
-        each = [[*filter(self.refuses, self.faults_of(one))] for one in measures_in(outputs)]
+        each = self._reasons_of_each(outputs)
         return tuple(fault for one in each for fault in one) if all(each) else ()
+
+    def without_refused(self, outputs: Outputs) -> Outputs:
+        """The outputs of a job with its good media alone; as they are, if none is good."""
+        each = self._reasons_of_each(outputs)
+        media, measures, refused = map(outputs.get, ("assets", MEASURES, REFUSED_MEDIA))
+        if all(each) or not any(each) or not isinstance(media, list) or len(media) != len(each):
+            return outputs
+        good = [n for n, reasons in enumerate(each) if not reasons]
+        assets = [media[n] for n in good]
+        return {
+            **outputs,
+            "asset": assets[0],
+            "assets": assets,
+            MEASURES: [one for n, one in enumerate(_list(measures)) if n in good],
+            REFUSED_MEDIA: [
+                *_list(refused),
+                *(one for n, one in enumerate(media) if n not in good),
+            ],
+        }
+
+    def _reasons_of_each(self, outputs: Outputs) -> list[list[Fault]]:
+        return [[*filter(self.refuses, self.faults_of(one))] for one in measures_in(outputs)]
 
 
 NOT_MEASURED = "its quality is not known: it could not be measured"
@@ -167,8 +197,14 @@ _MEASURES = TypeAdapter(tuple[Measures | None, ...])
 
 
 def measures_in(outputs: Outputs) -> tuple[Measures | None, ...]:
-    """The measures of each medium of a job; None of one that could not be measured."""
-    return _MEASURES.validate_python(outputs.get(MEASURES, ()))
+    """The measures of each medium of a job; None of one that could not be measured, none if they cannot be read."""
+    with suppress(ValidationError):  # those of another version: nothing is refused for that
+        return _MEASURES.validate_python(outputs.get(MEASURES, ()))
+    return ()
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
 
 
 def _faults(found: Measures, expected: Expected, limits: Limits) -> Iterator[Fault]:

@@ -318,10 +318,14 @@ class PlannedStep:
 
     @property
     def attempts(self) -> int:
-        """Purchases of one request, as written, at most."""
+        """Purchases of one request, as written, at most, apart from that after refused media."""
         turns = MAX_TURNS if self.kind.expects(self.step.with_) else 1
-        again = self.step.quality.then == "regenerate"
-        return turns * (1 + self.step.regenerate + again)
+        return turns * (1 + self.step.regenerate)
+
+    @property
+    def buys_once_more(self) -> bool:
+        """Whether one of the alternatives of an item is bought again if its media are refused."""
+        return self.step.quality.then == "regenerate"
 
     @cached_property
     def shared_keys(self) -> Mapping[str, str]:

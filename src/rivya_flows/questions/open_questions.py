@@ -281,9 +281,10 @@ def _most_of_step(state: State, name: str) -> int | None:
 def _most_of_item(state: State, planned: PlannedStep, item: ItemState) -> int | None:
     prices = [one.price for one in item.requests] if item.requests and not planned.pick else None
     prices = prices or [one for _, one in prices_by_spec(state, planned, item)]
-    first, *rest = [one.max for one in prices]
-    tops = [None if first is None else first * planned.attempts, *rest]
-    return None if None in tops else sum(one or 0 for one in tops)
+    tops = [one.max for one in prices if one.max is not None]
+    if len(tops) < len(prices):
+        return None
+    return tops[0] * planned.attempts + sum(tops[1:]) + planned.buys_once_more * max(tops)
 
 
 def _note_room(state: State, step_id: str, item: ItemState) -> int:

@@ -11,6 +11,7 @@ outcome moves an item on: the job failed, or the request itself was refused, whi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Literal
@@ -66,12 +67,9 @@ def jobs_left(step: Step, item: ItemState) -> bool:
 
 def fall_back(item: ItemState, code: str, why: str) -> ItemState:
     """The item with its next alternative; without one it has failed."""
-    for number in range(item.alternative + 1, len(item.requests)):
-        if not _count_failed(item, number):
-            return item._replace(
-                phase=Phase.READY, alternative=number, granted=0, asked_cache=False
-            )
-    return item.fail(code, reason_of(item, why))
+    if (number := next(_alternatives_left(item), None)) is None:
+        return item.fail(code, reason_of(item, why))
+    return item._replace(phase=Phase.READY, alternative=number, granted=0, asked_cache=False)
 
 
 def after_media_refused(step: Step, item: ItemState, why: str) -> ItemState:
@@ -100,10 +98,10 @@ def after_failure(step: Step, item: ItemState) -> tuple[ItemRequest, ...]:
     if item.request is None or item.request.is_function or not item.request.media:  # no job
         return ()
     again = max(0, item.granted - _beyond_spec(step, item, item.alternative))
-    again += step.quality.then == "regenerate" and not item.lost
-    numbers = range(item.alternative + 1, len(item.requests))
-    fallbacks = (item.requests[number] for number in numbers if not _count_failed(item, number))
-    return (*[item.request] * again, *fallbacks)
+    fallbacks = [item.requests[number] for number in _alternatives_left(item)]
+    once_more = step.quality.then == "regenerate" and not item.lost
+    dearest = max((item.request, *fallbacks), key=lambda one: one.price.max or 0)
+    return (*[item.request] * again, *fallbacks, *[dearest] * once_more)
 
 
 def is_refusal_of_request(purchase: Purchase, code: str | None) -> bool:
@@ -119,7 +117,7 @@ def started_over(step: Step, item: ItemState) -> ItemState:
     if item.phase is not Phase.FAILED or not is_refusal_of_request(last, item.code):
         return item
     for number in range(item.alternative):
-        if _beyond_spec(step, item, number) <= 0:
+        if _beyond_spec(step, item, number) <= 0 and not _is_lost(item, number):
             return item._replace(alternative=number, granted=0)
     return item
 
@@ -180,6 +178,19 @@ def bought_instead(event: Event, state: State) -> str | None:
 def _beyond_spec(step: Step, item: ItemState, number: int) -> int:
     """Failed jobs of an alternative beyond those that the spec allows to follow."""
     return _count_failed(item, number) - (0 if number else step.regenerate)
+
+
+def _alternatives_left(item: ItemState) -> Iterator[int]:
+    """The numbers of the alternatives after the present one that may still give something."""
+    for number in range(item.alternative + 1, len(item.requests)):
+        if not _count_failed(item, number) and not _is_lost(item, number):
+            yield number
+
+
+def _is_lost(item: ItemState, number: int) -> bool:
+    """Whether the newest purchase of an alternative gave media that were refused."""
+    statuses = [one.status for one in item.purchases if one.alternative == number]
+    return statuses[-1:] == ["lost"]
 
 
 def _count_failed(item: ItemState, number: int) -> int:
