@@ -62,6 +62,12 @@ def test_a_fault_is_named_with_what_was_measured(medium: Measures, fault: str, t
     assert faults(medium, ASKED, Limits()) == ((fault, text),)
 
 
+def test_a_black_picture_is_black_and_not_blank_to_people() -> None:
+    found = faults(changed(PICTURE, black=1.0, blank=1.0), NOTHING, DEFAULTS)
+    assert [fault.name for fault in found] == ["black", "blank"]
+    assert texts_of(found) == ("its picture is black",)
+
+
 def test_a_limit_decides_and_of_a_black_film_it_is_only_said_that_it_is_black() -> None:
     found = changed(FILM, black=0.5, blank=0.6, still=3.0)
     assert names(found) == []

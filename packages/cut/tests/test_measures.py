@@ -94,7 +94,16 @@ def test_a_picture_of_one_colour_is_blank_whatever_noise_is_on_it(
         lit(image, 70).save(path)
     found = measure(path)
     assert (found.media, found.width, found.height, found.blank) == ("image", 160, 90, 0)
-    assert (found.seconds, found.black, found.still, found.silent) == (None, None, None, None)
+    assert (found.seconds, found.black, found.still, found.silent) == (None, 0, None, None)
+
+
+def test_a_picture_is_black_unless_it_may_be_seen_on_white(tmp_path: Path) -> None:
+    grained(black_of(SIZE), 4, 1).save(tmp_path / "a.png")
+    assert measure(tmp_path / "a.png").black == 1
+    lit(black_of(SIZE), 70).save(tmp_path / "a.png")
+    assert measure(tmp_path / "a.png").black == 0
+    Image.new("RGBA", SIZE, (0, 0, 0, 90)).save(tmp_path / "a.png")
+    assert measure(tmp_path / "a.png").black == 0
 
 
 def test_a_mark_that_only_its_transparency_shows_is_not_blank(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class Limits(SpecModel):
     """From which measure on a medium has a fault, each in percent.
 
     Attributes:
-        black: Of the length of a film: how much of it is black.
+        black: Of the length of a film: how much of it is black. A picture is black or not.
         frozen: Of the length of a film: its longest stretch without motion.
         silent: Of the length of a sound, or of a film that was asked for with sound: how much of it is silent.
         clipped: Of the samples of a sound: how many are within 1 dB of full scale.
@@ -210,7 +210,8 @@ def _list(value: JsonValue) -> list[JsonValue]:
 def _faults(found: Measures, expected: Expected, limits: Limits) -> Iterator[Fault]:
     seconds = found.seconds or 0.0
     if found.black is not None and found.black >= limits.black:
-        yield Fault("black", f"black for {found.black:.0%} of its {seconds:.1f} s")
+        of = f"black for {found.black:.0%} of its {seconds:.1f} s"
+        yield Fault("black", of if seconds else "its picture is black")
     if found.still is not None and seconds and found.still / seconds >= limits.frozen:
         yield Fault("frozen", f"without motion for {found.still:.1f} of its {seconds:.1f} s")
     needs_sound = expected.sound or found.media == "audio"

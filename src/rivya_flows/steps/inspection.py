@@ -83,7 +83,7 @@ _OUTPUTS = {
     "seconds": _Output(NUMBER, _SOUNDS),
     "width": _Output(NUMBER, _PICTURES),
     "height": _Output(NUMBER, _PICTURES),
-    "black": _Output(NUMBER, _FILMS),
+    "black": _Output(NUMBER, _PICTURES),
     "frozen": _Output(NUMBER, _FILMS),
     "blank": _Output(NUMBER, _PICTURES),
     "sound": _Output(BOOLEAN, _SOUNDS),

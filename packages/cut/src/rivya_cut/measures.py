@@ -17,7 +17,7 @@ class Measures:
     Attributes:
         seconds: Of what can be decoded, of the picture if there is one; None for an image.
         width, height: Pixels, as displayed.
-        black: Share of the length whose picture is black, 0 to 1; None for an image.
+        black: Share of the length whose picture is black, 0 to 1; of an image 0 or 1.
         still: Longest stretch without motion, in seconds; None for an image.
         blank: Share of the length whose picture is of one colour, 0 to 1; 0 or 1 for an image.
         sound: Whether it has a sound track.

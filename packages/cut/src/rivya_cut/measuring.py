@@ -57,8 +57,9 @@ def measure(path: Path) -> Measures:
     """Measures an untrusted medium by its bytes; MediaError if it cannot be decoded, or exceeds a bound."""
     found = probe(path)
     if found.kind == "image":
-        blank = float(all(map(_is_blank_image, pictures(path, _SIDE))))
-        return Measures("image", width=found.width, height=found.height, blank=blank)
+        every = [*map(_planes_of, pictures(path, _SIDE))]
+        black, blank = float(all(map(_is_black, every))), float(all(map(_is_blank, every)))
+        return Measures("image", width=found.width, height=found.height, black=black, blank=blank)
     sound = _hear(path) if found.has_audio else _Sound()
     seen = _watch(path, found) if found.kind == "video" else None
     seconds, silent = sound.seconds if seen is None else seen.seconds, sound.silent
@@ -82,10 +83,10 @@ def measure(path: Path) -> Measures:
     )
 
 
-def _is_blank_image(image: Image.Image) -> bool:
+def _planes_of(image: Image.Image) -> Planes:
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
     opacity = [image.getchannel("A")] if image.mode == "RGBA" else []
-    return _is_blank([*image.convert("RGB").convert("YCbCr").split(), *opacity])
+    return [*image.convert("RGB").convert("YCbCr").split(), *opacity]
 
 
 @dataclass
@@ -184,6 +185,8 @@ def _small(frame: VideoFrame, stream: VideoStream) -> Planes:
 
 
 def _is_black(planes: Planes) -> bool:
+    if len(planes) > 3:  # what is behind transparent parts is not known
+        return False
     levels = planes[0].histogram()
     return sum(levels[_BLACK:]) <= _SPECKS * sum(levels)
 
