@@ -15,6 +15,7 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.tables import EVENTS
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from
+from support.engine_runs import order
 from support.finished_runs import finish
 
 pytestmark = pytest.mark.slow
@@ -132,3 +133,17 @@ def test_an_earlier_run_that_cannot_be_read_stops_no_purchase(
     studio = finish(shared_sandbox, EDITED, "run-2")
     assert studio.receipt("run-2")["status"] == "completed"
     assert "bought again" not in call("receipt", "run-2").out
+
+
+def test_a_plan_of_a_resume_says_why_it_buys_what_an_earlier_run_has(
+    call: Terminal, shared_sandbox: Sandbox
+) -> None:
+    order(shared_sandbox, "on: generation, do: fail, model: z-image, times: 1")
+    finish(shared_sandbox, EDITED, "run-2")
+    order(shared_sandbox)
+    plan = call("resume", "run-2", "--regenerate", "--plan", "--json").document
+    stills, film = (step["items"] for step in plan["steps"])
+    assert [one["why"] for one in stills] == [None] * 3  # since `--regenerate` asks for it
+    assert film[0]["why"]["run_id"] == "run-1"
+    assert "stills" in film[0]["why"]["text"]
+    assert "film is bought again: " in call("resume", "run-2", "--regenerate", "--plan").out

@@ -53,6 +53,10 @@ class _Reasons:
             item = known.get(one.key)
             if item is None or item.phase in TERMINAL:
                 items.append(one)
+            elif any(bought.status != "planned" for bought in item.purchases):
+                items.append(one)  # its own run buys it once more, since somebody asks for it
+                if one.price.min:
+                    self._note(step.id, item.key, "is bought again")
             else:
                 bought = _is_bought(one)
                 items.append(replace(one, why=self._why(step.id, item, sent, bought=bought)))
@@ -68,11 +72,17 @@ class _Reasons:
             if found is None and source and is_known:
                 found = Why(run_id=earlier.run_id, what=f"steps.{source[0]}", text=source[1])
             again = "is bought again" if found else "is new"
-            text = f"it uses {short_label(step_id, item.key)}, which {again}"
-            source = (step_id, text) if found or not is_known else None
+            source = None
+            if found or not is_known:
+                self._note(step_id, item.key, again)
         if source:
             self.new.setdefault(step_id, {})[item.key] = source
         return found
+
+    def _note(self, step_id: str, key: str, again: str) -> None:
+        """Notes what those that use an item read of it."""
+        text = f"it uses {short_label(step_id, key)}, which {again}"
+        self.new.setdefault(step_id, {})[key] = (step_id, text)
 
     def _source(self, step_id: str, key: str) -> _Source | None:
         """The first new thing that an item reads: that of its key, where it follows a step item by item."""

@@ -241,10 +241,15 @@ def remaining(
     look_up: LookUp = lambda _: None,
     balance: int | None = None,
     pools: tuple[PoolTotal, ...] = (),
+    explain: Callable[[Estimate, State], Estimate] = lambda found, _: found,
 ) -> Estimate:
-    """The prices of what a run buys after it is `resumed`, at once if None; spends and sends nothing."""
+    """The prices of what a run buys after it is `resumed`, at once if None; spends and sends nothing.
+
+    `explain` adds to the estimate of the rehearsed state why it buys that.
+    """
     at = resumed.at if resumed else state.now
-    return estimate(rehearse(state.copy(ended=None), at, look_up, resumed), balance, pools=pools)
+    rehearsed = rehearse(state.copy(ended=None), at, look_up, resumed)
+    return explain(estimate(rehearsed, balance, pools=pools), rehearsed)
 
 
 def estimate(

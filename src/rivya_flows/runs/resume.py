@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from rivya_flows.engine.run import RunOptions
 from rivya_flows.engine.run_context import RunContext, continuable
 from rivya_flows.errors import UsageError
+from rivya_flows.estimate.bought_again import with_reasons
 from rivya_flows.estimate.estimate import Estimate, remaining
 from rivya_flows.language.diagnostic_report import suggest
 from rivya_flows.money.live_guard import confirm_live, spending_of
-from rivya_flows.plans.names import label
+from rivya_flows.plans.names import BATCH_LABEL, label
 from rivya_flows.preparation.prepare import refuse_over, verdict
 from rivya_flows.preparation.restore import restore_media
 from rivya_flows.processes.continued import continue_run
@@ -85,7 +86,7 @@ async def plan_resume(name: str, options: ResumeOptions, caller: Caller) -> Esti
         if failed:
             more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
             caller.notify(f"failed, and not bought again without --regenerate: {failed[0]}{more}")
-        return await resumed.price()
+        return await resumed.price(resumed.explain)
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,22 @@ class _Resume:
         given = (self.context.assets, self.reporter, self.state, self.resumed)
         await in_thread(restore_media, *given, writes=writes)
 
-    async def price(self) -> Estimate:
+    def explain(self, found: Estimate, rehearsed: State) -> Estimate:
+        """The plan with the reasons of what it buys although an earlier run has it; a row of a batch has none."""
+        if BATCH_LABEL in self.reporter.frozen.labels and rehearsed.fork is None:
+            return found
+        return with_reasons(found, rehearsed, self.context.look_up.earlier)
+
+    async def price(
+        self, explain: Callable[[Estimate, State], Estimate] = lambda found, _: found
+    ) -> Estimate:
         """The price of all that is left."""
         context = self.context
         async with context.first_client(self.caller.notify) as client:
             balance = (await client.credits.retrieve()).current_credits
         pools = await in_thread(context.pools, self.reporter.frozen.labels)
-        return remaining(self.state, self.resumed, context.look_up, balance, pools)
+        of = self.state, self.resumed, context.look_up, balance, pools
+        return remaining(*of, explain)
 
     async def execute(self) -> RunReport:
         """Executes the run to its end, if it has more to do, and writes its report."""
