@@ -184,6 +184,17 @@ def test_what_cost_nothing_may_not_get_dearer(call: Terminal, tmp_path: Path) ->
     assert call("plan", "specs", "--against", "HEAD", "--max-increase", "900%").code == 3
 
 
+def test_a_renamed_file_is_the_same_spec(call: Terminal, tmp_path: Path) -> None:
+    write(before=stills(1), voice=VOICE)
+    committed(tmp_path)
+    Path("specs/before.yaml").unlink()
+    write(after=stills(2))
+    said = call("plan", "specs", "--against", "HEAD", "--max-increase", "10%")
+    assert said.code == 3
+    assert rows(said.out)["specs/after.yaml"] == ["1", "2", "+1", "(+100", "%)"]
+    assert "before.yaml" not in said.out
+
+
 def test_a_spec_that_was_wrong_is_said_and_no_error_and_one_that_is_wrong_is(
     call: Terminal, tmp_path: Path
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -72,6 +74,8 @@ class Limits:
     most: int | None = None
     increase: Decimal | None = None
 
+
+_NAME = re.compile(r"^name: *(\S+)", re.MULTILINE)
 
 Files = dict[Path, Path]
 """Where each spec is read, by the path that it is known by."""
@@ -211,7 +215,7 @@ def compare(
         before, unfetched = _before(named, revision, place)
         if not now and not before:
             raise UsageError(f"{named[0]}: {NO_SPEC}")
-        specs = pricing.changes(now, before, unfetched)
+        specs = pricing.changes(now, _under_new_names(before, now), unfetched)
     return Comparison(against, revision.commit, catalogue, specs)
 
 
@@ -243,6 +247,26 @@ def _before(
         found = _specs_at(had) if path.is_dir() else [had / path.name]
         before |= {folder / one.name: one for one in found if one.is_file()}
     return before, unfetched
+
+
+def _under_new_names(before: Files, now: Files) -> Files:
+    """The specs as they were, one in another file now under that: no other has its `name`, before or now."""
+    old, new = (_by_name(files) for files in (before, now))
+    moved = {
+        old[name][0]: new[name][0]
+        for name in old.keys() & new.keys()
+        if len(old[name]) == len(new[name]) == 1
+    }
+    return {moved.get(path, path): file for path, file in before.items()}
+
+
+def _by_name(files: Files) -> dict[str, list[Path]]:
+    found = defaultdict[str, list[Path]](list)
+    for path, file in files.items():
+        with suppress(UsageError):  # said where it is priced
+            if named := _NAME.search(read_spec(file).text):
+                found[named[1]].append(path)
+    return found
 
 
 @dataclass(frozen=True)
