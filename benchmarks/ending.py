@@ -14,16 +14,16 @@ import asyncio
 import json
 import os
 import shutil
-import struct
 import sys
 import tempfile
 import time
-import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from benchmarks.stub import picture
 
 from rivya_client.catalogue.snapshot import shipped
 from rivya_client.client import RivyaClient
@@ -68,20 +68,6 @@ steps:
 outputs:
   stills: ${{ steps.stills.assets }}
 """
-
-
-def picture(number: int) -> bytes:
-    """A small PNG that no other number has."""
-    side = 48
-    row = b"\0" + os.urandom(side * 3)
-    pixels = zlib.compress(row * side + struct.pack(">I", number), 1)
-    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    chunks = [(b"IHDR", head), (b"IDAT", pixels), (b"IEND", b"")]
-    made = [
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in chunks
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(made)
 
 
 def frozen(items: int) -> RunFrozen:
